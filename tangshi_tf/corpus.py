@@ -1,0 +1,249 @@
+"""Poem files, vocabularies and the leak-free split, in plain Python.
+
+A corpus is a UTF-8 text file in one of two forms:
+
+* titled: one poem a line, `title:content`;
+* blank: no titles; a poem may span several lines, blank lines separate poems.
+"""
+
+import collections
+import dataclasses
+import hashlib
+import importlib.resources
+import os
+import pathlib
+import re
+
+from tangshi_tf.errors import UserError
+
+start_token = 'bos'
+end_token = 'eos'
+pad_token = 'PAD'
+unknown_token = 'UNK'
+SPECIAL_TOKENS = (pad_token, unknown_token, start_token, end_token)
+PAD_ID = 0
+UNK_ID = 1
+
+MAX_TOKENS = 200  # the exercise's limit, bos and eos included
+FORMATS = ('auto', 'titled', 'blank')
+SPLITS = ('train', 'validation', 'test')
+
+PUNCTUATION = '，。？！；、：'
+_LINE_BREAK = re.compile(f'[{PUNCTUATION}]')
+_MIN_LINE = 5  # characters; shorter lines are too formulaic to prove kinship
+
+
+@dataclasses.dataclass(frozen=True)
+class Poem:
+  """One poem: `title` is empty in the blank-line form."""
+
+  title: str
+  content: str
+
+
+def default_corpus_path() -> pathlib.Path:
+  """Returns the `poems.txt` of this checkout or of the installed package."""
+  in_checkout = pathlib.Path(__file__).parent.parent / 'poems.txt'
+  if in_checkout.exists():
+    return in_checkout
+  return pathlib.Path(
+      str(importlib.resources.files('tangshi_tf') / 'default_corpus')) / 'poems.txt'
+
+
+def read_text(path: str | os.PathLike) -> str:
+  """Reads a UTF-8 file, with or without a byte order mark.
+
+  Args:
+    path: the file.
+
+  Returns:
+    The text with `\\n` line ends.
+
+  Raises:
+    UserError: the file is missing, unreadable, empty, binary or not UTF-8.
+  """
+  try:
+    data = pathlib.Path(path).read_bytes()
+  except (OSError, ValueError) as error:
+    reason = getattr(error, 'strerror', None) or error
+    raise UserError(f'{path}: cannot be read ({reason}); expected a UTF-8 text file of poems') from None
+  if not data.strip():
+    raise UserError(f'{path}: is empty; expected poems, one "title:content" a line')
+  nul = data.find(b'\0')
+  if nul >= 0:
+    raise UserError(f'{path}: holds a NUL byte at offset {nul}; expected a UTF-8 text file, not a binary one')
+  try:
+    text = data.decode('utf-8-sig')
+  except UnicodeDecodeError as error:
+    line = data.count(b'\n', 0, error.start) + 1
+    raise UserError(f'{path}:{line}: byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8; '
+                    'expected a UTF-8 text file (convert it first)') from None
+  return text.replace('\r\n', '\n').replace('\r', '\n')
+
+
+def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto') -> list[Poem]:
+  """Reads a corpus file.
+
+  Args:
+    path: a UTF-8 text file.
+    corpus_format: 'titled', 'blank', or 'auto', which takes a file without
+      any ':' but with blank lines between its lines for the blank-line form.
+
+  Returns:
+    The poems in file order; poems without content are left out.
+
+  Raises:
+    UserError: the file cannot be read, a line of the titled form has no ':',
+      or there is no poem in it.
+  """
+  if corpus_format not in FORMATS:
+    raise UserError(f'corpus format {corpus_format!r} is unknown; expected one of {", ".join(FORMATS)}')
+  text = read_text(path)
+  if corpus_format == 'auto':
+    blank = ':' not in text and re.search(r'\S[^\S\n]*\n\s*\n\s*\S', text)
+    corpus_format = 'blank' if blank else 'titled'
+  poems = _blank_form(text) if corpus_format == 'blank' else _titled_form(text, path)
+  poems = [poem for poem in poems if poem.content]
+  if not poems:
+    raise UserError(f'{path}: holds no poem; every title is followed by nothing')
+  return poems
+
+
+def _titled_form(text: str, path: str | os.PathLike) -> list[Poem]:
+  poems = []
+  for number, line in enumerate(text.split('\n'), 1):
+    line = line.strip()
+    if not line:
+      continue
+    title, colon, content = line.partition(':')
+    if not colon:
+      raise UserError(f'{path}:{number}: no ":" in {shorten(line)}; expected "title:content" '
+                      '(or poems without titles, separated by blank lines: the "blank" corpus format)')
+    poems.append(Poem(title.strip(), content.strip()))
+  return poems
+
+
+def _blank_form(text: str) -> list[Poem]:
+  blocks = re.split(r'\n\s*\n', text)
+  return [Poem('', ''.join(block.split())) for block in blocks]
+
+
+def shorten(text: str, limit: int = 20) -> str:
+  """Quotes `text` for a message, cut to `limit` characters, on one line."""
+  return repr(text if len(text) <= limit else text[:limit] + '…')
+
+
+def tokenize(content: str) -> list[str]:
+  """Returns `[bos] + characters + [eos]`."""
+  return [start_token, *content, end_token]
+
+
+def keep_short(poems: list[Poem], max_tokens: int = MAX_TOKENS) -> list[Poem]:
+  """Drops poems of more than `max_tokens` tokens, bos and eos included.
+
+  Raises:
+    UserError: no poem is left.
+  """
+  short = [poem for poem in poems if len(poem.content) + 2 <= max_tokens]
+  if not short:
+    raise UserError(f'no poem is left: all {len(poems)} are longer than {max_tokens} tokens '
+                    '(characters plus bos and eos)')
+  return short
+
+
+def build_vocabulary(poems: list[Poem]) -> list[str]:
+  """Returns the words by id: PAD, UNK, then all tokens by falling frequency.
+
+  Tokens of equal frequency stand in the order of their first occurrence.
+  """
+  counts = collections.Counter()
+  for poem in poems:
+    counts[start_token] += 1
+    counts.update(poem.content)
+    counts[end_token] += 1
+  return [pad_token, unknown_token, *(word for word, _ in counts.most_common())]
+
+
+def word_tables(words: list[str]) -> tuple[dict[str, int], dict[int, str]]:
+  """Returns `word2id` and `id2word` for words listed by id."""
+  id2word = dict(enumerate(words))
+  return {word: i for i, word in id2word.items()}, id2word
+
+
+def encode(content: str, word2id: dict[str, int]) -> list[int]:
+  """Returns the ids of `[bos] + characters + [eos]`, UNK for unknown ones."""
+  return [word2id.get(word, UNK_ID) for word in tokenize(content)]
+
+
+# The split.
+
+
+def verse_lines(content: str) -> list[str]:
+  """Splits a poem at its punctuation; empty lines are left out."""
+  return [line for line in _LINE_BREAK.split(content) if line]
+
+
+def near_duplicate_groups(contents: list[str]) -> list[int]:
+  """Groups poems that share half or more of their lines.
+
+  Two poems are near-duplicates when at least half of the lines of either one,
+  counted with or without repetition, also stand in the other. Only lines of
+  five or more characters count, except in poems that have none. A group is a
+  connected component of that relation.
+
+  Args:
+    contents: the poems' texts.
+
+  Returns:
+    For each poem the index of its group's first member.
+  """
+  lines = []
+  for content in contents:
+    every = verse_lines(content)
+    lines.append([line for line in every if len(line) >= _MIN_LINE] or every or [content])
+  holders = collections.defaultdict(list)
+  for i, poem_lines in enumerate(lines):
+    for line in dict.fromkeys(poem_lines):
+      holders[line].append(i)
+
+  parent = list(range(len(contents)))
+
+  def find(i):
+    while parent[i] != i:
+      parent[i] = parent[parent[i]]
+      i = parent[i]
+    return i
+
+  for i, poem_lines in enumerate(lines):
+    shared = collections.Counter()
+    shared_distinct = collections.Counter()
+    occurrences = collections.Counter(poem_lines)
+    for line, times in occurrences.items():
+      for j in holders[line]:
+        shared[j] += times
+        shared_distinct[j] += 1
+    for j in shared:
+      if 2 * shared[j] >= len(poem_lines) or 2 * shared_distinct[j] >= len(occurrences):
+        a, b = find(i), find(j)
+        parent[max(a, b)] = min(a, b)
+  return [find(i) for i in range(len(contents))]
+
+
+def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
+  """Splits poems 90/5/5 into 'train', 'validation' and 'test', without leaks.
+
+  The part is a hash of the smallest hash among a poem's near-duplicates, so it
+  depends on nothing but the texts: the order of the file does not matter, and
+  adding a poem moves none but its own near-duplicates.
+  """
+  digests = [hashlib.sha256(poem.content.encode('utf-8', 'surrogatepass')).digest() for poem in poems]
+  groups = near_duplicate_groups([poem.content for poem in poems])
+  smallest = {}
+  for group, digest in zip(groups, digests):
+    smallest[group] = min(digest, smallest.get(group, digest))
+  parts = {name: [] for name in SPLITS}
+  for poem, group in zip(poems, groups):
+    # Hashed again: the minimum of a group's hashes is no longer uniform.
+    percent = int.from_bytes(hashlib.sha256(smallest[group]).digest()[:8], 'big') * 100 >> 64
+    parts['train' if percent < 90 else 'validation' if percent < 95 else 'test'].append(poem)
+  return parts
