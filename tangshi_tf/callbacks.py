@@ -1,0 +1,145 @@
+"""Who watches a run: the progress line, TensorBoard, and the run directory."""
+
+import pathlib
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from tangshi_tf import corpus, data, decoding, run_dir
+from tangshi_tf.training import Callback, Totals
+
+SAMPLE_BEGINS = ('日', '红', '山', '夜', '湖', '海', '月')
+_BAR = 20
+
+
+class Progress(Callback):
+  """Shows loss, perplexity, speed and the time left.
+
+  On a terminal one line with a bar is redrawn; elsewhere a line is printed
+  every half minute.
+  """
+
+  def __init__(self, epochs: int):
+    self._epochs = epochs
+    self._terminal = sys.stdout.isatty()
+    self._interval = 0.5 if self._terminal else 30.0
+    self._start = self._shown = time.perf_counter()
+    self._best = np.inf
+
+  def on_epoch_begin(self, epoch, steps):
+    self._epoch, self._steps = epoch, steps
+    self._totals = Totals()
+
+  def on_step(self, step, result):
+    self._totals.add(result)
+    now = time.perf_counter()
+    if now - self._shown < self._interval:
+      return
+    self._shown = now
+    means = self._totals.take()
+    done = step - (self._epoch - 1) * self._steps
+    left = (now - self._start) / step * (self._epochs * self._steps - step)
+    line = (f'epoch {self._epoch}/{self._epochs} {self._bar(done)}{done}/{self._steps}  loss {means["loss"]:.3f}  '
+            f'perplexity {means["perplexity"]:.1f}  {means["tokens_per_second"]:,.0f} tokens/s  '
+            f'{_duration(left)} left')
+    print(f'\r{line}\x1b[K' if self._terminal else line, end='' if self._terminal else '\n', flush=True)
+
+  def _bar(self, done):
+    if not self._terminal:
+      return ''
+    full = _BAR * done // self._steps
+    return f'[{"=" * full}{" " * (_BAR - full)}] '
+
+  def on_epoch_end(self, epoch, metrics):
+    line = (f'epoch {epoch}/{self._epochs}: loss {metrics["train_loss"]:.3f}, '
+            f'perplexity {metrics["train_perplexity"]:.1f}')
+    if 'validation_loss' in metrics:
+      line += (f'; validation loss {metrics["validation_loss"]:.3f}, '
+               f'perplexity {metrics["validation_perplexity"]:.1f}')
+      if metrics['validation_perplexity'] < self._best:
+        self._best = metrics['validation_perplexity']
+        line += ' (best)'
+    line += f'; {metrics["tokens_per_second"]:,.0f} tokens/s, {_duration(metrics["seconds"])}'
+    print(f'\r{line}\x1b[K' if self._terminal else line, flush=True)
+
+
+def _duration(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'
+
+
+class TensorBoard(Callback):
+  """Writes curves and sample poems as TensorBoard events.
+
+  By step: step/loss, step/perplexity, step/gradient_norm, step/learning_rate,
+  step/tokens_per_second, each the mean of `every` steps. By epoch:
+  epoch/train_loss, epoch/train_perplexity, epoch/validation_loss,
+  epoch/validation_perplexity, and the texts poems and prediction.
+  """
+
+  def __init__(self, path: pathlib.Path, model, optimizer, word2id, id2word, *,
+               validation_poem: corpus.Poem | None = None, every: int = 10):
+    self._writer = tf.summary.create_file_writer(str(path))
+    self._model, self._optimizer = model, optimizer
+    self._word2id, self._id2word = word2id, id2word
+    self._validation_poem = validation_poem
+    self._every = every
+
+  def on_epoch_begin(self, epoch, steps):
+    self._totals = Totals()
+
+  def on_step(self, step, result):
+    self._totals.add(result)
+    if len(self._totals) < self._every:
+      return
+    means = self._totals.take()
+    with self._writer.as_default(step):
+      for name in ('loss', 'perplexity', 'gradient_norm', 'tokens_per_second'):
+        tf.summary.scalar(f'step/{name}', means[name])
+      tf.summary.scalar('step/learning_rate', float(self._optimizer.learning_rate))
+
+  def on_epoch_end(self, epoch, metrics):
+    with self._writer.as_default(epoch):
+      for name in ('train_loss', 'train_perplexity', 'validation_loss', 'validation_perplexity'):
+        if name in metrics:
+          tf.summary.scalar(f'epoch/{name}', metrics[name])
+      tf.summary.text('poems', self._sample_poems())
+      if self._validation_poem is not None:
+        tf.summary.text('prediction', self._prediction())
+    self._writer.flush()
+
+  def _sample_poems(self) -> str:
+    begins = [begin for begin in SAMPLE_BEGINS if begin in self._word2id]
+    poems = decoding.generate([(begin, 0) for begin in begins], model=self._model, word2id=self._word2id,
+                              id2word=self._id2word)
+    return '\n\n'.join(''.join(poem) for poem in poems) or '(none of the begin words is in the vocabulary)'
+
+  def _prediction(self) -> str:
+    """Shows a validation poem and, under each character, the most likely one given those before."""
+    (ids, _), = data.encode_poems([self._validation_poem], self._word2id)
+    predicted = tf.argmax(self._model(tf.constant([ids[:-1]])), axis=-1)[0].numpy()
+    target = ' '.join(self._id2word[i] for i in ids[1:])
+    return f'target: {target}\n\nargmax: {" ".join(self._id2word[i] for i in predicted)}'
+
+
+class Checkpoints(Callback):
+  """Keeps the weights of each epoch, the best ones, and the figures by epoch."""
+
+  def __init__(self, path: pathlib.Path, model):
+    self._path, self._model = path, model
+    self._epochs = []
+    self._best = np.inf
+    self._best_epoch = None
+
+  def on_epoch_end(self, epoch, metrics):
+    self._epochs.append(metrics)
+    run_dir.save_weights(self._path, f'epoch-{epoch:02}', self._model)
+    # Without validation the last epoch counts as the best.
+    perplexity = metrics.get('validation_perplexity', self._best)
+    if perplexity < self._best or 'validation_perplexity' not in metrics:
+      self._best, self._best_epoch = perplexity, epoch
+      run_dir.save_weights(self._path, run_dir.BEST, self._model)
+    run_dir.write_json(self._path / run_dir.METRICS, {'best_epoch': self._best_epoch, 'epochs': self._epochs})

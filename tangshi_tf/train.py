@@ -1,0 +1,121 @@
+"""Trains a character-level language model on Tang poems.
+
+    python -m tangshi_tf.train --cell=lstm
+    tensorboard --logdir=runs
+"""
+
+import hashlib
+import os
+import pathlib
+import platform
+import sys
+
+from absl import flags
+
+from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf.errors import UserError
+
+_CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
+_CORPUS_FORMAT = flags.DEFINE_enum(
+    'corpus_format', 'auto', corpus.FORMATS,
+    'titled: "title:content" a line; blank: no titles, blank lines between poems; auto: looks.')
+_CELL = flags.DEFINE_enum('cell', 'rnn', ['rnn', 'lstm', 'gru'], 'Recurrent cell.')
+_UNITS = flags.DEFINE_integer('units', 128, 'Width of the recurrent state.', lower_bound=1, upper_bound=65536)
+_EMBEDDING_SIZE = flags.DEFINE_integer('embedding_size', 64, 'Width of the character embedding.',
+                                       lower_bound=1, upper_bound=65536)
+_RESET_AFTER = flags.DEFINE_bool(
+    'reset_after', True, 'GRU: apply the reset gate after the recurrent product (needed for cuDNN).')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 100, 'Poems a batch.', lower_bound=1, upper_bound=10**6)
+_BATCHING = flags.DEFINE_enum(
+    'batching', 'bucket', ['bucket', 'shuffle'],
+    'bucket: poems of like length together; shuffle: random poems padded to the longest, as in the exercise.')
+_LEARNING_RATE = cli.define_number('learning_rate', 0.0005, "Adam's learning rate.", above=0)
+_EPOCHS = flags.DEFINE_integer('epochs', 10, 'Passes over the training poems.', lower_bound=1, upper_bound=10**6)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the initial weights and of the order; makes a CPU run repeatable.',
+                             lower_bound=0, upper_bound=2**31 - 1)
+_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Where the run is written (default: runs/<cell>).')
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace the run that stands in --run_dir.')
+_LOG_EVERY = flags.DEFINE_integer('log_every', 10, 'Steps between points of the TensorBoard curves.', lower_bound=1)
+
+
+def main() -> int:
+  corpus_path = pathlib.Path(_CORPUS.value) if _CORPUS.value is not None else corpus.default_corpus_path()
+  parts = _read_parts(corpus_path)
+  words = corpus.build_vocabulary(parts['train'])
+  path = run_dir.create(_RUN_DIR.value or os.path.join('runs', _CELL.value), overwrite=_OVERWRITE.value)
+
+  cli.quiet_tensorflow()
+  import keras
+  from tangshi_tf import callbacks, data, model as models, training
+  print(training.describe_device(), flush=True)
+
+  word2id, id2word = corpus.word_tables(words)
+  packed = {name: data.pack(data.encode_poems(parts[name], word2id)) for name in ('train', 'validation')
+            if parts[name]}
+  keras.utils.set_random_seed(_SEED.value)
+  model = models.myRNNModel(word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value,
+                            units=_UNITS.value, reset_after=_RESET_AFTER.value)
+  optimizer = training.make_optimizer(_LEARNING_RATE.value)
+  run_dir.write_description(path, words, _description(model, corpus_path, parts))
+  print(f'Corpus: {corpus_path.name}: {", ".join(f"{len(part):,} {name}" for name, part in parts.items())} '
+        f'poems; vocabulary of {len(words):,}')
+  print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
+  if 'validation' not in packed:
+    print('The corpus is too small for a validation part; the last epoch counts as the best.')
+
+  batching = {'batch_size': _BATCH_SIZE.value, 'batching': _BATCHING.value}
+
+  def epoch_batches(epoch):
+    return data.batches(packed['train'], seed=(_SEED.value * 1_000_003 + epoch) % 2**31, **batching)
+
+  validation = None
+  if 'validation' in packed:
+    validation = data.batches(packed['validation'], batch_size=_BATCH_SIZE.value, shuffle=False)
+  watchers = [
+      callbacks.Progress(_EPOCHS.value),
+      callbacks.TensorBoard(path, model, optimizer, word2id, id2word, every=_LOG_EVERY.value,
+                            validation_poem=next(iter(parts['validation']), None)),
+      callbacks.Checkpoints(path, model),
+  ]
+  with cli.interruptible() as stopped:
+    training.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches,
+                 steps_per_epoch=data.count_batches(packed['train'], **batching), validation=validation,
+                 callbacks=watchers, should_stop=stopped)
+    if stopped():
+      run_dir.save_weights(path, run_dir.LAST, model)
+      print(f'Interrupted; the weights so far are kept in {path}.')
+      return cli.INTERRUPTED
+  print(f'Done. Write poems: python -m tangshi_tf.generate --model={path}\n'
+        f'See the curves: tensorboard --logdir={path.parent}')
+  return 0
+
+
+def _read_parts(path: pathlib.Path) -> dict[str, list[corpus.Poem]]:
+  """Returns the parts of the corpus, poems that are too long left out."""
+  parts = corpus.split_poems(corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value))
+  short = {name: corpus.keep_short(part) if part else [] for name, part in parts.items()}
+  if not short['train']:
+    raise UserError(f'{path}: no poem falls into the training part; expected more than '
+                    f'{sum(map(len, parts.values()))} poems')
+  return short
+
+
+def _description(model, corpus_path, parts) -> dict:
+  """Returns what config.json says of the run."""
+  import tensorflow as tf
+  return {
+      'model': model.hyperparameters,
+      'training': {
+          'command': ' '.join(['python -m tangshi_tf.train', *sys.argv[1:]]),
+          'corpus': corpus_path.name,
+          'corpus_sha256': hashlib.sha256(corpus_path.read_bytes()).hexdigest(),
+          'poems': {name: len(part) for name, part in parts.items()},
+          'batch_size': _BATCH_SIZE.value, 'batching': _BATCHING.value, 'optimizer': 'adam',
+          'learning_rate': _LEARNING_RATE.value, 'epochs': _EPOCHS.value, 'seed': _SEED.value,
+          'tensorflow': tf.__version__, 'python': platform.python_version(),
+      },
+  }
+
+
+if __name__ == '__main__':
+  cli.run(main)
