@@ -5,11 +5,14 @@ import math
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 
 from absl import flags
 
 from tangshi_tf.errors import UserError
+
+flags.disclaim_key_flags()  # so that --help counts define_number's flags to the caller's
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -49,9 +52,31 @@ def run(main: Callable[[], int | None]):
   sys.exit(status)
 
 
-def quiet_tensorflow():
-  """Keeps TensorFlow's log lines off the screen; call it before the first import."""
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+@contextlib.contextmanager
+def quiet_start():
+  """Keeps off the screen what TensorFlow's libraries log while they start.
+
+  They write to the file descriptor before any Python setting reaches them. If
+  the start fails, all of it is shown; whoever sets TF_CPP_MIN_LOG_LEVEL sees
+  what they asked for.
+  """
+  if 'TF_CPP_MIN_LOG_LEVEL' in os.environ:
+    yield
+    return
+  os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+  sys.stderr.flush()
+  screen = os.dup(2)
+  with tempfile.TemporaryFile() as log:
+    os.dup2(log.fileno(), 2)
+    try:
+      yield
+    except BaseException:
+      log.seek(0)
+      os.write(screen, log.read())
+      raise
+    finally:
+      os.dup2(screen, 2)
+      os.close(screen)
 
 
 @contextlib.contextmanager

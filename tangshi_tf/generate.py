@@ -21,7 +21,7 @@ _BEGIN = flags.DEFINE_multi_string('begin', list('日红山夜湖海月'), 'One 
 _INIT = flags.DEFINE_enum('init', 'zero', ['zero', 'random'], 'Initial state.')
 _STATE_STDDEV = cli.define_number('state_stddev', 0.5, 'Standard deviation of the random state.', at_least=0)
 _MAX_LEN = flags.DEFINE_integer('max_len', 30, 'A poem without an end stops once it has more characters than this.',
-                                lower_bound=1, upper_bound=100_000)
+                                lower_bound=1, upper_bound=10_000)
 _TEMPERATURE = cli.define_number(
     'temperature', 0.0, '0: the most likely character; above: drawn from softmax(logits / temperature).',
     at_least=0)
@@ -41,8 +41,11 @@ def main() -> int:
   if not all(_BEGIN.value):
     raise UserError('flag --begin: the begin word is empty; expected at least one character')
 
-  cli.quiet_tensorflow()
-  from tangshi_tf import decoding
+  with cli.quiet_start():
+    import tensorflow as tf
+
+    from tangshi_tf import decoding
+    tf.config.list_logical_devices()
   run = run_dir.load(name)
   for begin in _BEGIN.value:
     decoding.encode_begin(begin, run.word2id)

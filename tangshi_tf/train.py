@@ -44,16 +44,19 @@ def main() -> int:
   words = corpus.build_vocabulary(parts['train'])
   path = run_dir.create(_RUN_DIR.value or os.path.join('runs', _CELL.value), overwrite=_OVERWRITE.value)
 
-  cli.quiet_tensorflow()
-  import keras
-  from tangshi_tf import callbacks, data, model as models, training
-  print(training.describe_device(), flush=True)
+  with cli.quiet_start():
+    import keras
+
+    from tangshi_tf import callbacks, data, training
+    from tangshi_tf.model import myRNNModel
+    device = training.describe_device()
+  print(device, flush=True)
 
   word2id, id2word = corpus.word_tables(words)
   packed = {name: data.pack(data.encode_poems(parts[name], word2id)) for name in ('train', 'validation')
             if parts[name]}
   keras.utils.set_random_seed(_SEED.value)
-  model = models.myRNNModel(word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value,
+  model = myRNNModel(word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value,
                             units=_UNITS.value, reset_after=_RESET_AFTER.value)
   optimizer = training.make_optimizer(_LEARNING_RATE.value)
   run_dir.write_description(path, words, _description(model, corpus_path, parts))

@@ -139,6 +139,7 @@ def make_optimizer(learning_rate: float = 0.0005) -> keras.optimizers.Optimizer:
 
 def describe_device() -> str:
   """Returns one line that says which device TensorFlow computes on."""
+  tf.config.list_logical_devices()  # starts the devices
   gpus = tf.config.list_physical_devices('GPU')
   if gpus:
     names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in gpus]

@@ -1,0 +1,23 @@
+"""Sets everything up in .venv, checks the source text and runs the tests.
+
+    python3 scripts/test.py [arguments for pytest]
+"""
+
+import configparser
+import sys
+
+import environment
+
+
+def lint() -> int:
+  """Runs ruff with the settings in setup.cfg, which it cannot read itself."""
+  settings = configparser.ConfigParser()
+  settings.read(environment.ROOT / 'setup.cfg', encoding='utf-8')
+  options = [f'--{name}={value}' for name, value in settings['ruff'].items()]
+  return environment.run('-m', 'ruff', 'check', '--isolated', *options, '.')
+
+
+if __name__ == '__main__':
+  environment.prepare('lint,test')
+  status = lint()
+  sys.exit(environment.run('-m', 'pytest', *sys.argv[1:]) or status)
