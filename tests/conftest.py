@@ -1,0 +1,54 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope='session')
+def poems_file(tmp_path_factory):
+  """The first 400 poems of the real corpus."""
+  path = tmp_path_factory.mktemp('corpus') / 'poems.txt'
+  with open(ROOT / 'poems.txt', encoding='utf-8') as file:
+    path.write_text(''.join(line for line, _ in zip(file, range(400))), encoding='utf-8')
+  return path
+
+
+@pytest.fixture(scope='session')
+def word2id():
+  """A vocabulary of 40 words, the special ones first."""
+  words = ['PAD', 'UNK', 'bos', 'eos', '，', '。', *(chr(0x4e00 + i) for i in range(34))]
+  return {word: i for i, word in enumerate(words)}
+
+
+@pytest.fixture
+def command(tmp_path):
+  """Runs a command line of the package from an empty directory."""
+
+  def run(*arguments, **kwargs):
+    # The checkout on the path, so that the tests do not depend on an installation.
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
+    return subprocess.run([sys.executable, '-m', *map(str, arguments)], cwd=tmp_path, env=environment,
+                          capture_output=True, text=True, encoding='utf-8', timeout=300, check=False, **kwargs)
+
+  return run
+
+
+@pytest.fixture(scope='session')
+def trained(tmp_path_factory, poems_file):
+  """A run directory made by the real command, and what the command printed."""
+  folder = tmp_path_factory.mktemp('trained')
+  environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+  environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
+  done = subprocess.run(
+      [sys.executable, '-m', 'tangshi_tf.train', f'--corpus={poems_file}', '--epochs=3', '--cell=lstm',
+       '--units=16', '--embedding_size=8', '--batch_size=20', '--learning_rate=0.01', '--log_every=5'],
+      cwd=folder, env=environment, capture_output=True, text=True, encoding='utf-8', timeout=300, check=False)
+  assert done.returncode == 0, done.stderr
+  return folder / 'runs' / 'lstm', done

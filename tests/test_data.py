@@ -1,0 +1,84 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from tangshi_tf import data
+from tangshi_tf.errors import UserError
+
+from .conftest import ROOT
+
+
+def test_process_dataset(tmp_path):
+  path = tmp_path / 'p.txt'
+  path.write_text('甲:月月日。\n长:' + '月' * 199 + '\n乙:日\n', encoding='utf-8')
+  instances, word2id, id2word = data.process_dataset(path)
+  assert (word2id['PAD'], word2id['UNK']) == (0, 1)
+  assert set(word2id) == {'PAD', 'UNK', 'bos', 'eos', '月', '日', '。'}
+  assert [[id2word[i] for i in ids] for ids, _ in instances] == [
+      ['bos', '月', '月', '日', '。', 'eos'], ['bos', '日', 'eos']]
+  assert [length for _, length in instances] == [6, 3]
+
+
+@pytest.mark.parametrize('batching', data.BATCHINGS)
+@pytest.mark.parametrize('shuffle', [True, False])
+def test_batches_hold_every_poem_once(poems_file, batching, shuffle):
+  instances, _, _ = data.process_dataset(poems_file)
+  packed = data.pack(instances)
+  dataset = data.batches(packed, batch_size=30, batching=batching, shuffle=shuffle, seed=1)
+  seen, count = [], 0
+  for x, y, seqlen in dataset:
+    count += 1
+    assert x.shape == y.shape
+    assert x.shape[0] == seqlen.shape[0] <= 30
+    for a, b, n in zip(x.numpy(), y.numpy(), seqlen.numpy()):
+      assert not a[n + 1:].any() and not b[n:].any()
+      assert (a[1:n] == b[:n - 1]).all()
+      seen.append((a[0], *b[:n]))
+  assert sorted(seen) == sorted(tuple(ids) for ids, _ in instances)
+  assert count == data.count_batches(packed, batch_size=30, batching=batching)
+
+
+def test_each_pass_is_shuffled_anew_and_a_seed_repeats_it(poems_file):
+  def passes(seed):
+    dataset, _, _ = data.poem_dataset(poems_file, batch_size=30, seed=seed)
+    return [np.concatenate([y.numpy()[:, :3].ravel() for _, y, _ in dataset]).tolist() for _ in range(2)]
+
+  first = passes(5)
+  assert first[0] != first[1]
+  assert passes(5) == first
+  assert passes(6) != first
+
+
+def test_padding_and_shapes_on_the_real_corpus():
+  dataset, _, _ = data.poem_dataset(ROOT / 'poems.txt', seed=0)
+  real = padded = 0
+  widths = set()
+  for x, _, seqlen in dataset:
+    real += int(seqlen.numpy().sum())
+    padded += x.shape[0] * x.shape[1]
+    widths.add(x.shape[1])
+  assert 1 - real / padded < 0.05
+  assert len(widths) <= data.MAX_BUCKETS
+
+
+def test_bucket_widths_are_optimal():
+  lengths = np.random.default_rng(0).integers(3, 14, 60)
+
+  def cost(widths):
+    bucket = np.searchsorted(widths, lengths)
+    total = 0
+    for i, width in enumerate(widths):
+      members = lengths[bucket == i]
+      waste = width * len(members) - members.sum()
+      total += waste + (lengths.max() * len(lengths) if waste > 0.09 * width * len(members) else 0)
+    return total
+
+  best = min(cost(sorted((*inner, lengths.max()))) for k in range(3)
+             for inner in itertools.combinations(np.unique(lengths)[:-1], k))
+  assert cost(data.bucket_widths(lengths, 3)) == best
+
+
+def test_unknown_batching():
+  with pytest.raises(UserError, match='expected one of bucket, shuffle'):
+    data.batches(data.pack([([2, 3], 2)]), batching='sorted')
