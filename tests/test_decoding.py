@@ -1,0 +1,134 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tangshi_tf import decoding, gen_poem
+from tangshi_tf.errors import UserError
+from tangshi_tf.model import CELLS, myRNNModel
+
+
+@pytest.fixture(params=CELLS)
+def model(request, word2id):
+  keras.utils.set_random_seed(5)
+  model = myRNNModel(word2id, cell=request.param, embedding_size=8, units=12)
+  for variable in model.trainable_variables:
+    variable.assign(variable + tf.random.normal(variable.shape, stddev=0.7))
+  return model
+
+
+@pytest.fixture
+def tables(word2id):
+  return {'word2id': word2id, 'id2word': {i: word for word, i in word2id.items()}}
+
+
+def python_loop(model, begin, word2id, id2word, *, state, max_len=30, bos_first=False):
+  """The exercise's loop, a call of `get_next_token` for each character."""
+  collected = []
+  if bos_first:
+    _, state = model.get_next_token(tf.constant([word2id['bos']]), state)
+  for character in begin:
+    collected.append(word2id[character])
+    token, state = model.get_next_token(tf.constant([word2id[character]]), state)
+  while len(collected) <= max_len:
+    if int(token[0]) == word2id['eos']:
+      break
+    collected.append(int(token[0]))
+    token, state = model.get_next_token(token, state)
+  return [id2word[i] for i in collected]
+
+
+@pytest.mark.parametrize('bos_first', [False, True])
+@pytest.mark.parametrize('eos_bias', [0.0, 6.0])
+def test_compiled_loop_equals_the_python_loop(model, tables, bos_first, eos_bias):
+  bias = model.dense.bias.numpy()
+  bias[tables['word2id']['eos']] += eos_bias
+  model.dense.bias.assign(bias)
+  for begin in [chr(0x4e00 + i) for i in range(12)] + ['一丁丂', '一' * 40]:
+    poem = gen_poem(begin, model=model, bos_first=bos_first, **tables)
+    assert poem == python_loop(model, begin, state=model.zero_state(1), bos_first=bos_first, **tables)
+    assert ''.join(poem).startswith(begin)
+
+
+def test_lengths(model, tables):
+  model.dense.bias.assign(model.dense.bias + tf.one_hot(tables['word2id']['eos'], 40) * -1e9)
+  assert len(gen_poem('一', model=model, **tables)) == 31
+  assert len(gen_poem('一丁', model=model, max_len=50, bos_first=True, **tables)) == 51
+  model.dense.bias.assign(model.dense.bias + tf.one_hot(tables['word2id']['eos'], 40) * 2e9)
+  assert gen_poem('一丁', model=model, **tables) == ['一', '丁']
+
+
+@pytest.mark.parametrize('init', decoding.INITS)
+@pytest.mark.parametrize('temperature', [0.0, 1.0])
+def test_a_poem_depends_on_its_begin_and_seed_alone(model, tables, init, temperature):
+  requests = [(begin, 7 + i) for i, begin in enumerate(['一', '一丁丂七', '丁', '一', '丂' * 9])]
+  options = {'model': model, 'init': init, 'temperature': temperature, **tables}
+  together = list(decoding.generate(requests, **options))
+  assert together == [gen_poem(begin, seed=seed, **options) for begin, seed in requests]
+  if init == 'random' or temperature:
+    assert together[0] != together[3]
+
+
+def test_chunks(model, tables, monkeypatch):
+  monkeypatch.setattr(decoding, 'BATCH', 3)
+  requests = [('一', seed) for seed in range(8)]
+  poems = list(decoding.generate(requests, model=model, temperature=1.0, **tables))
+  assert poems == [gen_poem('一', model=model, temperature=1.0, seed=s, **tables) for s in range(8)]
+
+
+def test_random_state_has_the_stated_deviation(model, tables, monkeypatch):
+  seen = []
+  loop = decoding.compiled_decoder(model, False)
+  monkeypatch.setattr(decoding, 'compiled_decoder',
+                      lambda *_: lambda *args: (seen.append(args[2]), loop(*args))[1])
+  list(decoding.generate([('一', s) for s in range(512)], model=model, init='random', state_stddev=2.0, **tables))
+  assert len(seen[0]) == model.state_tensors
+  for tensor in seen[0]:
+    assert tensor.std() == pytest.approx(2.0, rel=0.05)
+
+
+def test_sampling_follows_the_softmax(tables):
+  model = myRNNModel(tables['word2id'], embedding_size=4, units=4)
+  for variable in model.trainable_variables:
+    variable.assign(tf.zeros_like(variable))
+  bias = np.random.default_rng(0).normal(size=40).astype(np.float32)
+  model.dense.bias.assign(bias)
+  temperature = 0.7
+  expected = np.exp(bias / temperature)
+  expected[:3] = 0
+  expected /= expected.sum()
+  poems = decoding.generate([('一', seed) for seed in range(20_000)], model=model, temperature=temperature,
+                            max_len=1, **tables)
+  drawn = np.bincount([tables['word2id'][poem[1]] if len(poem) > 1 else tables['word2id']['eos'] for poem in poems],
+                      minlength=40)
+  assert not drawn[:3].any()
+  # Pearson's statistic has mean 36 and standard deviation 8.5 for 37 outcomes.
+  assert ((drawn[3:] - 20_000 * expected[3:]) ** 2 / (20_000 * expected[3:])).sum() < 36 + 5 * 8.5
+
+
+def test_cold_sampling_is_greedy_and_the_loop_is_traced_once(model, tables):
+  greedy = gen_poem('一', model=model, **tables)
+  assert gen_poem('一', model=model, temperature=1e-6, seed=1, **tables) == greedy
+  gen_poem('一丁丂', model=model, max_len=9, **tables)
+  assert decoding.compiled_decoder(model, False).experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize(('begin', 'message'), [
+    ('', 'is empty'), ('bos', 'special token'), ('PAD', 'special token'), ('一🙂', r"character '🙂' is not"),
+    ('\udcff', 'is not in'), ('一\n', 'is not in'),
+])
+def test_unusable_begin_words(model, tables, begin, message):
+  with pytest.raises(UserError, match=message) as caught:
+    gen_poem(begin, model=model, **tables)
+  assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('argument', [
+    {'init': 'ones'}, {'temperature': -1}, {'temperature': float('nan')}, {'max_len': 0}, {'state_stddev': -1}])
+def test_arguments_out_of_range(model, tables, argument):
+  with pytest.raises(UserError, match='expected'):
+    gen_poem('一', model=model, **argument, **tables)
+
+
+def test_a_sentence_a_line():
+  assert decoding.split_sentences('日暮，山。何处？去') == '日暮，山。\n何处？\n去'
