@@ -34,11 +34,10 @@ import sys
 import tarfile
 import tempfile
 
-from absl import app
-from absl import flags
+from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from tangshi_tf.corpus import PUNCTUATION  # noqa: E402
+from tangshi_tf.corpus import PUNCTUATION
 
 PACKAGE = 'chinese-poetry'
 VERSION = '2.0.1'

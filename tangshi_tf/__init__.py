@@ -17,7 +17,7 @@ _HOME = {
     'gen_poem': 'decoding',
     'UserError': 'errors',
 }
-__all__ = list(_HOME)  # noqa: PLE0604 (names resolved by __getattr__)
+__all__ = list(_HOME)
 
 
 def __getattr__(name):

@@ -139,16 +139,8 @@ def tokenize(content: str) -> list[str]:
 
 
 def keep_short(poems: list[Poem], max_tokens: int = MAX_TOKENS) -> list[Poem]:
-  """Drops poems of more than `max_tokens` tokens, bos and eos included.
-
-  Raises:
-    UserError: no poem is left.
-  """
-  short = [poem for poem in poems if len(poem.content) + 2 <= max_tokens]
-  if not short:
-    raise UserError(f'no poem is left: all {len(poems)} are longer than {max_tokens} tokens '
-                    '(characters plus bos and eos)')
-  return short
+  """Returns the poems of at most `max_tokens` tokens, bos and eos included."""
+  return [poem for poem in poems if len(poem.content) + 2 <= max_tokens]
 
 
 def build_vocabulary(poems: list[Poem]) -> list[str]:
@@ -247,3 +239,17 @@ def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
     percent = int.from_bytes(hashlib.sha256(smallest[group]).digest()[:8], 'big') * 100 >> 64
     parts['train' if percent < 90 else 'validation' if percent < 95 else 'test'].append(poem)
   return parts
+
+
+def read_parts(path: str | os.PathLike, *, corpus_format: str = 'auto') -> dict[str, list[Poem]]:
+  """Reads a corpus file and splits it; poems of more than 200 tokens are left out.
+
+  Raises:
+    UserError: the file cannot be used, or no poem is left to train on.
+  """
+  parts = split_poems(read_poems(path, corpus_format=corpus_format))
+  short = {name: keep_short(part) for name, part in parts.items()}
+  if not short['train']:
+    raise UserError(f'{path}: of its {sum(map(len, parts.values()))} poems none of at most {MAX_TOKENS} tokens '
+                    '(characters plus bos and eos) falls into the training part; expected more or shorter poems')
+  return short

@@ -29,8 +29,11 @@ def process_dataset(path: str | os.PathLike | None = None, *, corpus_format: str
   Raises:
     UserError: the file cannot be used.
   """
-  poems = corpus.keep_short(corpus.read_poems(path or corpus.default_corpus_path(),
-                                              corpus_format=corpus_format))
+  path = path or corpus.default_corpus_path()
+  poems = corpus.keep_short(corpus.read_poems(path, corpus_format=corpus_format))
+  if not poems:
+    raise UserError(f'{path}: all its poems are longer than {corpus.MAX_TOKENS} tokens '
+                    '(characters plus bos and eos); expected shorter ones')
   word2id, id2word = corpus.word_tables(corpus.build_vocabulary(poems))
   return encode_poems(poems, word2id), word2id, id2word
 

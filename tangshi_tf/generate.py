@@ -17,7 +17,7 @@ _MODEL = flags.DEFINE_string(
     'model', None, 'A run directory or the name of a shipped model '
     '(default: the newest run under runs/, else the shipped rnn).')
 _BEGIN = flags.DEFINE_multi_string('begin', list('日红山夜湖海月'), 'One or more characters that a poem '
-                                   'begins with; may be repeated.')
+                                   'begins with; may be repeated. By default those of the seven that the model knows.')
 _INIT = flags.DEFINE_enum('init', 'zero', ['zero', 'random'], 'Initial state.')
 _STATE_STDDEV = cli.define_number('state_stddev', 0.5, 'Standard deviation of the random state.', at_least=0)
 _MAX_LEN = flags.DEFINE_integer('max_len', 30, 'A poem without an end stops once it has more characters than this.',
@@ -47,10 +47,13 @@ def main() -> int:
     from tangshi_tf import decoding
     tf.config.list_logical_devices()
   run = run_dir.load(name)
-  for begin in _BEGIN.value:
+  begins = _BEGIN.value
+  if not flags.FLAGS['begin'].present:
+    begins = [begin for begin in begins if begin in run.word2id] or begins
+  for begin in begins:
     decoding.encode_begin(begin, run.word2id)
   first = _SEED.value if _SEED.value is not None else random.randrange(2**31)
-  requests = [(begin, i * _NUM.value) for i, begin in enumerate(_BEGIN.value)]
+  requests = [(begin, i * _NUM.value) for i, begin in enumerate(begins)]
   poems = decoding.generate(
       ((begin, first + offset + i) for begin, offset in requests for i in range(_NUM.value)),
       model=run.model, word2id=run.word2id, id2word=run.id2word, init=_INIT.value,
@@ -59,7 +62,7 @@ def main() -> int:
   for number, words in enumerate(poems):
     if _JSON.value:
       print(json.dumps({
-          'text': ''.join(words), 'begin': _BEGIN.value[number // _NUM.value], 'init': _INIT.value,
+          'text': ''.join(words), 'begin': begins[number // _NUM.value], 'init': _INIT.value,
           'model': name, 'seed': first + number, 'temperature': _TEMPERATURE.value,
           'state_stddev': _STATE_STDDEV.value, 'max_len': _MAX_LEN.value, 'bos_first': _BOS_FIRST.value,
       }, ensure_ascii=False))

@@ -13,7 +13,6 @@ import sys
 from absl import flags
 
 from tangshi_tf import cli, corpus, run_dir
-from tangshi_tf.errors import UserError
 
 _CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
 _CORPUS_FORMAT = flags.DEFINE_enum(
@@ -40,7 +39,7 @@ _LOG_EVERY = flags.DEFINE_integer('log_every', 10, 'Steps between points of the 
 
 def main() -> int:
   corpus_path = pathlib.Path(_CORPUS.value) if _CORPUS.value is not None else corpus.default_corpus_path()
-  parts = _read_parts(corpus_path)
+  parts = corpus.read_parts(corpus_path, corpus_format=_CORPUS_FORMAT.value)
   words = corpus.build_vocabulary(parts['train'])
   path = run_dir.create(_RUN_DIR.value or os.path.join('runs', _CELL.value), overwrite=_OVERWRITE.value)
 
@@ -91,16 +90,6 @@ def main() -> int:
   print(f'Done. Write poems: python -m tangshi_tf.generate --model={path}\n'
         f'See the curves: tensorboard --logdir={path.parent}')
   return 0
-
-
-def _read_parts(path: pathlib.Path) -> dict[str, list[corpus.Poem]]:
-  """Returns the parts of the corpus, poems that are too long left out."""
-  parts = corpus.split_poems(corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value))
-  short = {name: corpus.keep_short(part) if part else [] for name, part in parts.items()}
-  if not short['train']:
-    raise UserError(f'{path}: no poem falls into the training part; expected more than '
-                    f'{sum(map(len, parts.values()))} poems')
-  return short
 
 
 def _description(model, corpus_path, parts) -> dict:

@@ -7,7 +7,7 @@ import pytest
 from .conftest import ROOT
 
 sys.path.insert(0, str(ROOT / 'scripts'))
-import build_corpus  # noqa: E402
+import build_corpus
 
 
 def clean(text):

@@ -79,6 +79,12 @@ def test_bucket_widths_are_optimal():
   assert cost(data.bucket_widths(lengths, 3)) == best
 
 
+def test_a_corpus_of_long_poems_only(tmp_path):
+  (tmp_path / 'p.txt').write_text('长:' + '月' * 199, encoding='utf-8')
+  with pytest.raises(UserError, match='p.txt: all its poems are longer than 200 tokens'):
+    data.process_dataset(tmp_path / 'p.txt')
+
+
 def test_unknown_batching():
   with pytest.raises(UserError, match='expected one of bucket, shuffle'):
     data.batches(data.pack([([2, 3], 2)]), batching='sorted')

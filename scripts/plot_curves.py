@@ -1,0 +1,65 @@
+"""Draws the loss curves of runs from their TensorBoard events.
+
+    pip install '.[plot]'
+    python scripts/plot_curves.py --runs=runs --out=scripts/figures/loss_curves.png
+"""
+
+import pathlib
+import sys
+
+from absl import flags
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tangshi_tf import cli
+from tangshi_tf.errors import UserError
+
+_RUNS = flags.DEFINE_string('runs', 'runs', 'The folder of the run directories.')
+_OUT = flags.DEFINE_string('out', 'scripts/figures/loss_curves.png', 'The picture to write.')
+_SMOOTHING = 10  # points; a point is the mean of --log_every steps of training
+
+
+def read_curve(path: pathlib.Path, tag: str) -> tuple[list[int], list[float]]:
+  """Returns the steps and the values of a scalar of a run directory."""
+  from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+  from tensorboard.util.tensor_util import make_ndarray
+  events = EventAccumulator(str(path), size_guidance={'tensors': 0})
+  events.Reload()
+  if tag not in events.Tags()['tensors']:
+    raise UserError(f'{path}: its events have no {tag}; expected a run directory of tangshi_tf.train')
+  points = events.Tensors(tag)
+  return [point.step for point in points], [float(make_ndarray(point.tensor_proto)) for point in points]
+
+
+def main() -> int:
+  try:
+    import matplotlib
+  except ImportError:
+    raise UserError("matplotlib is not installed; run: pip install '.[plot]'") from None
+  matplotlib.use('agg')
+  from matplotlib import pyplot
+  paths = sorted(path.parent for path in pathlib.Path(_RUNS.value).glob('*/config.json'))
+  if not paths:
+    raise UserError(f'{_RUNS.value}: holds no run directories')
+  figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
+  for path in paths:
+    steps, losses = read_curve(path, 'step/loss')
+    smooth = [sum(losses[i:i + _SMOOTHING]) / _SMOOTHING for i in range(len(losses) - _SMOOTHING + 1)]
+    left.plot(steps[_SMOOTHING - 1:], smooth, label=path.name)
+    epochs, perplexities = read_curve(path, 'epoch/validation_perplexity')
+    right.plot(epochs, perplexities, marker='o', markersize=3, label=path.name)
+    print(f'{path.name}: training loss {smooth[-1]:.3f} at step {steps[-1]}, '
+          f'validation perplexity {perplexities[-1]:.1f} after epoch {epochs[-1]}')
+  left.set(title='training loss', xlabel='step', ylabel='nats a token, averaged by poem')
+  right.set(title='validation perplexity', xlabel='epoch', yscale='log')
+  for axes in (left, right):
+    axes.grid(alpha=0.3, which='both')
+    axes.legend()
+  figure.tight_layout()
+  pathlib.Path(_OUT.value).parent.mkdir(parents=True, exist_ok=True)
+  figure.savefig(_OUT.value, dpi=90)
+  print(_OUT.value)
+  return 0
+
+
+if __name__ == '__main__':
+  cli.run(main)

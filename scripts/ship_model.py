@@ -1,0 +1,63 @@
+"""Puts a trained run into the package, with its held-out figures.
+
+    python scripts/ship_model.py --run_dir=runs/rnn --name=rnn
+
+The best weights are stored as float16. Perplexity on the validation and the test part
+of the corpus is measured with the rounded weights, as they will be loaded, and beside
+it the validation perplexity of the unrounded ones.
+"""
+
+import hashlib
+import json
+import pathlib
+import shutil
+import sys
+
+import numpy as np
+from absl import flags
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf.errors import UserError
+
+_RUN_DIR = flags.DEFINE_string('run_dir', None, 'The run to ship.', required=True)
+_NAME = flags.DEFINE_string('name', None, 'The name users will give to --model.', required=True)
+_CORPUS = flags.DEFINE_string('corpus', None, 'The corpus of the run (default: the package\'s own).')
+
+
+def main() -> int:
+  with cli.quiet_start():
+    from tangshi_tf import data, training
+    training.describe_device()
+  path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
+  run = run_dir.load(_RUN_DIR.value)
+  digest = hashlib.sha256(path.read_bytes()).hexdigest()
+  if digest != run.config['training']['corpus_sha256']:
+    raise UserError(f'{path}: is not the corpus that {_RUN_DIR.value} was trained on')
+  parts = corpus.read_parts(path)
+
+  def perplexity(part, model):
+    packed = data.pack(data.encode_poems(parts[part], run.word2id))
+    return training.evaluate(model, data.batches(packed, shuffle=False))['perplexity']
+
+  target = run_dir.PRETRAINED / _NAME.value
+  shutil.rmtree(target, ignore_errors=True)
+  run_dir.create(target)
+  figures = {'validation_perplexity_float32': perplexity('validation', run.model)}
+  run_dir.save_weights(target, run_dir.BEST, run.model, np.float16)
+  config = {key: value for key, value in run.config.items() if key != 'format_version'}
+  run_dir.write_description(target, list(run.word2id), config)
+  shipped = run_dir.load(target).model
+  for part in ('validation', 'test'):
+    figures[f'{part}_perplexity'] = perplexity(part, shipped)
+  metrics = json.loads((pathlib.Path(_RUN_DIR.value) / run_dir.METRICS).read_text(encoding='utf-8'))
+  run_dir.write_json(target / run_dir.METRICS, {**figures, **metrics})
+  for name, value in figures.items():
+    print(f'{value:9.2f}  {name}')
+  size = sum(file.stat().st_size for file in target.rglob('*') if file.is_file())
+  print(f'{size / 1e6:9.2f}  MB in {_NAME.value}')
+  return 0
+
+
+if __name__ == '__main__':
+  cli.run(main)

@@ -1,0 +1,174 @@
+"""The command lines as processes of their own."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tangshi_tf import run_dir
+
+from .conftest import ROOT
+
+
+def assert_one_line(done, message):
+  assert done.returncode == 2
+  assert not done.stdout
+  assert len(done.stderr.splitlines()) == 1, done.stderr
+  assert re.search(message, done.stderr), done.stderr
+  assert done.stderr.startswith('python -m tangshi_tf.')
+
+
+@pytest.mark.parametrize(('flag', 'message'), [
+    ('--epochs=0', r'--epochs=0: .* range \[1'), ('--units=-1', '--units=-1'), ('--units=1e3', '--units=1e3'),
+    ('--learning_rate=nan', 'finite number above 0'), ('--learning_rate=inf', 'finite'),
+    ('--learning_rate=0', 'above 0'), ('--batch_size=0', '--batch_size'), ('--seed=-1', '--seed'),
+    ('--cell=tree', '<rnn|lstm|gru>'), ('--nosuchflag=1', 'nosuchflag'), ('extra', "unexpected argument 'extra'"),
+    ('--corpus=none.txt', 'none.txt: cannot be read'), ('--run_dir=file/run', 'file/run: cannot be written'),
+    ('--run_dir=file', 'file: is a file'),
+])
+def test_train_bad_flags(command, tmp_path, flag, message):
+  (tmp_path / 'file').write_text('')
+  start = time.perf_counter()
+  done = command('tangshi_tf.train', flag)
+  assert_one_line(done, message)
+  assert time.perf_counter() - start < 15  # not after an epoch
+  assert sorted(path.name for path in tmp_path.iterdir()) == ['file']
+
+
+@pytest.mark.parametrize(('data', 'message'), [
+    (b'', 'is empty'), (b'a\0b', 'NUL byte'), (b'\xff\xfe', 'not UTF-8'), ('甲:诗\n无\n'.encode(), ':2: no ":"'),
+    (('甲:' + '月' * 300).encode(), 'none of at most 200 tokens'),
+])
+def test_train_bad_corpus(command, tmp_path, data, message):
+  (tmp_path / 'c.txt').write_bytes(data)
+  assert_one_line(command('tangshi_tf.train', '--corpus=c.txt'), f'c.txt.*{message}')
+  assert not (tmp_path / 'runs').exists()
+
+
+def test_train_never_overwrites_without_being_told(command, trained, tmp_path):
+  shutil.copytree(trained[0], tmp_path / 'run')
+  before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')}
+  assert_one_line(command('tangshi_tf.train', '--run_dir=run'), 'run: holds a run already; give --overwrite')
+  assert {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')} == before
+
+
+@pytest.mark.parametrize('program', ['train', 'generate'])
+def test_help_does_not_load_tensorflow(tmp_path, program):
+  (tmp_path / 'tensorflow.py').write_text('raise SystemExit("TensorFlow was loaded")')
+  environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(tmp_path), str(ROOT)])}
+  for argument, status in (('--help', 0), ('--seed=x', 2)):
+    done = subprocess.run([sys.executable, '-m', f'tangshi_tf.{program}', argument], env=environment,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+  done = subprocess.run([sys.executable, '-m', f'tangshi_tf.{program}', '--help'], env=environment,
+                        capture_output=True, text=True, encoding='utf-8', check=True)
+  assert '--seed' in done.stdout and 'nite number' in done.stdout
+
+
+@pytest.mark.parametrize(('flags', 'message'), [
+    (['--temperature=-1'], 'finite number at least 0'), (['--temperature=nan'], 'finite number'),
+    (['--max_len=0'], '--max_len'), (['--num=0'], '--num'), (['--init=one'], '<zero|random>'),
+    (['--state_stddev=-0.1'], '--state_stddev'), (['--begin='], 'begin word is empty'),
+    (['--model=nowhere'], "'nowhere': no such directory"), (['--model=.'], 'no config.json'),
+    (['--begin=bos'], 'special token'), (['--begin=日', '--begin=x'], "'x' is not in the model's vocabulary"),
+])
+def test_generate_bad_flags(command, trained, flags, message):
+  arguments = flags if '--model' in flags[0] else [f'--model={trained[0]}', *flags]
+  assert_one_line(command('tangshi_tf.generate', *arguments), message)
+
+
+def test_generate_from_damaged_weights(command, trained, tmp_path):
+  shutil.copytree(trained[0], tmp_path / 'run')
+  with open(tmp_path / 'run/weights/best.npz', 'r+b') as file:
+    file.truncate(1000)
+  assert_one_line(command('tangshi_tf.generate', '--model=run'), 'best.npz: is damaged')
+
+
+def test_generate_prints_poems_only(command, trained):
+  done = command('tangshi_tf.generate', f'--model={trained[0]}')
+  assert done.returncode == 0 and not done.stderr
+  poems = done.stdout.rstrip('\n').split('\n\n')
+  assert [poem[0] for poem in poems] == [c for c in '日红山夜湖海月' if c in run_dir.load(trained[0]).word2id]
+  assert command('tangshi_tf.generate', f'--model={trained[0]}').stdout == done.stdout
+
+
+def test_generate_json_is_enough_to_repeat_a_poem(command, trained):
+  model = f'--model={trained[0]}'
+  options = ['--init=random', '--temperature=0.9', '--json', '--bos_first', '--max_len=20']
+  done = command('tangshi_tf.generate', model, *options, '--begin=日', '--begin=山月', '--num=2', '--seed=5')
+  objects = [json.loads(line) for line in done.stdout.splitlines()]
+  assert [(o['begin'], o['seed']) for o in objects] == [('日', 5), ('日', 6), ('山月', 7), ('山月', 8)]
+  assert all(o['text'].startswith(o['begin']) and o['init'] == 'random' and o['model'] == str(trained[0])
+             for o in objects)
+  again = command('tangshi_tf.generate', model, *options, '--begin=山月', '--seed=8')
+  assert json.loads(again.stdout) == objects[3]
+
+
+def test_generate_takes_the_newest_run_by_default(command, trained, tmp_path):
+  shutil.copytree(trained[0], tmp_path / 'runs' / 'mine')
+  done = command('tangshi_tf.generate', '--begin=日')
+  assert done.returncode == 0
+  assert done.stderr.splitlines() == [f'model: {os.path.join("runs", "mine")}']
+
+
+def test_generate_uses_a_shipped_model_from_anywhere(command):
+  done = command('tangshi_tf.generate', '--begin=春风', '--json')
+  assert done.returncode == 0
+  assert json.loads(done.stdout)['model'] == 'rnn'
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='sends POSIX signals')
+def test_ctrl_c_keeps_what_is_trained(command, tmp_path, poems_file):
+  environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONUNBUFFERED': '1'}
+  process = subprocess.Popen(
+      [sys.executable, '-m', 'tangshi_tf.train', f'--corpus={poems_file}', '--epochs=100000', '--units=8',
+       '--batch_size=5'], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+  for line in process.stdout:
+    if line.startswith('epoch 1/'):
+      break
+  process.send_signal(signal.SIGINT)
+  out, error = process.communicate(timeout=120)
+  assert process.returncode == 130
+  assert 'Traceback' not in error
+  assert 'weights so far are kept in' in out
+  assert (tmp_path / 'runs/rnn/weights/last.npz').exists()
+  assert not list(tmp_path.rglob('*.partial'))
+  done = command('tangshi_tf.generate', '--begin=日')
+  assert done.returncode == 0 and done.stdout.startswith('日')
+
+
+def test_same_seed_same_weights(command, tmp_path, poems_file):
+  for name, seed in (('a', 3), ('b', 3), ('c', 4)):
+    done = command('tangshi_tf.train', f'--corpus={poems_file}', '--epochs=1', '--cell=gru', '--units=8',
+                   f'--run_dir={name}', f'--seed={seed}', '--batching=shuffle')
+    assert done.returncode == 0, done.stderr
+  a, b, c = ((tmp_path / name / 'weights/best.npz').read_bytes() for name in 'abc')
+  assert a == b != c
+
+
+def test_a_corpus_of_one_poem(command, tmp_path):
+  (tmp_path / 'c.txt').write_text('题:床前明月光，疑是地上霜。\n', encoding='utf-8')
+  done = command('tangshi_tf.train', '--corpus=c.txt', '--epochs=2', '--run_dir=r')
+  assert done.returncode == 0 and 'too small for a validation part' in done.stdout, done.stderr
+  assert command('tangshi_tf.generate', '--model=r', '--begin=月').returncode == 0
+
+
+def test_an_installed_package_carries_corpus_and_models(tmp_path):
+  source, target = tmp_path / 'source', tmp_path / 'site'
+  shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns('.git', '.venv', 'build', 'runs', '*.egg-info', '.*cache'))
+  subprocess.run([sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation',
+                  '--disable-pip-version-check', f'--target={target}', str(source)], check=True)
+  shutil.rmtree(source)
+  script = ('import tangshi_tf.corpus as c, tangshi_tf.run_dir as r;'
+            'print(len(c.read_poems(c.default_corpus_path())), *r.shipped_names(), c.__file__);'
+            '[r.load(name) for name in r.shipped_names()]')
+  done = subprocess.run([sys.executable, '-c', script], cwd=tmp_path, check=True, capture_output=True, text=True,
+                        env={**os.environ, 'PYTHONPATH': str(target)})
+  count, *names, home = done.stdout.split()
+  assert int(count) > 50_000 and 'rnn' in names and home.startswith(str(target))

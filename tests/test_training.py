@@ -1,0 +1,147 @@
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tangshi_tf import corpus, data, loss, run_dir, train_one_step, training
+from tangshi_tf.errors import UserError
+from tangshi_tf.model import CELLS, myRNNModel
+
+
+@pytest.fixture
+def dataset(poems_file):
+  return data.poem_dataset(poems_file, batch_size=50, seed=0)
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_one_step_is_adam_on_the_plain_loss(dataset, cell):
+  ds, word2id, _ = dataset
+  x, y, seqlen = next(iter(ds))
+  models = []
+  for _ in range(2):
+    keras.utils.set_random_seed(1)
+    models.append(myRNNModel(word2id, cell=cell, units=16, embedding_size=8))
+  ours, plain = models
+
+  value = train_one_step(ours, training.make_optimizer(0.01), x, y, seqlen)
+  optimizer = keras.optimizers.Adam(0.01)
+  with tf.GradientTape() as tape:
+    expected = loss.compute_loss(plain(x), y, seqlen)
+  optimizer.apply_gradients(zip(tape.gradient(expected, plain.trainable_variables), plain.trainable_variables))
+  np.testing.assert_allclose(value, expected, rtol=1e-5)
+  for a, b in zip(ours.trainable_variables, plain.trainable_variables):
+    # The first step of Adam is the gradient's sign times the rate, so a gradient
+    # of rounding errors alone may differ: compare where it stands out.
+    assert np.mean(np.abs(a.numpy() - b.numpy()) > 1e-4) < 0.01
+
+
+def test_train_is_one_pass_that_learns(dataset, capsys):
+  ds, word2id, _ = dataset
+  model, optimizer = myRNNModel(word2id, units=16, embedding_size=8), training.make_optimizer(0.01)
+  losses = [float(training.train(epoch, model, optimizer, ds)) for epoch in range(4)]
+  assert losses[-1] < losses[0] - 1
+  printed = capsys.readouterr().out.splitlines()
+  assert [line.split(':')[0] for line in printed] == [f'epoch {i} step 0' for i in range(4)]
+  assert training.compiled_step(model, optimizer).experimental_get_tracing_count() == 1
+
+
+def test_two_models_in_one_process(dataset):
+  ds, word2id, _ = dataset
+  batch = next(iter(ds))
+  for _ in range(2):
+    model, optimizer = myRNNModel(word2id, units=8), training.make_optimizer()
+    first = float(train_one_step(model, optimizer, *batch))
+    assert float(train_one_step(model, optimizer, *batch)) < first
+
+
+def test_evaluate_against_the_plain_loss(dataset):
+  ds, word2id, _ = dataset
+  model = myRNNModel(word2id, cell='gru', units=8, embedding_size=8)
+  measured = training.evaluate(model, ds)
+  nll = poems = total = tokens = 0
+  for x, y, seqlen in ds:
+    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(y, model(x)).numpy()
+    for row, n in zip(cross_entropy, seqlen.numpy()):
+      total += row[:n].mean()
+      nll += row[:n].sum()
+      tokens += n
+      poems += 1
+  assert measured['tokens'] == tokens
+  assert measured['loss'] == pytest.approx(total / poems, rel=1e-5)
+  assert measured['perplexity'] == pytest.approx(math.exp(nll / tokens), rel=1e-4)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(dataset):
+  ds, word2id, _ = dataset
+  model = myRNNModel(word2id, units=8)
+  model.dense.bias.assign(np.full(len(word2id), np.nan))
+  seen = []
+
+  class Watch(training.Callback):
+    def on_epoch_end(self, epoch, metrics):
+      seen.append(epoch)
+
+  with pytest.raises(UserError, match='loss became nan in epoch 1'):
+    training.fit(model, training.make_optimizer(), epochs=2, epoch_batches=lambda _: ds, steps_per_epoch=8,
+                 callbacks=[Watch()])
+  assert not seen
+
+
+def test_a_real_run(trained):
+  path, done = trained
+  lines = done.stdout.splitlines()
+  assert lines[0].startswith('Device: ')
+  assert 'run directory runs/lstm' in done.stdout.replace('\\', '/')
+  assert sum('validation loss' in line for line in lines) == 3
+  assert not done.stderr
+
+  metrics = json.loads((path / 'metrics.json').read_text(encoding='utf-8'))
+  by_epoch = [epoch['validation_perplexity'] for epoch in metrics['epochs']]
+  assert metrics['best_epoch'] == 1 + int(np.argmin(by_epoch))
+  assert metrics['epochs'][-1]['train_loss'] < metrics['epochs'][0]['train_loss'] - 0.5
+  assert sorted(file.name for file in (path / 'weights').iterdir()) == [
+      'best.npz', 'epoch-01.npz', 'epoch-02.npz', 'epoch-03.npz']
+  config = json.loads((path / 'config.json').read_text(encoding='utf-8'))
+  assert config['model'] == {'cell': 'lstm', 'embedding_size': 8, 'units': 16}
+  assert str(path.parent) not in json.dumps(config)
+
+  best = run_dir.load(path)
+  epoch = run_dir.load(path, weights=f'epoch-{metrics["best_epoch"]:02}')
+  np.testing.assert_array_equal(best.model.dense.kernel, epoch.model.dense.kernel)
+
+
+def test_the_vocabulary_comes_from_the_training_part(trained, poems_file):
+  parts = corpus.read_parts(poems_file)
+  assert set(run_dir.load(trained[0]).word2id) - set(corpus.SPECIAL_TOKENS) == {
+      character for poem in parts['train'] for character in poem.content}
+
+
+def test_event_files_are_read_back(trained):
+  from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+  path, _ = trained
+  events = EventAccumulator(str(path), size_guidance={'tensors': 0})
+  events.Reload()
+  assert set(events.Tags()['tensors']) == {
+      'step/loss', 'step/perplexity', 'step/gradient_norm', 'step/learning_rate', 'step/tokens_per_second',
+      'epoch/train_loss', 'epoch/train_perplexity', 'epoch/validation_loss', 'epoch/validation_perplexity',
+      'poems', 'prediction'}
+
+  def values(tag):
+    return {event.step: tf.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}
+
+  losses = values('step/loss')
+  assert list(losses)[:3] == [5, 10, 15]
+  assert losses[max(losses)] < losses[5]
+  assert {float(rate) for rate in values('step/learning_rate').values()} == {float(np.float32(0.01))}
+  metrics = json.loads((path / 'metrics.json').read_text(encoding='utf-8'))
+  by_epoch = values('epoch/validation_perplexity')
+  assert list(by_epoch) == [1, 2, 3]
+  np.testing.assert_allclose(list(by_epoch.values()),
+                             [epoch['validation_perplexity'] for epoch in metrics['epochs']], rtol=1e-5)
+  poems = values('poems')[3].item().decode().split('\n\n')
+  assert [poem[0] for poem in poems] == [c for c in '日红山夜湖海月' if c in run_dir.load(path).word2id]
+  target, argmax = values('prediction')[3].item().decode().split('\n\n')
+  assert len(target.split()) == len(argmax.split()) > 5
