@@ -161,7 +161,8 @@ def test_a_corpus_of_one_poem(command, tmp_path):
 
 def test_an_installed_package_carries_corpus_and_models(tmp_path):
   source, target = tmp_path / 'source', tmp_path / 'site'
-  shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns('.git', '.venv', 'build', 'runs', '*.egg-info', '.*cache'))
+  shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(
+      '.git', '.venv', 'build', 'runs', '*.egg-info', '.*cache'))
   subprocess.run([sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation',
                   '--disable-pip-version-check', f'--target={target}', str(source)], check=True)
   shutil.rmtree(source)
