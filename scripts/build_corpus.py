@@ -25,7 +25,6 @@ What is done to each poem, in this order:
 import collections
 import hashlib
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -34,10 +33,12 @@ import sys
 import tarfile
 import tempfile
 
-from absl import app, flags
+from absl import flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tangshi_tf import cli, run_dir
 from tangshi_tf.corpus import PUNCTUATION
+from tangshi_tf.errors import UserError
 
 PACKAGE = 'chinese-poetry'
 VERSION = '2.0.1'
@@ -106,7 +107,7 @@ def source_files(folder: pathlib.Path, dynasty: str) -> list[pathlib.Path]:
     found = folder.glob(f'dist/quantangshi/poet.{name}.*.json')
     files += sorted(found, key=lambda path: int(path.name.split('.')[2]))
   if not files:
-    raise app.UsageError(f'{folder}: no dist/quantangshi/poet.*.json inside; expected {PACKAGE} {VERSION}')
+    raise UserError(f'{folder}: no dist/quantangshi/poet.*.json inside; expected {PACKAGE} {VERSION}')
   return files
 
 
@@ -115,34 +116,36 @@ def unpack(package: str | None, scratch: pathlib.Path) -> pathlib.Path:
   if package is None:
     npm = shutil.which('npm')
     if npm is None:
-      raise app.UsageError('npm is not installed; install it, or give --package a downloaded .tgz file')
+      raise UserError('npm is not installed; install it, or give --package a downloaded .tgz file')
     print(f'Fetching {PACKAGE} {VERSION} with npm ...', file=sys.stderr)
-    subprocess.run([npm, 'pack', '--silent', f'{PACKAGE}@{VERSION}'], cwd=scratch, check=True,
-                   stdout=subprocess.DEVNULL)
+    if subprocess.call([npm, 'pack', '--silent', f'{PACKAGE}@{VERSION}'], cwd=scratch, stdout=subprocess.DEVNULL):
+      raise UserError(f'npm could not fetch {PACKAGE}@{VERSION}; its message stands above')
     package = str(next(scratch.glob('*.tgz')))
   path = pathlib.Path(package)
   if path.is_file():
-    with tarfile.open(path) as archive:
-      members = [m for m in archive.getmembers() if '/dist/quantangshi/poet.' in m.name or
-                 m.name == 'package/package.json']
-      archive.extractall(scratch, members=members)
+    try:
+      with tarfile.open(path) as archive:
+        for member in archive.getmembers():
+          if re.fullmatch(r'package/(package\.json|dist/quantangshi/poet\.\w+\.\d+\.json)', member.name):
+            (scratch / member.name).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / member.name).write_bytes(archive.extractfile(member).read())
+    except (tarfile.TarError, EOFError, OSError) as error:
+      raise UserError(f'{package}: is no archive ({str(error).splitlines()[0]}); expected {PACKAGE}-{VERSION}.tgz') from None
     path = scratch / 'package'
   try:
     version = json.loads((path / 'package.json').read_text(encoding='utf-8'))['version']
-  except OSError:
-    raise app.UsageError(f'{package}: no package.json inside; expected {PACKAGE} {VERSION}') from None
+  except (OSError, ValueError, KeyError):
+    raise UserError(f'{package}: has no package.json inside; expected {PACKAGE} {VERSION}') from None
   if version != VERSION:
-    raise app.UsageError(f'{package}: is version {version}; expected {VERSION}')
+    raise UserError(f'{package}: is version {version}; expected {VERSION}')
   return path
 
 
-def main(argv):
-  if len(argv) > 1:
-    raise app.UsageError(f'{argv[1]!r} is not a flag')
+def main() -> int:
   try:
     import opencc
   except ImportError:
-    raise app.UsageError("OpenCC is not installed; run: pip install '.[corpus]'") from None
+    raise UserError("OpenCC is not installed; run: pip install '.[corpus]'") from None
   simplify = opencc.OpenCC('t2s').convert
   tally = collections.Counter()
   lines, seen, characters = [], set(), 0
@@ -161,16 +164,18 @@ def main(argv):
         characters += len(content)
         lines.append(f'{clean_title(poem["title"], simplify)}:{content}\n')
   data = ''.join(lines).encode('utf-8')
-  partial = _OUT.value + '.partial'
-  pathlib.Path(partial).write_bytes(data)
-  os.replace(partial, _OUT.value)
+  try:
+    run_dir.write_bytes(pathlib.Path(_OUT.value), data)
+  except OSError as error:
+    raise UserError(f'{_OUT.value}: cannot be written ({error.strerror})') from None
 
   print(f'{"poems":>8}  what')
   for what in ('read', 'lost character', 'other signs left', 'nothing left', 'duplicate'):
     print(f'{tally[what]:8,}  {what}')
   print(f'{len(lines):8,}  kept, {characters:,} characters, {len(set("".join(seen))):,} distinct')
   print(f'{_OUT.value}: {len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}')
+  return 0
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

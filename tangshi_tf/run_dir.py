@@ -11,6 +11,7 @@ Every file is written beside its place and then moved there.
 """
 
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -61,7 +62,7 @@ def create(path: str | os.PathLike, *, overwrite: bool = False) -> pathlib.Path:
         raise UserError(f'{path}: holds a run already; give --overwrite to replace it, '
                         'or another --run_dir')
     (path / WEIGHTS).mkdir(parents=True, exist_ok=True)
-    _write_bytes(path / '.writable', b'')
+    write_bytes(path / '.writable', b'')
     (path / '.writable').unlink()
     for name in (METRICS, VOCABULARY, CONFIG):
       (path / name).unlink(missing_ok=True)
@@ -74,7 +75,8 @@ def create(path: str | os.PathLike, *, overwrite: bool = False) -> pathlib.Path:
   return path
 
 
-def _write_bytes(path: pathlib.Path, data: bytes):
+def write_bytes(path: pathlib.Path, data: bytes):
+  """Writes a file so that an interruption leaves the old one or the new one."""
   partial = path.with_name(path.name + '.partial')
   with open(partial, 'wb') as file:
     file.write(data)
@@ -84,25 +86,21 @@ def _write_bytes(path: pathlib.Path, data: bytes):
 
 
 def write_json(path: pathlib.Path, value):
-  """Writes JSON so that an interruption leaves the old file or the new one."""
-  _write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=1) + '\n').encode('utf-8', 'surrogatepass'))
+  """Writes a JSON file, see `write_bytes`."""
+  write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=1) + '\n').encode('utf-8', 'surrogatepass'))
 
 
 def write_description(path: pathlib.Path, words: list[str], config: dict):
   """Writes the vocabulary and the configuration of a new run."""
-  _write_bytes(path / VOCABULARY, json.dumps(words, ensure_ascii=False).encode('utf-8', 'surrogatepass'))
+  write_bytes(path / VOCABULARY, json.dumps(words, ensure_ascii=False).encode('utf-8', 'surrogatepass'))
   write_json(path / CONFIG, {'format_version': FORMAT_VERSION, **config})
 
 
 def save_weights(path: pathlib.Path, name: str, model, dtype=np.float32):
   """Writes a model's weights to `weights/<name>.npz`."""
-  target = path / WEIGHTS / f'{name}.npz'
-  partial = target.with_name(target.name + '.partial')
-  with open(partial, 'wb') as file:
-    np.savez(file, **{key: np.asarray(variable).astype(dtype) for key, variable in _variables(model).items()})
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(partial, target)
+  archive = io.BytesIO()
+  np.savez(archive, **{key: np.asarray(variable).astype(dtype) for key, variable in _variables(model).items()})
+  write_bytes(path / WEIGHTS / f'{name}.npz', archive.getvalue())
 
 
 def _variables(model) -> dict:
