@@ -129,8 +129,8 @@ def unpack(package: str | None, scratch: pathlib.Path) -> pathlib.Path:
           if re.fullmatch(r'package/(package\.json|dist/quantangshi/poet\.\w+\.\d+\.json)', member.name):
             (scratch / member.name).parent.mkdir(parents=True, exist_ok=True)
             (scratch / member.name).write_bytes(archive.extractfile(member).read())
-    except (tarfile.TarError, EOFError, OSError) as error:
-      raise UserError(f'{package}: is no archive ({str(error).splitlines()[0]}); expected {PACKAGE}-{VERSION}.tgz') from None
+    except (tarfile.TarError, EOFError, OSError):
+      raise UserError(f'{package}: is no readable archive; expected {PACKAGE}-{VERSION}.tgz') from None
     path = scratch / 'package'
   try:
     version = json.loads((path / 'package.json').read_text(encoding='utf-8'))['version']
