@@ -7,7 +7,6 @@ of the corpus is measured with the rounded weights, as they will be loaded, and 
 it the validation perplexity of the unrounded ones.
 """
 
-import hashlib
 import json
 import pathlib
 import shutil
@@ -31,10 +30,10 @@ def main() -> int:
     training.describe_device()
   path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
   run = run_dir.load(_RUN_DIR.value)
-  digest = hashlib.sha256(path.read_bytes()).hexdigest()
-  if digest != run.config['training']['corpus_sha256']:
+  poems = corpus.read_poems(path)
+  if corpus.fingerprint(poems) != run.config['training']['corpus_sha256']:
     raise UserError(f'{path}: is not the corpus that {_RUN_DIR.value} was trained on')
-  parts = corpus.read_parts(path)
+  parts = corpus.training_parts(poems, path)
 
   def perplexity(part, model):
     packed = data.pack(data.encode_poems(parts[part], run.word2id))

@@ -228,7 +228,7 @@ def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
   depends on nothing but the texts: the order of the file does not matter, and
   adding a poem moves none but its own near-duplicates.
   """
-  digests = [hashlib.sha256(poem.content.encode('utf-8', 'surrogatepass')).digest() for poem in poems]
+  digests = [hashlib.sha256(poem.content.encode()).digest() for poem in poems]
   groups = near_duplicate_groups([poem.content for poem in poems])
   smallest = {}
   for group, digest in zip(groups, digests):
@@ -241,15 +241,29 @@ def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
   return parts
 
 
-def read_parts(path: str | os.PathLike, *, corpus_format: str = 'auto') -> dict[str, list[Poem]]:
-  """Reads a corpus file and splits it; poems of more than 200 tokens are left out.
+def training_parts(poems: list[Poem], source: str | os.PathLike) -> dict[str, list[Poem]]:
+  """Splits poems as training does: those of more than 200 tokens are left out.
+
+  Args:
+    poems: all poems of a corpus.
+    source: where they come from, for the message.
 
   Raises:
-    UserError: the file cannot be used, or no poem is left to train on.
+    UserError: no poem is left to train on.
   """
-  parts = split_poems(read_poems(path, corpus_format=corpus_format))
-  short = {name: keep_short(part) for name, part in parts.items()}
-  if not short['train']:
-    raise UserError(f'{path}: of its {sum(map(len, parts.values()))} poems none of at most {MAX_TOKENS} tokens '
+  parts = {name: keep_short(part) for name, part in split_poems(poems).items()}
+  if not parts['train']:
+    raise UserError(f'{source}: of its {len(poems)} poems none of at most {MAX_TOKENS} tokens '
                     '(characters plus bos and eos) falls into the training part; expected more or shorter poems')
-  return short
+  return parts
+
+
+def fingerprint(poems: list[Poem]) -> str:
+  """Returns the SHA-256 of the poems written as `title:content` lines.
+
+  For a titled file in that plain form it is the file's own.
+  """
+  digest = hashlib.sha256()
+  for poem in poems:
+    digest.update(f'{poem.title}:{poem.content}\n'.encode())
+  return digest.hexdigest()

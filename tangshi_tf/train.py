@@ -4,10 +4,10 @@
     tensorboard --logdir=runs
 """
 
-import hashlib
 import os
 import pathlib
 import platform
+import shlex
 import sys
 
 from absl import flags
@@ -39,7 +39,8 @@ _LOG_EVERY = flags.DEFINE_integer('log_every', 10, 'Steps between points of the 
 
 def main() -> int:
   corpus_path = pathlib.Path(_CORPUS.value) if _CORPUS.value is not None else corpus.default_corpus_path()
-  parts = corpus.read_parts(corpus_path, corpus_format=_CORPUS_FORMAT.value)
+  poems = corpus.read_poems(corpus_path, corpus_format=_CORPUS_FORMAT.value)
+  parts = corpus.training_parts(poems, corpus_path)
   words = corpus.build_vocabulary(parts['train'])
   path = run_dir.create(_RUN_DIR.value or os.path.join('runs', _CELL.value), overwrite=_OVERWRITE.value)
 
@@ -58,7 +59,7 @@ def main() -> int:
   model = myRNNModel(word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value,
                             units=_UNITS.value, reset_after=_RESET_AFTER.value)
   optimizer = training.make_optimizer(_LEARNING_RATE.value)
-  run_dir.write_description(path, words, _description(model, corpus_path, parts))
+  run_dir.write_description(path, words, _description(model, corpus_path, poems, parts))
   print(f'Corpus: {corpus_path.name}: {", ".join(f"{len(part):,} {name}" for name, part in parts.items())} '
         f'poems; vocabulary of {len(words):,}')
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
@@ -92,15 +93,15 @@ def main() -> int:
   return 0
 
 
-def _description(model, corpus_path, parts) -> dict:
+def _description(model, corpus_path, poems, parts) -> dict:
   """Returns what config.json says of the run."""
   import tensorflow as tf
   return {
       'model': model.hyperparameters,
       'training': {
-          'command': ' '.join(['python -m tangshi_tf.train', *sys.argv[1:]]),
+          'command': shlex.join(['python', '-m', 'tangshi_tf.train', *sys.argv[1:]]),
           'corpus': corpus_path.name,
-          'corpus_sha256': hashlib.sha256(corpus_path.read_bytes()).hexdigest(),
+          'corpus_sha256': corpus.fingerprint(poems),
           'poems': {name: len(part) for name, part in parts.items()},
           'batch_size': _BATCH_SIZE.value, 'batching': _BATCHING.value, 'optimizer': 'adam',
           'learning_rate': _LEARNING_RATE.value, 'epochs': _EPOCHS.value, 'seed': _SEED.value,

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import math
 
@@ -90,7 +91,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(dataset):
   assert not seen
 
 
-def test_a_real_run(trained):
+def test_a_real_run(trained, poems_file):
   path, done = trained
   lines = done.stdout.splitlines()
   assert lines[0].startswith('Device: ')
@@ -106,7 +107,7 @@ def test_a_real_run(trained):
       'best.npz', 'epoch-01.npz', 'epoch-02.npz', 'epoch-03.npz']
   config = json.loads((path / 'config.json').read_text(encoding='utf-8'))
   assert config['model'] == {'cell': 'lstm', 'embedding_size': 8, 'units': 16}
-  assert str(path.parent) not in json.dumps(config)
+  assert config['training']['corpus_sha256'] == hashlib.sha256(poems_file.read_bytes()).hexdigest()
 
   best = run_dir.load(path)
   epoch = run_dir.load(path, weights=f'epoch-{metrics["best_epoch"]:02}')
@@ -114,7 +115,7 @@ def test_a_real_run(trained):
 
 
 def test_the_vocabulary_comes_from_the_training_part(trained, poems_file):
-  parts = corpus.read_parts(poems_file)
+  parts = corpus.training_parts(corpus.read_poems(poems_file), poems_file)
   assert set(run_dir.load(trained[0]).word2id) - set(corpus.SPECIAL_TOKENS) == {
       character for poem in parts['train'] for character in poem.content}
 
