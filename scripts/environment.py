@@ -7,6 +7,7 @@ Python's standard library.
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import venv
@@ -32,7 +33,10 @@ def prepare(extras: str = ''):
              'Start the script with one of these, such as: python3.12 scripts/quickstart.py')
   digest = hashlib.sha256((ROOT / 'setup.cfg').read_bytes() + sys.version.encode()).hexdigest()
   wanted = {f'{digest} {extra}' for extra in ['', *extras.split(',')]}
-  note = _FOLDER / 'installed.txt'
+  note = _FOLDER / 'tangshi_tf.txt'
+  if _FOLDER.exists() and not note.exists():
+    sys.exit(f'{_FOLDER} was not made by this script. Move it away, or install into it yourself: '
+             f"pip install --editable '.[{extras}]'")
   done = set(note.read_text().splitlines()) if note.exists() else set()
   if wanted <= done:
     print(f'Using {_FOLDER}')
@@ -40,9 +44,14 @@ def prepare(extras: str = ''):
   if not any(line.startswith(digest) for line in done):
     print(f'Making {_FOLDER} ...', flush=True)
     try:
-      venv.create(_FOLDER, clear=True, with_pip=True)
+      # What marks the folder as ours comes first, so that an interrupted call can be repeated.
+      shutil.rmtree(_FOLDER, ignore_errors=True)
+      _FOLDER.mkdir(exist_ok=True)
+      note.touch()
+      venv.create(_FOLDER, with_pip=True)
     except (OSError, subprocess.CalledProcessError) as error:
       sys.exit(f'{_FOLDER}: cannot be made ({error}). On Debian and Ubuntu: apt-get install python3-venv')
+    done = set()
   print('Installing TensorFlow and tangshi_tf into it; the first time this fetches about 700 MB ...', flush=True)
   target = f'.[{extras}]' if extras else '.'
   status = subprocess.call([_PYTHON, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check',

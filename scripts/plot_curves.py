@@ -43,8 +43,9 @@ def main() -> int:
   figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
   for path in paths:
     steps, losses = read_curve(path, 'step/loss')
-    smooth = [sum(losses[i:i + _SMOOTHING]) / _SMOOTHING for i in range(len(losses) - _SMOOTHING + 1)]
-    left.plot(steps[_SMOOTHING - 1:], smooth, label=path.name)
+    span = min(_SMOOTHING, len(losses))
+    smooth = [sum(losses[i:i + span]) / span for i in range(len(losses) - span + 1)]
+    left.plot(steps[span - 1:], smooth, label=path.name)
     epochs, perplexities = read_curve(path, 'epoch/validation_perplexity')
     right.plot(epochs, perplexities, marker='o', markersize=3, label=path.name)
     print(f'{path.name}: training loss {smooth[-1]:.3f} at step {steps[-1]}, '

@@ -9,7 +9,7 @@ it the validation perplexity of the unrounded ones.
 
 import json
 import pathlib
-import shutil
+import re
 import sys
 
 import numpy as np
@@ -27,7 +27,9 @@ _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus of the run (default: t
 def main() -> int:
   with cli.quiet_start():
     from tangshi_tf import data, training
-    training.describe_device()
+    training.start_devices()
+  if not re.fullmatch('[a-z0-9_]+', _NAME.value):
+    raise UserError(f'flag --name={_NAME.value}: expected lower-case letters, digits and underscores')
   path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
   run = run_dir.load(_RUN_DIR.value)
   poems = corpus.read_poems(path)
@@ -39,13 +41,12 @@ def main() -> int:
     packed = data.pack(data.encode_poems(parts[part], run.word2id))
     return training.evaluate(model, data.batches(packed, shuffle=False))['perplexity']
 
-  target = run_dir.PRETRAINED / _NAME.value
-  shutil.rmtree(target, ignore_errors=True)
-  run_dir.create(target)
   figures = {'validation_perplexity_float32': perplexity('validation', run.model)}
-  run_dir.save_weights(target, run_dir.BEST, run.model, np.float16)
   config = {key: value for key, value in run.config.items() if key != 'format_version'}
-  run_dir.write_description(target, list(run.word2id), config)
+  with run_dir.claim(run_dir.PRETRAINED / _NAME.value, overwrite=True) as target:
+    run_dir.create(target, list(run.word2id), config)
+    run_dir.save_weights(target, run_dir.BEST, run.model, np.float16)
+  (target / run_dir.LOCK).unlink()
   shipped = run_dir.load(target).model
   for part in ('validation', 'test'):
     figures[f'{part}_perplexity'] = perplexity(part, shipped)

@@ -17,12 +17,15 @@ _HOME = {
     'gen_poem': 'decoding',
     'UserError': 'errors',
 }
+_MODULES = ('callbacks', 'corpus', 'data', 'decoding', 'loss', 'model', 'run_dir', 'training')
 __all__ = list(_HOME)
 
 
 def __getattr__(name):
   if name in _HOME:
     return getattr(importlib.import_module(f'tangshi_tf.{_HOME[name]}'), name)
+  if name in _MODULES:
+    return importlib.import_module(f'tangshi_tf.{name}')
   raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 

@@ -1,17 +1,17 @@
 """Who watches a run: the progress line, TensorBoard, and the run directory."""
 
+import math
 import pathlib
+import shutil
 import sys
 import time
 
-import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import corpus, data, decoding, run_dir
 from tangshi_tf.training import Callback, Totals
 
 SAMPLE_BEGINS = ('日', '红', '山', '夜', '湖', '海', '月')
-_BAR = 20
 
 
 class Progress(Callback):
@@ -26,7 +26,7 @@ class Progress(Callback):
     self._terminal = sys.stdout.isatty()
     self._interval = 0.5 if self._terminal else 30.0
     self._start = self._shown = time.perf_counter()
-    self._best = np.inf
+    self._best = math.inf
 
   def on_epoch_begin(self, epoch, steps):
     self._epoch, self._steps = epoch, steps
@@ -41,19 +41,18 @@ class Progress(Callback):
     means = self._totals.take()
     done = step - (self._epoch - 1) * self._steps
     left = (now - self._start) / step * (self._epochs * self._steps - step)
-    line = (f'epoch {self._epoch}/{self._epochs} {self._bar(done)}{done}/{self._steps}  loss {means["loss"]:.3f}  '
-            f'perplexity {means["perplexity"]:.1f}  {means["tokens_per_second"]:,.0f} tokens/s  '
-            f'{_duration(left)} left')
-    print(f'\r{line}\x1b[K' if self._terminal else line, end='' if self._terminal else '\n', flush=True)
-
-  def _bar(self, done):
-    if not self._terminal:
-      return ''
-    full = _BAR * done // self._steps
-    return f'[{"=" * full}{" " * (_BAR - full)}] '
+    line = (f'{done}/{self._steps}  loss {means["loss"]:.3f}  perplexity {means["perplexity"]:.1f}  '
+            f'{means["tokens_per_second"]:,.0f} tokens/s  {_duration(left)} left')
+    if self._terminal:
+      # One column stays free: a full line would wrap, and \r not reach its start.
+      room = shutil.get_terminal_size().columns - 1
+      line = f'{_epoch_name(self._epoch, self._epochs)} {_bar(done / self._steps, room - len(line) - 15)}{line}'
+      print('\r' + line[:room].ljust(room), end='', flush=True)
+    else:
+      print(f'{_epoch_name(self._epoch, self._epochs)} {line}', flush=True)
 
   def on_epoch_end(self, epoch, metrics):
-    line = (f'epoch {epoch}/{self._epochs}: loss {metrics["train_loss"]:.3f}, '
+    line = (f'{_epoch_name(epoch, self._epochs)}: loss {metrics["train_loss"]:.3f}, '
             f'perplexity {metrics["train_perplexity"]:.1f}')
     if 'validation_loss' in metrics:
       line += (f'; validation loss {metrics["validation_loss"]:.3f}, '
@@ -61,8 +60,25 @@ class Progress(Callback):
       if metrics['validation_perplexity'] < self._best:
         self._best = metrics['validation_perplexity']
         line += ' (best)'
-    line += f'; {metrics["tokens_per_second"]:,.0f} tokens/s, {_duration(metrics["seconds"])}'
-    print(f'\r{line}\x1b[K' if self._terminal else line, flush=True)
+    line += f'; {_duration(metrics["seconds"])}'
+    if self._terminal:
+      room = shutil.get_terminal_size().columns - 1
+      print('\r' + ' ' * room + '\r' + line, flush=True)
+    else:
+      print(line, flush=True)
+
+
+def _epoch_name(epoch: int, epochs: int) -> str:
+  return f'epoch {epoch}/{epochs}'
+
+
+def _bar(done: float, width: int) -> str:
+  """Returns a bar of at most 20 characters and a space, or nothing where there is no room."""
+  width = min(width, 20) - 3
+  if width < 5:
+    return ''
+  full = int(done * width)
+  return f'[{"=" * full}{" " * (width - full)}] '
 
 
 def _duration(seconds: float) -> str:
@@ -75,14 +91,15 @@ class TensorBoard(Callback):
   """Writes curves and sample poems as TensorBoard events.
 
   By step: step/loss, step/perplexity, step/gradient_norm, step/learning_rate,
-  step/tokens_per_second, each the mean of `every` steps. By epoch:
+  step/tokens_per_second, each the mean of `every` steps (of fewer at the end
+  of an epoch). By epoch:
   epoch/train_loss, epoch/train_perplexity, epoch/validation_loss,
   epoch/validation_perplexity, and the texts poems and prediction.
   """
 
   def __init__(self, path: pathlib.Path, model, optimizer, word2id, id2word, *,
                validation_poem: corpus.Poem | None = None, every: int = 10):
-    self._writer = tf.summary.create_file_writer(str(path))
+    self._writer = tf.summary.create_file_writer(str(path), flush_millis=10_000)
     self._model, self._optimizer = model, optimizer
     self._word2id, self._id2word = word2id, id2word
     self._validation_poem = validation_poem
@@ -93,15 +110,20 @@ class TensorBoard(Callback):
 
   def on_step(self, step, result):
     self._totals.add(result)
-    if len(self._totals) < self._every:
-      return
+    self._step = step
+    if len(self._totals) == self._every:
+      self._write_step()
+
+  def _write_step(self):
     means = self._totals.take()
-    with self._writer.as_default(step):
+    with self._writer.as_default(self._step):
       for name in ('loss', 'perplexity', 'gradient_norm', 'tokens_per_second'):
         tf.summary.scalar(f'step/{name}', means[name])
       tf.summary.scalar('step/learning_rate', float(self._optimizer.learning_rate))
 
   def on_epoch_end(self, epoch, metrics):
+    if len(self._totals):
+      self._write_step()
     with self._writer.as_default(epoch):
       for name in ('train_loss', 'train_perplexity', 'validation_loss', 'validation_perplexity'):
         if name in metrics:
@@ -131,15 +153,14 @@ class Checkpoints(Callback):
   def __init__(self, path: pathlib.Path, model):
     self._path, self._model = path, model
     self._epochs = []
-    self._best = np.inf
-    self._best_epoch = None
+    self._best = None
 
   def on_epoch_end(self, epoch, metrics):
-    self._epochs.append(metrics)
+    self._epochs.append({name: value if math.isfinite(value) else None for name, value in metrics.items()})
     run_dir.save_weights(self._path, f'epoch-{epoch:02}', self._model)
     # Without validation the last epoch counts as the best.
-    perplexity = metrics.get('validation_perplexity', self._best)
-    if perplexity < self._best or 'validation_perplexity' not in metrics:
-      self._best, self._best_epoch = perplexity, epoch
+    figure = metrics.get('validation_nll', -epoch)
+    if self._best is None or figure < self._best[0]:
+      self._best = figure, epoch
       run_dir.save_weights(self._path, run_dir.BEST, self._model)
-    run_dir.write_json(self._path / run_dir.METRICS, {'best_epoch': self._best_epoch, 'epochs': self._epochs})
+    run_dir.write_json(self._path / run_dir.METRICS, {'best_epoch': self._best[1], 'epochs': self._epochs})

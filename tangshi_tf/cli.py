@@ -1,7 +1,6 @@
 """What the command lines share: parsing, one-line errors, quiet, interruption."""
 
 import contextlib
-import math
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ flags.disclaim_key_flags()  # so that --help counts define_number's flags to the
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
+BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 def run(main: Callable[[], int | None]):
@@ -29,26 +29,30 @@ def run(main: Callable[[], int | None]):
     stream.reconfigure(encoding='utf-8', errors='backslashreplace')
   module = sys.modules[main.__module__]
   program = f'python -m {module.__spec__.name}' if module.__spec__ else os.path.basename(sys.argv[0])
-  if any(argument in ('--help', '-help', '-h', '--helpfull', '--helpshort') for argument in sys.argv[1:]):
-    print(module.__doc__)
-    print(flags.FLAGS.main_module_help())
-    sys.exit(0)
   try:
-    rest = flags.FLAGS(sys.argv)[1:]
-    if rest:
-      raise UserError(f'unexpected argument {rest[0]!r}; expected flags only (see --help)')
-    status = main()
+    if {'--help', '-help', '-h', '--helpfull', '--helpshort'} & set(sys.argv[1:]):
+      print(module.__doc__)
+      print(flags.FLAGS.main_module_help())
+      status = 0
+    else:
+      rest = flags.FLAGS(sys.argv)[1:]
+      if rest:
+        raise UserError(f'unexpected argument {rest[0]!r}; expected flags only (see --help)')
+      status = main()
     sys.stdout.flush()
-  except (UserError, flags.Error) as error:
+  except (UserError, flags.Error, UnicodeDecodeError) as error:  # the last from a --flagfile
     print(f'{program}: {" ".join(str(error).split())}', file=sys.stderr)
+    status = BAD_INPUT
+  except MemoryError:
+    print(f'{program}: not enough memory for the sizes asked for', file=sys.stderr)
     status = BAD_INPUT
   except KeyboardInterrupt:
     print('Interrupted.', file=sys.stderr)
     status = INTERRUPTED
   except BrokenPipeError:
-    # The reader (head, say) has seen enough.
+    # The reader (head, say) has seen enough; what is still to be flushed goes nowhere.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    status = 0
+    status = BROKEN_PIPE
   sys.exit(status)
 
 
@@ -100,14 +104,13 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def define_number(name: str, default: float, text: str, *, above: float | None = None,
-                  at_least: float | None = None):
-  """Defines a flag for a finite number, within a bound that its help text states."""
-  expected = f'above {above:g}' if above is not None else f'at least {at_least:g}'
-  holder = flags.DEFINE_float(name, default, f'{text} A finite number {expected}.')
+def define_number(name: str, default: float, text: str, *, low: float, high: float, open_low: bool = False):
+  """Defines a flag for a number from `low` (excluded if `open_low`) to `high`.
 
-  def valid(value):
-    return math.isfinite(value) and (value > above if above is not None else value >= at_least)
-
-  flags.register_validator(name, valid, message=f'expected a finite number {expected}')
+  Unlike absl's own bounds it does not let NaN pass.
+  """
+  expected = f'a number {"above" if open_low else "from"} {low:g} {"up " if open_low else ""}to {high:g}'
+  holder = flags.DEFINE_float(name, default, f'{text} {expected.capitalize()}.')
+  flags.register_validator(name, lambda value: (low < value if open_low else low <= value) and value <= high,
+                           message=f'expected {expected}')
   return holder

@@ -67,8 +67,6 @@ def read_text(path: str | os.PathLike) -> str:
   except (OSError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or error
     raise UserError(f'{path}: cannot be read ({reason}); expected a UTF-8 text file of poems') from None
-  if not data.strip():
-    raise UserError(f'{path}: is empty; expected poems, one "title:content" a line')
   nul = data.find(b'\0')
   if nul >= 0:
     raise UserError(f'{path}: holds a NUL byte at offset {nul}; expected a UTF-8 text file, not a binary one')
@@ -78,6 +76,8 @@ def read_text(path: str | os.PathLike) -> str:
     line = data.count(b'\n', 0, error.start) + 1
     raise UserError(f'{path}:{line}: byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8; '
                     'expected a UTF-8 text file (convert it first)') from None
+  if not text.strip():
+    raise UserError(f'{path}: is empty; expected poems, one "title:content" a line')
   return text.replace('\r\n', '\n').replace('\r', '\n')
 
 
@@ -90,7 +90,8 @@ def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto') -> list[
       any ':' but with blank lines between its lines for the blank-line form.
 
   Returns:
-    The poems in file order; poems without content are left out.
+    The poems in file order, without white space in their content; poems
+    without content are left out.
 
   Raises:
     UserError: the file cannot be read, a line of the titled form has no ':',
@@ -117,9 +118,11 @@ def _titled_form(text: str, path: str | os.PathLike) -> list[Poem]:
       continue
     title, colon, content = line.partition(':')
     if not colon:
+      if '：' in line:
+        raise UserError(f'{path}:{number}: no ":" in {shorten(line)}; the full-width "：" does not separate a title')
       raise UserError(f'{path}:{number}: no ":" in {shorten(line)}; expected "title:content" '
                       '(or poems without titles, separated by blank lines: the "blank" corpus format)')
-    poems.append(Poem(title.strip(), content.strip()))
+    poems.append(Poem(title.strip(), ''.join(content.split())))
   return poems
 
 
@@ -189,8 +192,9 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
   Returns:
     For each poem the index of its group's first member.
   """
+  distinct = list(dict.fromkeys(contents))
   lines = []
-  for content in contents:
+  for content in distinct:
     every = verse_lines(content)
     lines.append([line for line in every if len(line) >= _MIN_LINE] or every or [content])
   holders = collections.defaultdict(list)
@@ -198,7 +202,7 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
     for line in dict.fromkeys(poem_lines):
       holders[line].append(i)
 
-  parent = list(range(len(contents)))
+  parent = list(range(len(distinct)))
 
   def find(i):
     while parent[i] != i:
@@ -218,7 +222,9 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
       if 2 * shared[j] >= len(poem_lines) or 2 * shared_distinct[j] >= len(occurrences):
         a, b = find(i), find(j)
         parent[max(a, b)] = min(a, b)
-  return [find(i) for i in range(len(contents))]
+  rank = {content: i for i, content in enumerate(distinct)}
+  first = {content: i for i, content in reversed(list(enumerate(contents)))}
+  return [first[distinct[find(rank[content])]] for content in contents]
 
 
 def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:

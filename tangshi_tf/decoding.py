@@ -13,6 +13,9 @@ from tangshi_tf.errors import UserError
 INITS = ('zero', 'random')
 MAX_LEN = 30  # the exercise's
 STATE_STDDEV = 0.5  # the exercise's
+MAX_STDDEV = MAX_TEMPERATURE = 100  # far beyond use, far below what float32 holds
+_DRAWING = 1  # tells a seed's stream for drawing from the one for its state
+_COLDEST = 1e-6  # below it, float32 cannot tell drawing from the most likely token
 BATCH = 512  # poems decoded at once
 
 
@@ -70,11 +73,16 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
   """
   if init not in INITS:
     raise UserError(f'initial state {init!r} is unknown; expected one of {", ".join(INITS)}')
-  if not 0 <= temperature < np.inf or not 0 <= state_stddev < np.inf or max_len < 1:
-    raise UserError(f'temperature {temperature}, state_stddev {state_stddev}, max_len {max_len}: '
-                    'expected numbers of at least 0, 0 and 1')
+  if not 0 <= temperature <= MAX_TEMPERATURE or not 0 <= state_stddev <= MAX_STDDEV:
+    raise UserError(f'temperature {temperature}, state_stddev {state_stddev}: expected numbers from 0 to '
+                    f'{MAX_TEMPERATURE} and {MAX_STDDEV}')
+  if not isinstance(max_len, int) or max_len < 1:
+    raise UserError(f'max_len {max_len}: expected a whole number of at least 1')
   requests = iter(requests)
   while chunk := list(itertools.islice(requests, BATCH)):
+    for _, seed in chunk:
+      if not isinstance(seed, int) or seed < 0:
+        raise UserError(f'seed {seed}: expected a whole number of at least 0')
     prefixes = [encode_begin(begin, word2id, bos_first=bos_first) for begin, _ in chunk]
     rows = _decode(model, prefixes, [seed for _, seed in chunk], eos=word2id[corpus.end_token],
                    tokens=max_len + 1 + bos_first, init=init, state_stddev=state_stddev,
@@ -112,23 +120,18 @@ def _decode(model, prefixes, seeds, *, eos, tokens, init, state_stddev, temperat
   """Decodes one batch; returns for each row its ids, eos left out."""
   lengths = np.array([len(prefix) for prefix in prefixes], np.int32)
   padded = np.zeros((len(prefixes), lengths.max()), np.int32)
-  for row, prefix in zip(padded, prefixes):
-    row[:len(prefix)] = prefix
+  for i, prefix in enumerate(prefixes):
+    padded[i, :len(prefix)] = prefix
   limits = np.maximum(tokens, lengths)
 
-  state = [np.zeros((len(prefixes), model.rnncell.units), np.float32) for _ in range(model.state_tensors)]
-  sampling = temperature > 0
-  uniforms = np.zeros((len(prefixes), limits.max() if sampling else 0), np.float32)
-  if sampling or init == 'random':
+  batch = len(prefixes)
+  state = model.zero_state(batch) if init == 'zero' else model.random_state(batch, state_stddev, seed=seeds)
+  sampling = temperature >= _COLDEST
+  uniforms = np.zeros((batch, limits.max() if sampling else 0), np.float32)
+  if sampling:
     for i, seed in enumerate(seeds):
       # One generator a poem, so that a poem does not depend on its neighbours.
-      generator = np.random.default_rng(seed)
-      drawn = generator.standard_normal((len(state), model.rnncell.units), np.float32)
-      if init == 'random':
-        for tensor, values in zip(state, drawn):
-          tensor[i] = values * state_stddev
-      if sampling:
-        uniforms[i, :limits[i]] = generator.random(limits[i], np.float32)
+      uniforms[i, :limits[i]] = np.random.default_rng([seed, _DRAWING]).random(limits[i], np.float32)
 
   ids = compiled_decoder(model, sampling)(padded, lengths, state, uniforms, np.float32(temperature),
                                           np.int32(limits.max()), np.int32(eos)).numpy()

@@ -14,6 +14,8 @@ The GRU is Cho et al. 2014 (arXiv:1406.1078) as Keras writes it. Texts that
 write h_t = (1 - z) * h_{t-1} + z * h~ mean the same model, z replaced by 1 - z.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -94,17 +96,26 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     """Returns the states `[batch, time, units]` after each of the ids `[batch, time]`."""
     return self.rnn_layer(self.embed_layer(inputs), initial_state=initial_state)
 
-  def zero_state(self, batch: int | tf.Tensor) -> list[tf.Tensor]:
+  def zero_state(self, batch: int) -> list[tf.Tensor]:
     """Returns the state of zeros for `batch` rows."""
     return [tf.zeros((batch, self.rnncell.units)) for _ in range(self.state_tensors)]
 
-  def random_state(self, batch: int | tf.Tensor, stddev: float = 0.5, *,
-                   seed: int | None = None) -> list[tf.Tensor]:
-    """Returns a state drawn from a normal distribution with mean 0."""
-    generator = (tf.random.Generator.from_non_deterministic_state() if seed is None
-                 else tf.random.Generator.from_seed(seed))
-    return [generator.normal((batch, self.rnncell.units), stddev=stddev)
-            for _ in range(self.state_tensors)]
+  def random_state(self, batch: int, stddev: float = 0.5, *,
+                   seed: int | Sequence[int] | None = None) -> list[tf.Tensor]:
+    """Returns a state drawn from a normal distribution with mean 0.
+
+    Args:
+      batch: how many rows.
+      stddev: standard deviation.
+      seed: of the first row, each next row having one more; or one for each
+        row. A row is the same in any batch.
+    """
+    if seed is None:
+      seed = int(np.random.default_rng().integers(2**62))
+    seeds = range(seed, seed + batch) if isinstance(seed, int) else seed
+    shape = (self.state_tensors, self.rnncell.units)
+    rows = [np.random.default_rng(row_seed).standard_normal(shape, np.float32) for row_seed in seeds]
+    return [tf.constant(stddev * np.stack(tensor), tf.float32) for tensor in zip(*rows)]
 
   @property
   def state_tensors(self) -> int:

@@ -10,13 +10,15 @@
 Every file is written beside its place and then moved there.
 """
 
+import contextlib
 import dataclasses
+import fnmatch
 import io
 import json
 import os
 import pathlib
-import shutil
-import zipfile
+import re
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -27,6 +29,9 @@ FORMAT_VERSION = 1
 PRETRAINED = pathlib.Path(__file__).parent / 'pretrained'
 CONFIG, VOCABULARY, METRICS, WEIGHTS = 'config.json', 'vocabulary.json', 'metrics.json', 'weights'
 BEST, LAST = 'best', 'last'
+LOCK = '.lock'
+_OWN_NAMES = {CONFIG, VOCABULARY, METRICS, WEIGHTS, LOCK, f'{CONFIG}.partial', f'{VOCABULARY}.partial',
+              f'{METRICS}.partial'}
 
 
 @dataclasses.dataclass
@@ -40,60 +45,135 @@ class Run:
   config: dict
 
 
-def create(path: str | os.PathLike, *, overwrite: bool = False) -> pathlib.Path:
-  """Makes an empty run directory.
+@contextlib.contextmanager
+def claim(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pathlib.Path]:
+  """Holds a directory for one training run, without touching a run in it.
+
+  The directory is made if need be and locked while the context lasts; the lock
+  goes with the process that holds it.
 
   Args:
-    path: where; its parents are made too.
-    overwrite: whether a run that stands there may be deleted.
+    path: where the run will be written.
+    overwrite: whether a run that stands there may be replaced.
+
+  Yields:
+    The path.
 
   Raises:
-    UserError: it cannot be written, holds a run and `overwrite` is false, or
-      holds anything but a run.
+    UserError: it cannot be written, another process holds it, it has a run and
+      `overwrite` is false, or it has a `config.json` that is none of ours.
   """
   path = pathlib.Path(path)
+  if path.exists() and not path.is_dir():
+    raise UserError(f'{path}: is a file; expected a directory to write the run into')
+  made = not path.exists()
+  with _clear_errors(path):
+    path.mkdir(parents=True, exist_ok=True)
+    names = {file.name for file in path.iterdir() if not fnmatch.fnmatch(file.name, 'events.out.*')}
+    if CONFIG not in names and names - _OWN_NAMES or CONFIG in names and not _is_ours(path / CONFIG):
+      raise UserError(f'{path}: holds files that are no run; expected a new or empty directory')
+    lock = open(path / LOCK, 'a+', encoding='ascii')
   try:
-    if path.exists() and not path.is_dir():
-      raise UserError(f'{path}: is a file; expected a directory to write the run into')
-    if path.is_dir() and any(path.iterdir()):
-      if not (path / CONFIG).exists():
-        raise UserError(f'{path}: holds files that are no run; expected a new or empty directory')
-      if not overwrite:
-        raise UserError(f'{path}: holds a run already; give --overwrite to replace it, '
-                        'or another --run_dir')
-    (path / WEIGHTS).mkdir(parents=True, exist_ok=True)
-    write_bytes(path / '.writable', b'')
-    (path / '.writable').unlink()
-    for name in (METRICS, VOCABULARY, CONFIG):
-      (path / name).unlink(missing_ok=True)
-    shutil.rmtree(path / WEIGHTS)
-    (path / WEIGHTS).mkdir()
-    for events in path.glob('events.out.tfevents.*'):
-      events.unlink()
+    with lock:
+      _hold(lock, path, replace=overwrite or CONFIG not in names)
+      try:
+        yield path
+      finally:
+        lock.truncate(0)
+  finally:
+    if made and path.is_dir() and [file.name for file in path.iterdir()] == [LOCK]:
+      (path / LOCK).unlink()
+      path.rmdir()
+
+
+def _hold(lock, path: pathlib.Path, *, replace: bool):
+  """Locks a claimed directory and notes which process has it."""
+  if not _lock(lock):
+    lock.seek(0)
+    raise UserError(f'{path}: process {lock.read().strip() or "?"} is training into it; '
+                    'expected a directory of its own for each run')
+  if not replace:
+    raise UserError(f'{path}: holds a run already; give --overwrite to replace it, or another --run_dir')
+  lock.truncate(0)
+  lock.write(str(os.getpid()))
+  lock.flush()
+
+
+def _is_ours(config: pathlib.Path) -> bool:
+  try:
+    value = json.loads(config.read_text(encoding='utf-8'))
+  except ValueError:
+    return True  # cut short, so that --overwrite may mend it
+  return isinstance(value, dict) and {'format_version', 'model'} <= set(value)
+
+
+def _lock(file) -> bool:
+  """Locks an open file for as long as it is open; says whether that worked."""
+  try:
+    if os.name == 'nt':
+      import msvcrt
+      file.seek(1000)  # beyond the number, so that others can read it
+      msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+      import fcntl
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except OSError:
+    return False
+  return True
+
+
+@contextlib.contextmanager
+def _clear_errors(path: pathlib.Path):
+  """Says in one line that something could not be written."""
+  try:
+    yield
   except OSError as error:
-    raise UserError(f'{path}: cannot be written ({error.strerror}); expected a writable directory') from None
-  return path
+    raise UserError(f'{path}: cannot be written ({error.strerror or error}); '
+                    'expected a writable directory with room') from None
+
+
+def create(path: pathlib.Path, words: list[str], config: dict):
+  """Begins a run in a claimed directory; what is left of an earlier one goes.
+
+  Args:
+    path: the directory.
+    words: the vocabulary by id.
+    config: what `config.json` says beside the format version.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  with _clear_errors(path):
+    weights = path / WEIGHTS
+    weights.mkdir(exist_ok=True)
+    for old in (*path.glob('events.out.tfevents.*'), *weights.glob('*.npz'), *weights.glob('*.partial'),
+                *path.glob('*.partial'), path / METRICS):
+      old.unlink(missing_ok=True)
+  write_json(path / CONFIG, {'format_version': FORMAT_VERSION, **config})
+  write_bytes(path / VOCABULARY, json.dumps(words, ensure_ascii=False).encode())
 
 
 def write_bytes(path: pathlib.Path, data: bytes):
-  """Writes a file so that an interruption leaves the old one or the new one."""
+  """Writes a file so that an interruption leaves the old one or the new one.
+
+  Raises:
+    UserError: it cannot be written.
+  """
   partial = path.with_name(path.name + '.partial')
-  with open(partial, 'wb') as file:
-    file.write(data)
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(partial, path)
+  with _clear_errors(path):
+    try:
+      with open(partial, 'wb') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+      os.replace(partial, path)
+    finally:
+      partial.unlink(missing_ok=True)
 
 
 def write_json(path: pathlib.Path, value):
   """Writes a JSON file, see `write_bytes`."""
-  write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=1) + '\n').encode('utf-8', 'surrogatepass'))
-
-
-def write_description(path: pathlib.Path, words: list[str], config: dict):
-  """Writes the vocabulary and the configuration of a new run."""
-  write_bytes(path / VOCABULARY, json.dumps(words, ensure_ascii=False).encode('utf-8', 'surrogatepass'))
-  write_json(path / CONFIG, {'format_version': FORMAT_VERSION, **config})
+  write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + '\n').encode())
 
 
 def save_weights(path: pathlib.Path, name: str, model, dtype=np.float32):
@@ -125,10 +205,10 @@ def locate(model: str) -> pathlib.Path:
   if model in shipped_names() and not os.path.isdir(model):
     return PRETRAINED / model
   path = pathlib.Path(model)
-  if not path.is_dir():
-    raise UserError(f'model {model!r}: no such directory; expected a run directory or one of the shipped '
-                    f'models: {", ".join(shipped_names())}')
-  if not (path / CONFIG).exists():
+  if not os.path.isdir(path):
+    raise UserError(f'model {corpus.shorten(model, 100)}: no such directory; expected a run directory or one of '
+                    f'the shipped models: {", ".join(shipped_names())}')
+  if not os.path.exists(path / CONFIG):
     raise UserError(f'{path}: has no {CONFIG}; expected a run directory made by tangshi_tf.train')
   return path
 
@@ -162,7 +242,11 @@ def load(model: str | os.PathLike, weights: str | None = None) -> Run:
     raise UserError(f'{path / VOCABULARY}: is no vocabulary; expected distinct words, '
                     f'{", ".join(corpus.SPECIAL_TOKENS)} among them')
   if weights is None:
-    weights = BEST if (path / WEIGHTS / f'{BEST}.npz').exists() else LAST
+    weights = next((name for name in (BEST, LAST) if os.path.exists(path / WEIGHTS / f'{name}.npz')), None)
+    if weights is None:
+      raise UserError(f'{path / WEIGHTS}: holds neither {BEST}.npz nor {LAST}.npz; the run has not got that far')
+  if not re.fullmatch(r'[\w-]+', weights):
+    raise UserError(f'weights {corpus.shorten(weights)}: expected {BEST}, {LAST} or epoch-NN')
   arrays = _read_weights(path / WEIGHTS / f'{weights}.npz')
   word2id, id2word = corpus.word_tables(words)
   return Run(str(model), _rebuild(path, config, word2id, arrays), word2id, id2word, config)
@@ -185,10 +269,9 @@ def _read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as archive:
       return {key: archive[key] for key in archive.files}
   except FileNotFoundError:
-    raise UserError(f'{path}: is missing; the run has no such weights (yet)') from None
-  except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile,
-          NotImplementedError) as error:
-    raise UserError(f'{path}: is damaged ({str(error).splitlines()[0] if str(error) else "truncated"}); '
+    raise UserError(f'{path}: is missing; expected one of the names in {path.parent}') from None
+  except Exception as error:  # damage shows in any of a dozen types, from zlib's to tokenize's
+    raise UserError(f'{path}: is damaged ({type(error).__name__}: {corpus.shorten(str(error), 80)}); '
                     'expected NumPy arrays') from None
 
 

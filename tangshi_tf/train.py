@@ -13,22 +13,23 @@ import sys
 from absl import flags
 
 from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf.errors import UserError
 
 _CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
 _CORPUS_FORMAT = flags.DEFINE_enum(
     'corpus_format', 'auto', corpus.FORMATS,
     'titled: "title:content" a line; blank: no titles, blank lines between poems; auto: looks.')
 _CELL = flags.DEFINE_enum('cell', 'rnn', ['rnn', 'lstm', 'gru'], 'Recurrent cell.')
-_UNITS = flags.DEFINE_integer('units', 128, 'Width of the recurrent state.', lower_bound=1, upper_bound=65536)
+_UNITS = flags.DEFINE_integer('units', 128, 'Width of the recurrent state.', lower_bound=1, upper_bound=16384)
 _EMBEDDING_SIZE = flags.DEFINE_integer('embedding_size', 64, 'Width of the character embedding.',
-                                       lower_bound=1, upper_bound=65536)
+                                       lower_bound=1, upper_bound=16384)
 _RESET_AFTER = flags.DEFINE_bool(
     'reset_after', True, 'GRU: apply the reset gate after the recurrent product (needed for cuDNN).')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 100, 'Poems a batch.', lower_bound=1, upper_bound=10**6)
 _BATCHING = flags.DEFINE_enum(
     'batching', 'bucket', ['bucket', 'shuffle'],
     'bucket: poems of like length together; shuffle: random poems padded to the longest, as in the exercise.')
-_LEARNING_RATE = cli.define_number('learning_rate', 0.0005, "Adam's learning rate.", above=0)
+_LEARNING_RATE = cli.define_number('learning_rate', 0.0005, "Adam's learning rate.", low=0, high=100, open_low=True)
 _EPOCHS = flags.DEFINE_integer('epochs', 10, 'Passes over the training poems.', lower_bound=1, upper_bound=10**6)
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the initial weights and of the order; makes a CPU run repeatable.',
                              lower_bound=0, upper_bound=2**31 - 1)
@@ -42,26 +43,38 @@ def main() -> int:
   poems = corpus.read_poems(corpus_path, corpus_format=_CORPUS_FORMAT.value)
   parts = corpus.training_parts(poems, corpus_path)
   words = corpus.build_vocabulary(parts['train'])
-  path = run_dir.create(_RUN_DIR.value or os.path.join('runs', _CELL.value), overwrite=_OVERWRITE.value)
+  run_path = _RUN_DIR.value if _RUN_DIR.value is not None else os.path.join('runs', _CELL.value)
+  with run_dir.claim(run_path, overwrite=_OVERWRITE.value) as path:
+    with cli.quiet_start():
+      import tensorflow as tf
 
-  with cli.quiet_start():
-    import keras
+      from tangshi_tf import training
+      device = training.start_devices()
+    print(device, flush=True)
+    print(f'Corpus: {corpus_path.name}: {", ".join(f"{len(part):,} {name}" for name, part in parts.items())} '
+          f'poems; vocabulary of {len(words):,}')
+    try:
+      return _train(path, parts, words, _origin(corpus_path, poems, parts))
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+      raise UserError(f'not enough memory for {_UNITS.value} units, an embedding of {_EMBEDDING_SIZE.value} and '
+                      f'batches of {_BATCH_SIZE.value}; expected smaller sizes') from None
 
-    from tangshi_tf import callbacks, data, training
-    from tangshi_tf.model import myRNNModel
-    device = training.describe_device()
-  print(device, flush=True)
+
+def _train(path: pathlib.Path, parts: dict[str, list[corpus.Poem]], words: list[str], origin: dict) -> int:
+  """Makes the model, trains it and writes the run; returns the exit status."""
+  import keras
+
+  from tangshi_tf import callbacks, data, training
+  from tangshi_tf.model import myRNNModel
 
   word2id, id2word = corpus.word_tables(words)
   packed = {name: data.pack(data.encode_poems(parts[name], word2id)) for name in ('train', 'validation')
             if parts[name]}
   keras.utils.set_random_seed(_SEED.value)
   model = myRNNModel(word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value,
-                            units=_UNITS.value, reset_after=_RESET_AFTER.value)
+                     units=_UNITS.value, reset_after=_RESET_AFTER.value)
   optimizer = training.make_optimizer(_LEARNING_RATE.value)
-  run_dir.write_description(path, words, _description(model, corpus_path, poems, parts))
-  print(f'Corpus: {corpus_path.name}: {", ".join(f"{len(part):,} {name}" for name, part in parts.items())} '
-        f'poems; vocabulary of {len(words):,}')
+  run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
   if 'validation' not in packed:
     print('The corpus is too small for a validation part; the last epoch counts as the best.')
@@ -81,32 +94,30 @@ def main() -> int:
       callbacks.Checkpoints(path, model),
   ]
   with cli.interruptible() as stopped:
-    training.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches,
-                 steps_per_epoch=data.count_batches(packed['train'], **batching), validation=validation,
-                 callbacks=watchers, should_stop=stopped)
-    if stopped():
-      run_dir.save_weights(path, run_dir.LAST, model)
-      print(f'Interrupted; the weights so far are kept in {path}.')
-      return cli.INTERRUPTED
+    history = training.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches,
+                           steps_per_epoch=data.count_batches(packed['train'], **batching),
+                           validation=validation, callbacks=watchers, should_stop=stopped)
+  if len(history) < _EPOCHS.value:
+    run_dir.save_weights(path, run_dir.LAST, model)
+    print(f'Interrupted; the weights so far are kept. Write poems with them: '
+          f'python -m tangshi_tf.generate --model={path} --weights={run_dir.LAST}')
+    return cli.INTERRUPTED
   print(f'Done. Write poems: python -m tangshi_tf.generate --model={path}\n'
         f'See the curves: tensorboard --logdir={path.parent}')
   return 0
 
 
-def _description(model, corpus_path, poems, parts) -> dict:
-  """Returns what config.json says of the run."""
+def _origin(corpus_path: pathlib.Path, poems: list[corpus.Poem], parts: dict[str, list[corpus.Poem]]) -> dict:
+  """Returns what config.json says of how the model came about."""
   import tensorflow as tf
   return {
-      'model': model.hyperparameters,
-      'training': {
-          'command': shlex.join(['python', '-m', 'tangshi_tf.train', *sys.argv[1:]]),
-          'corpus': corpus_path.name,
-          'corpus_sha256': corpus.fingerprint(poems),
-          'poems': {name: len(part) for name, part in parts.items()},
-          'batch_size': _BATCH_SIZE.value, 'batching': _BATCHING.value, 'optimizer': 'adam',
-          'learning_rate': _LEARNING_RATE.value, 'epochs': _EPOCHS.value, 'seed': _SEED.value,
-          'tensorflow': tf.__version__, 'python': platform.python_version(),
-      },
+      'command': shlex.join(['python', '-m', 'tangshi_tf.train', *sys.argv[1:]]),
+      'corpus': corpus_path.name,
+      'corpus_sha256': corpus.fingerprint(poems),
+      'poems': {name: len(part) for name, part in parts.items()},
+      'batch_size': _BATCH_SIZE.value, 'batching': _BATCHING.value, 'optimizer': 'adam',
+      'learning_rate': _LEARNING_RATE.value, 'epochs': _EPOCHS.value, 'seed': _SEED.value,
+      'tensorflow': tf.__version__, 'python': platform.python_version(),
   }
 
 

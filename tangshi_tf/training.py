@@ -12,6 +12,8 @@ import tensorflow as tf
 from tangshi_tf import loss as losses
 from tangshi_tf.errors import UserError
 
+_CHECK_EVERY = 20  # steps between looks at whether the loss is still finite
+
 StepResult = collections.namedtuple('StepResult', 'loss nll tokens gradient_norm')
 StepResult.__doc__ = """Scalars of one step.
 
@@ -36,7 +38,8 @@ def train_one_step(model, optimizer, x, y, seqlen):
   Returns:
     The loss before the step, a scalar.
   """
-  return compiled_step(model, optimizer)(x, y, seqlen).loss
+  batch = (tf.cast(tensor, tf.int32) for tensor in (x, y, seqlen))
+  return compiled_step(model, optimizer)(*batch).loss
 
 
 @functools.lru_cache(maxsize=4)
@@ -129,7 +132,7 @@ def evaluate(model, ds) -> dict[str, float]:
 
 def perplexity(nll: float) -> float:
   """Returns exp(nats a token), infinity where that overflows."""
-  return math.exp(nll) if nll < 700 else math.inf
+  return math.inf if nll > 700 else math.exp(nll)
 
 
 def make_optimizer(learning_rate: float = 0.0005) -> keras.optimizers.Optimizer:
@@ -137,10 +140,15 @@ def make_optimizer(learning_rate: float = 0.0005) -> keras.optimizers.Optimizer:
   return keras.optimizers.Adam(learning_rate)
 
 
-def describe_device() -> str:
-  """Returns one line that says which device TensorFlow computes on."""
-  tf.config.list_logical_devices()  # starts the devices
+def start_devices() -> str:
+  """Starts TensorFlow's devices and returns one line that says which one computes.
+
+  On a GPU memory is taken as it is needed, so that two programs can share it.
+  """
   gpus = tf.config.list_physical_devices('GPU')
+  for gpu in gpus:
+    tf.config.experimental.set_memory_growth(gpu, True)
+  tf.config.list_logical_devices()
   if gpus:
     names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in gpus]
     return f'Device: GPU ({", ".join(names)})'
@@ -206,12 +214,12 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     steps_per_epoch: how many batches that is.
     validation: batches to validate on, or None.
     callbacks: `Callback`s.
-    should_stop: asked after each step; True ends the run at once.
+    should_stop: asked after each step and each epoch; True ends the run at once.
 
   Returns:
     For each complete epoch its number, 'train_loss', 'train_perplexity',
     'tokens_per_second', 'seconds' and, where there is validation,
-    'validation_loss' and 'validation_perplexity'.
+    'validation_loss', 'validation_nll' and 'validation_perplexity'.
 
   Raises:
     UserError: the loss is no longer finite.
@@ -224,28 +232,38 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     for callback in callbacks:
       callback.on_epoch_begin(epoch, steps_per_epoch)
 
-    def on_step(_, result, totals=totals):
+    def on_step(_, result, epoch=epoch, totals=totals):
       nonlocal step_number
       step_number += 1
       totals.add(result)
+      if step_number % _CHECK_EVERY == 1:
+        _check_finite(float(result.loss), epoch)
       for callback in callbacks:
         callback.on_step(step_number, result)
       return should_stop()
 
     train(epoch, model, optimizer, epoch_batches(epoch), on_step=on_step)
-    if should_stop():
+    if len(totals) < steps_per_epoch:
       break
     means = totals.take()
-    if not math.isfinite(means['loss']):
-      raise UserError(f'the loss became {means["loss"]} in epoch {epoch}; '
-                      'expected a finite number (try a lower --learning_rate)')
+    _check_finite(means['loss'], epoch)
     metrics = {'epoch': epoch, 'train_loss': means['loss'], 'train_perplexity': means['perplexity'],
                'tokens_per_second': means['tokens_per_second']}
     if validation is not None:
       measured = evaluate(model, validation)
-      metrics.update(validation_loss=measured['loss'], validation_perplexity=measured['perplexity'])
+      _check_finite(measured['loss'], epoch)
+      metrics.update(validation_loss=measured['loss'], validation_nll=measured['nll'],
+                     validation_perplexity=measured['perplexity'])
     metrics['seconds'] = time.perf_counter() - start
     history.append(metrics)
     for callback in callbacks:
       callback.on_epoch_end(epoch, metrics)
+    if should_stop():
+      break
   return history
+
+
+def _check_finite(loss: float, epoch: int):
+  if not math.isfinite(loss):
+    raise UserError(f'the loss became {loss} in epoch {epoch}; expected a finite number '
+                    '(try a lower --learning_rate)')

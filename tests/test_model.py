@@ -34,17 +34,18 @@ def numpy_sequence(model, ids, state, *, other_convention=False):
       sz, sr, sh = gates(3)
       if model.rnncell.reset_after:
         outer, inner = bias
-        z = sigmoid(x[:, t] @ kernel[:, sz] + outer[sz] + h @ recurrent[:, sz] + inner[sz])
+        update = x[:, t] @ kernel[:, sz] + outer[sz] + h @ recurrent[:, sz] + inner[sz]
         r = sigmoid(x[:, t] @ kernel[:, sr] + outer[sr] + h @ recurrent[:, sr] + inner[sr])
         new = np.tanh(x[:, t] @ kernel[:, sh] + outer[sh] + r * (h @ recurrent[:, sh] + inner[sh]))
       else:
-        z = sigmoid(x[:, t] @ kernel[:, sz] + h @ recurrent[:, sz] + bias[sz])
+        update = x[:, t] @ kernel[:, sz] + h @ recurrent[:, sz] + bias[sz]
         r = sigmoid(x[:, t] @ kernel[:, sr] + h @ recurrent[:, sr] + bias[sr])
         new = np.tanh(x[:, t] @ kernel[:, sh] + (r * h) @ recurrent[:, sh] + bias[sh])
       if other_convention:
-        z = 1 - z  # h = (1 - z) h + z new, with z replaced by 1 - z
+        z = sigmoid(-update)  # the weights of the gate negated
         h = (1 - z) * h + z * new
       else:
+        z = sigmoid(update)
         h = z * h + (1 - z) * new
     outputs.append(h)
   return np.stack(outputs, 1)

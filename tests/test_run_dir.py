@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from tangshi_tf.model import myRNNModel
 def saved(request, tmp_path, word2id):
   cell, _, before = request.param.partition('-')
   model = myRNNModel(word2id, cell=cell, embedding_size=4, units=6, reset_after=not before)
-  path = run_dir.create(tmp_path / 'runs' / 'a')
-  run_dir.write_description(path, list(word2id), {'model': model.hyperparameters})
+  with run_dir.claim(tmp_path / 'runs' / 'a') as path:
+    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
   run_dir.save_weights(path, run_dir.BEST, model)
   return path, model
 
@@ -36,31 +37,78 @@ def test_half_precision_weights_load_as_float32(saved):
   np.testing.assert_allclose(loaded.dense.kernel, model.dense.kernel, rtol=1e-3, atol=1e-6)
 
 
-def test_create_guards_what_stands_there(saved, tmp_path):
+def claim(path, **kwargs):
+  with run_dir.claim(path, **kwargs) as claimed:
+    run_dir.create(claimed, ['PAD', 'UNK', 'bos', 'eos'], {'model': {}})
+
+
+def test_a_run_is_replaced_only_when_told(saved):
   path, _ = saved
+  (path / 'notes.txt').write_text('keep')
   with pytest.raises(UserError, match='--overwrite'):
-    run_dir.create(path)
-  assert run_dir.load(path)
-  run_dir.create(path, overwrite=True)
-  assert not (path / run_dir.CONFIG).exists()
-  (tmp_path / 'mine').mkdir()
-  (tmp_path / 'mine' / 'notes.txt').write_text('keep')
-  with pytest.raises(UserError, match='no run'):
-    run_dir.create(tmp_path / 'mine', overwrite=True)
+    claim(path)
+  with run_dir.claim(path, overwrite=True):
+    assert run_dir.load(path)  # claiming touches nothing
+  claim(path, overwrite=True)
+  assert not list(path.glob('weights/*'))
+  assert (path / 'notes.txt').read_text() == 'keep'
+
+
+def test_what_is_no_run_is_never_touched(tmp_path):
+  (tmp_path / 'mine' / 'weights').mkdir(parents=True)
+  (tmp_path / 'mine' / 'config.json').write_text('{"model_type": "bert"}')
+  (tmp_path / 'other').mkdir()
+  (tmp_path / 'other' / 'notes.txt').write_text('keep')
+  for name in ('mine', 'other'):
+    with pytest.raises(UserError, match='no run'):
+      claim(tmp_path / name, overwrite=True)
   with pytest.raises(UserError, match='is a file'):
-    run_dir.create(tmp_path / 'mine' / 'notes.txt')
+    claim(tmp_path / 'other' / 'notes.txt')
   with pytest.raises(UserError, match='cannot be written'):
-    run_dir.create(tmp_path / 'mine' / 'notes.txt' / 'below')
+    claim(tmp_path / 'other' / 'notes.txt' / 'below')
+  assert [path.name for path in (tmp_path / 'other').iterdir()] == ['notes.txt']
+
+
+def test_a_directory_is_held_by_one_run_at_a_time(tmp_path):
+  with run_dir.claim(tmp_path / 'a'):
+    with pytest.raises(UserError, match=f'process {os.getpid()} is training into it'):
+      claim(tmp_path / 'a', overwrite=True)
+  assert not (tmp_path / 'a').exists()  # nothing was written, so nothing is left
+  claim(tmp_path / 'a')
+  with pytest.raises(RuntimeError), run_dir.claim(tmp_path / 'b'):
+    raise RuntimeError
+  assert not (tmp_path / 'b').exists()
+
+
+def test_a_killed_start_can_be_repeated(tmp_path):
+  (tmp_path / 'a' / 'weights').mkdir(parents=True)
+  (tmp_path / 'a' / '.lock').write_text('123')
+  (tmp_path / 'a' / 'config.json.partial').write_text('{')
+  claim(tmp_path / 'a')
+  (tmp_path / 'a' / 'config.json').write_text('{"format_ver')
+  claim(tmp_path / 'a', overwrite=True)
+
+
+def test_a_failed_write_is_one_line_and_leaves_the_old_file(tmp_path, monkeypatch):
+  run_dir.write_bytes(tmp_path / 'f', b'old')
+
+  def full(*_):
+    raise OSError(28, 'No space left on device')
+
+  monkeypatch.setattr(os, 'fsync', full)
+  with pytest.raises(UserError, match='f: cannot be written .No space left'):
+    run_dir.write_bytes(tmp_path / 'f', b'new')
+  assert [path.name for path in tmp_path.iterdir()] == ['f']
+  assert (tmp_path / 'f').read_bytes() == b'old'
 
 
 def test_newest(tmp_path, word2id):
   assert run_dir.newest(tmp_path / 'runs') is None
   for i, name in enumerate(['b', 'a', 'c']):
-    path = run_dir.create(tmp_path / 'runs' / name)
+    (tmp_path / 'runs' / name / 'weights').mkdir(parents=True)
     if name != 'c':  # has no weights yet
-      run_dir.save_weights(path, run_dir.LAST, myRNNModel(word2id, units=2))
-      file = path / run_dir.WEIGHTS / 'last.npz'
-      os.utime(file, (i, i))
+      run_dir.save_weights(tmp_path / 'runs' / name, run_dir.LAST, myRNNModel(word2id, units=2))
+      os.utime(tmp_path / 'runs' / name / 'weights' / 'last.npz', (i, i))
   assert run_dir.newest(tmp_path / 'runs').name == 'a'
 
 
@@ -68,6 +116,23 @@ def edit_config(path, **changes):
   config = json.loads((path / 'config.json').read_text())
   config.update(changes)
   (path / 'config.json').write_text(json.dumps(config))
+
+
+def encrypted_flag(path):
+  data = bytearray(path.read_bytes())
+  data[data.rindex(b'PK\x01\x02') + 8] |= 1
+  path.write_bytes(bytes(data))
+
+
+def huge_header(path):
+  header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 9999), }"
+  with zipfile.ZipFile(path, 'w') as archive:
+    archive.writestr('embedding.npy', b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header)
+
+
+def bare_array(path):
+  np.save(path.with_suffix('.npy'), np.zeros(3))
+  path.with_suffix('.npy').replace(path)
 
 
 def truncate(path):
@@ -104,6 +169,9 @@ DAMAGE = {
     'weights a text': lambda p: (p / 'weights/best.npz').write_text('hello'),
     'weights flipped': lambda p: flip(p / 'weights/best.npz'),
     'weights pickled': pickled,
+    'weights encrypted': lambda p: encrypted_flag(p / 'weights/best.npz'),
+    'weights huge': lambda p: huge_header(p / 'weights/best.npz'),
+    'weights a bare array': lambda p: bare_array(p / 'weights/best.npz'),
     'no directory': shutil.rmtree,
 }
 
@@ -116,6 +184,21 @@ def test_damage_is_one_line(saved, kind):
     run_dir.load(path)
   assert '\n' not in str(caught.value)
   assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['x' * 5000, 'a\nb', 'a\0b', ''])
+def test_impossible_names(name):
+  with pytest.raises(UserError) as caught:
+    run_dir.load(name)
+  assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('weights', ['epoch-07', '../best', ''])
+def test_weights_by_name(saved, weights):
+  run_dir.save_weights(saved[0], 'epoch-01', saved[1])
+  assert run_dir.load(saved[0], 'epoch-01')
+  with pytest.raises(UserError, match='expected'):
+    run_dir.load(saved[0], weights)
 
 
 def test_weights_that_are_not_finite(saved):
