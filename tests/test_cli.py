@@ -91,6 +91,74 @@ def test_generate_from_damaged_weights(command, trained, tmp_path):
   assert_one_line(command('tangshi_tf.generate', '--model=run'), 'best.npz: is damaged')
 
 
+@pytest.mark.parametrize(('file', 'data', 'message'), [
+    ('config.json', b'{', 'config.json: is damaged'), ('vocabulary.json', b'["PAD"]', 'is no vocabulary'),
+    ('vocabulary.json', b'["PAD", "UNK", "bos", "eos"]', r'expected floats \[4, 8\] for 4 words'),
+])
+def test_generate_from_other_damage(command, trained, tmp_path, file, data, message):
+  shutil.copytree(trained[0], tmp_path / 'run')
+  (tmp_path / 'run' / file).write_bytes(data)
+  assert_one_line(command('tangshi_tf.generate', '--model=run'), message)
+
+
+def test_generate_with_the_weights_of_an_epoch(command, trained):
+  done = command('tangshi_tf.generate', f'--model={trained[0]}', '--weights=epoch-01', '--begin=日')
+  assert done.returncode == 0 and done.stdout.startswith('日')
+  assert_one_line(command('tangshi_tf.generate', f'--model={trained[0]}', '--weights=epoch-09'), 'epoch-09')
+
+
+@pytest.mark.parametrize('begin', ['bos', 'x'])
+def test_generate_with_the_default_model_fails_in_one_line(command, begin):
+  assert_one_line(command('tangshi_tf.generate', f'--begin={begin}'), 'begin word')
+
+
+def test_a_diverging_run_stops_in_one_line(command, poems_file):
+  done = command('tangshi_tf.train', f'--corpus={poems_file}', '--learning_rate=100', '--epochs=2', '--cell=lstm')
+  if done.returncode:  # whether the loss overflows depends on the machine; a model that loads must be left if not
+    assert done.returncode == 2 and 'the loss became' in done.stderr
+  else:
+    assert command('tangshi_tf.generate', '--begin=日').returncode == 0
+
+
+def test_sizes_beyond_memory(command, trained, tmp_path, poems_file):
+  resource = pytest.importorskip('resource')
+  shutil.copytree(trained[0], tmp_path / 'run')
+  done = command('tangshi_tf.train', f'--corpus={poems_file}', '--run_dir=run', '--overwrite', '--cell=lstm',
+                 '--units=16384', '--embedding_size=16384',
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30, 6 * 2**30)))
+  assert done.returncode == 2 and 'not enough memory for 16384 units' in done.stderr.splitlines()[-1], done.stderr
+  assert (tmp_path / 'run/weights/best.npz').exists()
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='sends POSIX signals')
+def test_killed_at_the_start_and_started_again(command, tmp_path, poems_file):
+  environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+  arguments = [f'--corpus={poems_file}', '--epochs=1', '--units=8', '--run_dir=r']
+  process = subprocess.Popen([sys.executable, '-m', 'tangshi_tf.train', *arguments], cwd=tmp_path, env=environment,
+                             stdout=subprocess.DEVNULL)
+  while not (tmp_path / 'r/.lock').exists() or not (tmp_path / 'r/.lock').read_text():
+    time.sleep(0.01)
+  held = command('tangshi_tf.train', *arguments)
+  process.kill()
+  process.wait()
+  assert_one_line(held, f'process {process.pid} is training into it')
+  done = command('tangshi_tf.train', *arguments)
+  assert done.returncode == 0, done.stderr
+
+
+def test_bom_crlf_and_poems_without_titles(command, tmp_path, poems_file):
+  text = poems_file.read_text(encoding='utf-8')
+  (tmp_path / 'windows.txt').write_bytes(b'\xef\xbb\xbf' + text.replace('\n', '\r\n').encode())
+  bare = '\n\n'.join(line.partition(':')[2].replace('。', '。\n') for line in text.splitlines())
+  (tmp_path / 'bare.txt').write_text(bare, encoding='utf-8')
+  vocabularies = []
+  for name in (poems_file, 'windows.txt', 'bare.txt'):
+    done = command('tangshi_tf.train', f'--corpus={name}', '--epochs=1', '--units=4', '--run_dir=r', '--overwrite')
+    assert done.returncode == 0, done.stderr
+    vocabularies.append((tmp_path / 'r/vocabulary.json').read_text(encoding='utf-8'))
+  assert vocabularies[0] == vocabularies[1] == vocabularies[2]
+
+
 def test_generate_prints_poems_only(command, trained):
   done = command('tangshi_tf.generate', f'--model={trained[0]}')
   assert done.returncode == 0 and not done.stderr
@@ -122,6 +190,16 @@ def test_generate_uses_a_shipped_model_from_anywhere(command):
   done = command('tangshi_tf.generate', '--begin=春风', '--json')
   assert done.returncode == 0
   assert json.loads(done.stdout)['model'] == 'rnn'
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='uses a POSIX shell')
+def test_a_reader_that_stops_early(tmp_path):
+  environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+  for program in ('train --help', 'generate --temperature=1 --num=1000'):
+    done = subprocess.run(f'{sys.executable} -m tangshi_tf.{program} | head -1', shell=True, cwd=tmp_path,
+                          env=environment, capture_output=True, text=True, encoding='utf-8', check=False)
+    assert len(done.stdout.splitlines()) == 1
+    assert 'Traceback' not in done.stderr and 'BrokenPipe' not in done.stderr
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='sends POSIX signals')

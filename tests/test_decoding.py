@@ -87,6 +87,12 @@ def test_random_state_has_the_stated_deviation(model, tables, monkeypatch):
     assert tensor.std() == pytest.approx(2.0, rel=0.05)
 
 
+@pytest.mark.parametrize('extreme', [{'temperature': 100}, {'init': 'random', 'state_stddev': 100}])
+def test_extremes_stay_poems(model, tables, extreme):
+  for poem in decoding.generate([('一', s) for s in range(50)], model=model, **extreme, **tables):
+    assert not {'PAD', 'UNK', 'bos', 'eos'} & set(poem)
+
+
 def test_sampling_follows_the_softmax(tables):
   model = myRNNModel(tables['word2id'], embedding_size=4, units=4)
   for variable in model.trainable_variables:
@@ -108,7 +114,8 @@ def test_sampling_follows_the_softmax(tables):
 
 def test_cold_sampling_is_greedy_and_the_loop_is_traced_once(model, tables):
   greedy = gen_poem('一', model=model, **tables)
-  assert gen_poem('一', model=model, temperature=1e-6, seed=1, **tables) == greedy
+  for temperature in (1e-5, 1e-7, 1e-45):
+    assert gen_poem('一', model=model, temperature=temperature, seed=1, **tables) == greedy
   gen_poem('一丁丂', model=model, max_len=9, **tables)
   assert decoding.compiled_decoder(model, False).experimental_get_tracing_count() == 1
 
@@ -124,7 +131,8 @@ def test_unusable_begin_words(model, tables, begin, message):
 
 
 @pytest.mark.parametrize('argument', [
-    {'init': 'ones'}, {'temperature': -1}, {'temperature': float('nan')}, {'max_len': 0}, {'state_stddev': -1}])
+    {'init': 'ones'}, {'temperature': -1}, {'temperature': float('nan')}, {'temperature': 1e39}, {'max_len': 0},
+    {'max_len': 2.5}, {'state_stddev': -1}, {'state_stddev': float('inf')}, {'seed': -1}, {'seed': 0.5}])
 def test_arguments_out_of_range(model, tables, argument):
   with pytest.raises(UserError, match='expected'):
     gen_poem('一', model=model, **argument, **tables)

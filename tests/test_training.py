@@ -1,13 +1,16 @@
 import hashlib
+import io
+import itertools
 import json
 import math
+import os
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tangshi_tf import corpus, data, loss, run_dir, train_one_step, training
+from tangshi_tf import callbacks, corpus, data, loss, run_dir, train_one_step, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, myRNNModel
 
@@ -89,6 +92,39 @@ def test_a_loss_that_is_not_finite_ends_the_run(dataset):
     training.fit(model, training.make_optimizer(), epochs=2, epoch_batches=lambda _: ds, steps_per_epoch=8,
                  callbacks=[Watch()])
   assert not seen
+
+
+def test_checkpoints_keep_the_best_and_write_json(dataset, tmp_path):
+  _, word2id, _ = dataset
+  model = myRNNModel(word2id, units=4, embedding_size=4)
+  (tmp_path / 'weights').mkdir()
+  checkpoints = callbacks.Checkpoints(tmp_path, model)
+  for epoch, nll in ((1, 800.0), (2, 5.0), (3, 6.0)):
+    model.dense.bias.assign(np.full(len(word2id), epoch))
+    checkpoints.on_epoch_end(epoch, {'epoch': epoch, 'train_loss': nll, 'validation_nll': nll,
+                                     'validation_perplexity': training.perplexity(nll)})
+  metrics = json.loads((tmp_path / 'metrics.json').read_text(), parse_constant=pytest.fail)
+  assert metrics['best_epoch'] == 2 and metrics['epochs'][0]['validation_perplexity'] is None
+  assert np.load(tmp_path / 'weights/best.npz')['dense_bias'][0] == 2
+
+
+@pytest.mark.parametrize('columns', [40, 80, 200])
+def test_the_progress_line_fits_the_terminal(columns, monkeypatch):
+  screen = io.StringIO()
+  screen.isatty = lambda: True
+  monkeypatch.setattr('sys.stdout', screen)
+  monkeypatch.setattr('shutil.get_terminal_size', lambda: os.terminal_size((columns, 24)))
+  clock = itertools.count()
+  monkeypatch.setattr('time.perf_counter', lambda: float(next(clock)))
+  progress = callbacks.Progress(10)
+  progress.on_epoch_begin(1, 498)
+  for step in range(1, 400):
+    progress.on_step(step, training.StepResult(6.6, 6.6 * 5000, 5000, 1.0))
+  lines = screen.getvalue().split('\r')[1:]
+  assert len(lines) > 300
+  assert {len(line) for line in lines} == {columns - 1}
+  if columns > 40:
+    assert all(word in lines[-1] for word in ('loss 6.600', 'perplexity 735.1', 'tokens/s', 'left', '399/498', '[==='))
 
 
 def test_a_real_run(trained, poems_file):
