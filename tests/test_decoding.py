@@ -84,7 +84,7 @@ def test_random_state_has_the_stated_deviation(model, tables, monkeypatch):
   list(decoding.generate([('一', s) for s in range(512)], model=model, init='random', state_stddev=2.0, **tables))
   assert len(seen[0]) == model.state_tensors
   for tensor in seen[0]:
-    assert tensor.std() == pytest.approx(2.0, rel=0.05)
+    assert tensor.numpy().std() == pytest.approx(2.0, rel=0.05)
 
 
 @pytest.mark.parametrize('extreme', [{'temperature': 100}, {'init': 'random', 'state_stddev': 100}])
