@@ -20,8 +20,9 @@ _SMOOTHING = 10  # points; a point is the mean of --log_every steps of training
 
 def read_curve(path: pathlib.Path, tag: str) -> tuple[list[int], list[float]]:
   """Returns the steps and the values of a scalar of a run directory."""
-  from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-  from tensorboard.util.tensor_util import make_ndarray
+  with cli.quiet_start():
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
   events = EventAccumulator(str(path), size_guidance={'tensors': 0})
   events.Reload()
   if tag not in events.Tags()['tensors']:
@@ -36,7 +37,7 @@ def main() -> int:
   except ImportError:
     raise UserError("matplotlib is not installed; run: pip install '.[plot]'") from None
   matplotlib.use('agg')
-  from matplotlib import pyplot
+  from matplotlib import pyplot, ticker
   paths = sorted(path.parent for path in pathlib.Path(_RUNS.value).glob('*/config.json'))
   if not paths:
     raise UserError(f'{_RUNS.value}: holds no run directories')
@@ -52,6 +53,8 @@ def main() -> int:
           f'validation perplexity {perplexities[-1]:.1f} after epoch {epochs[-1]}')
   left.set(title='training loss', xlabel='step', ylabel='nats a token, averaged by poem')
   right.set(title='validation perplexity', xlabel='epoch', yscale='log')
+  right.yaxis.set_major_formatter(ticker.ScalarFormatter())
+  right.yaxis.set_minor_formatter(ticker.ScalarFormatter())
   for axes in (left, right):
     axes.grid(alpha=0.3, which='both')
     axes.legend()
