@@ -20,15 +20,14 @@ _SMOOTHING = 10  # points; a point is the mean of --log_every steps of training
 
 def read_curve(path: pathlib.Path, tag: str) -> tuple[list[int], list[float]]:
   """Returns the steps and the values of a scalar of a run directory."""
-  with cli.quiet_start():
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.util.tensor_util import make_ndarray
+  import tensorflow as tf
+  from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
   events = EventAccumulator(str(path), size_guidance={'tensors': 0})
   events.Reload()
   if tag not in events.Tags()['tensors']:
     raise UserError(f'{path}: its events have no {tag}; expected a run directory of tangshi_tf.train')
   points = events.Tensors(tag)
-  return [point.step for point in points], [float(make_ndarray(point.tensor_proto)) for point in points]
+  return [point.step for point in points], [float(tf.make_ndarray(point.tensor_proto)) for point in points]
 
 
 def main() -> int:
@@ -41,6 +40,9 @@ def main() -> int:
   paths = sorted(path.parent for path in pathlib.Path(_RUNS.value).glob('*/config.json'))
   if not paths:
     raise UserError(f'{_RUNS.value}: holds no run directories')
+  with cli.quiet_start():
+    from tangshi_tf import training
+    training.start_devices()
   figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
   for path in paths:
     steps, losses = read_curve(path, 'step/loss')
