@@ -32,11 +32,12 @@ def prepare(extras: str = ''):
     sys.exit(f'This is Python {sys.version.split()[0]}; TensorFlow needs 3.10 to 3.13. '
              'Start the script with one of these, such as: python3.12 scripts/quickstart.py')
   digest = hashlib.sha256((ROOT / 'setup.cfg').read_bytes() + sys.version.encode()).hexdigest()
+  target = f'.[{extras}]' if extras else '.'
   wanted = {f'{digest} {extra}' for extra in ['', *extras.split(',')]}
   note = _FOLDER / 'tangshi_tf.txt'
   if _FOLDER.exists() and not note.exists():
     sys.exit(f'{_FOLDER} was not made by this script. Move it away, or install into it yourself: '
-             f"pip install --editable '.[{extras}]'")
+             f"pip install --editable '{target}'")
   done = set(note.read_text().splitlines()) if note.exists() else set()
   if wanted <= done:
     print(f'Using {_FOLDER}')
@@ -53,7 +54,6 @@ def prepare(extras: str = ''):
       sys.exit(f'{_FOLDER}: cannot be made ({error}). On Debian and Ubuntu: apt-get install python3-venv')
     done = set()
   print('Installing TensorFlow and tangshi_tf into it; the first time this fetches about 700 MB ...', flush=True)
-  target = f'.[{extras}]' if extras else '.'
   status = subprocess.call([_PYTHON, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check',
                             '--editable', target], cwd=ROOT)
   if status:

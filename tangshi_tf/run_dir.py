@@ -6,6 +6,7 @@
     weights/*.npz      epoch-NN.npz after each epoch; best.npz by validation
                        perplexity; last.npz from an interrupted epoch
     events.out.*       TensorBoard
+    .lock              held by the process that trains
 
 Every file is written beside its place and then moved there.
 """
@@ -64,13 +65,17 @@ def claim(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pathl
       `overwrite` is false, or it has a `config.json` that is none of ours.
   """
   path = pathlib.Path(path)
-  if path.exists() and not path.is_dir():
-    raise UserError(f'{path}: is a file; expected a directory to write the run into')
-  made = not path.exists()
   with _clear_errors(path):
+    if path.exists() and not path.is_dir():
+      raise UserError(f'{path}: is a file; expected a directory to write the run into')
+    made = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     names = {file.name for file in path.iterdir() if not fnmatch.fnmatch(file.name, 'events.out.*')}
-    if CONFIG not in names and names - _OWN_NAMES or CONFIG in names and not _is_ours(path / CONFIG):
+    if CONFIG in names:
+      ours = _is_ours(path / CONFIG)
+    else:  # at most what a run leaves that was killed before its first file
+      ours = names <= _OWN_NAMES and not any(path.glob(f'{WEIGHTS}/*'))
+    if not ours:
       raise UserError(f'{path}: holds files that are no run; expected a new or empty directory')
     lock = open(path / LOCK, 'a+', encoding='ascii')
   try:

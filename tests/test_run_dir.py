@@ -57,10 +57,12 @@ def test_a_run_is_replaced_only_when_told(saved):
 def test_what_is_no_run_is_never_touched(tmp_path):
   (tmp_path / 'mine' / 'weights').mkdir(parents=True)
   (tmp_path / 'mine' / 'config.json').write_text('{"model_type": "bert"}')
+  (tmp_path / 'third' / 'weights').mkdir(parents=True)
+  (tmp_path / 'third' / 'weights' / 'mine.npz').write_text('keep')
   (tmp_path / 'other').mkdir()
   (tmp_path / 'other' / 'notes.txt').write_text('keep')
-  for name in ('mine', 'other'):
-    with pytest.raises(UserError, match='no run'):
+  for name in ('mine', 'other', 'third', 'x' * 300):
+    with pytest.raises(UserError, match='no run|name too long'):
       claim(tmp_path / name, overwrite=True)
   with pytest.raises(UserError, match='is a file'):
     claim(tmp_path / 'other' / 'notes.txt')
