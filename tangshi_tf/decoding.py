@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import numbers
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -76,12 +77,12 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
   if not 0 <= temperature <= MAX_TEMPERATURE or not 0 <= state_stddev <= MAX_STDDEV:
     raise UserError(f'temperature {temperature}, state_stddev {state_stddev}: expected numbers from 0 to '
                     f'{MAX_TEMPERATURE} and {MAX_STDDEV}')
-  if not isinstance(max_len, int) or max_len < 1:
+  if not isinstance(max_len, numbers.Integral) or max_len < 1:
     raise UserError(f'max_len {max_len}: expected a whole number of at least 1')
   requests = iter(requests)
   while chunk := list(itertools.islice(requests, BATCH)):
     for _, seed in chunk:
-      if not isinstance(seed, int) or seed < 0:
+      if not isinstance(seed, numbers.Integral) or seed < 0:
         raise UserError(f'seed {seed}: expected a whole number of at least 0')
     prefixes = [encode_begin(begin, word2id, bos_first=bos_first) for begin, _ in chunk]
     rows = _decode(model, prefixes, [seed for _, seed in chunk], eos=word2id[corpus.end_token],

@@ -14,6 +14,7 @@ The GRU is Cho et al. 2014 (arXiv:1406.1078) as Keras writes it. Texts that
 write h_t = (1 - z) * h_{t-1} + z * h~ mean the same model, z replaced by 1 - z.
 """
 
+import numbers
 from collections.abc import Sequence
 
 import keras
@@ -112,7 +113,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     """
     if seed is None:
       seed = int(np.random.default_rng().integers(2**62))
-    seeds = range(seed, seed + batch) if isinstance(seed, int) else seed
+    seeds = range(seed, seed + batch) if isinstance(seed, numbers.Integral) else seed
     shape = (self.state_tensors, self.rnncell.units)
     rows = [np.random.default_rng(row_seed).standard_normal(shape, np.float32) for row_seed in seeds]
     return [tf.constant(stddev * np.stack(tensor), tf.float32) for tensor in zip(*rows)]
