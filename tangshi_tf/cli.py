@@ -74,7 +74,7 @@ def quiet_start():
     os.dup2(log.fileno(), 2)
     try:
       yield
-    except BaseException:
+    except Exception:
       log.seek(0)
       os.write(screen, log.read())
       raise
@@ -95,7 +95,8 @@ def interruptible():
     if asked:
       raise KeyboardInterrupt
     asked.append(True)
-    print('\nStopping after this step (Ctrl-C again to stop at once) ...', file=sys.stderr)
+    # Not print: a handler must not enter a stream that is being written to.
+    os.write(2, b'\nStopping after this step (Ctrl-C again to stop at once) ...\n')
 
   before = signal.signal(signal.SIGINT, note)
   try:
