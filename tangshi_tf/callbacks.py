@@ -11,8 +11,6 @@ import tensorflow as tf
 from tangshi_tf import corpus, data, decoding, run_dir
 from tangshi_tf.training import Callback, Totals
 
-SAMPLE_BEGINS = ('日', '红', '山', '夜', '湖', '海', '月')
-
 
 class Progress(Callback):
   """Shows loss, perplexity, speed and the time left.
@@ -134,7 +132,7 @@ class TensorBoard(Callback):
     self._writer.flush()
 
   def _sample_poems(self) -> str:
-    begins = [begin for begin in SAMPLE_BEGINS if begin in self._word2id]
+    begins = [begin for begin in corpus.SAMPLE_BEGINS if begin in self._word2id]
     poems = decoding.generate([(begin, 0) for begin in begins], model=self._model, word2id=self._word2id,
                               id2word=self._id2word)
     return '\n\n'.join(''.join(poem) for poem in poems) or '(none of the begin words is in the vocabulary)'

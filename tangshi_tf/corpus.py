@@ -24,6 +24,7 @@ SPECIAL_TOKENS = (pad_token, unknown_token, start_token, end_token)
 PAD_ID = 0
 UNK_ID = 1
 
+SAMPLE_BEGINS = ('日', '红', '山', '夜', '湖', '海', '月')  # the exercise's begin words
 MAX_TOKENS = 200  # the exercise's limit, bos and eos included
 FORMATS = ('auto', 'titled', 'blank')
 SPLITS = ('train', 'validation', 'test')

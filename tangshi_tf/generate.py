@@ -10,7 +10,7 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, run_dir
+from tangshi_tf import cli, corpus, run_dir
 from tangshi_tf.errors import UserError
 
 _MODEL = flags.DEFINE_string(
@@ -18,7 +18,7 @@ _MODEL = flags.DEFINE_string(
     '(default: the newest run under runs/, else the shipped rnn).')
 _WEIGHTS = flags.DEFINE_string(
     'weights', None, 'best, last (an interrupted epoch) or epoch-NN (default: best where there is one).')
-_BEGIN = flags.DEFINE_multi_string('begin', list('日红山夜湖海月'), 'One or more characters that a poem '
+_BEGIN = flags.DEFINE_multi_string('begin', list(corpus.SAMPLE_BEGINS), 'One or more characters that a poem '
                                    'begins with; may be repeated. By default those of the seven that the model knows.')
 _INIT = flags.DEFINE_enum('init', 'zero', ['zero', 'random'], 'Initial state.')
 _STATE_STDDEV = cli.define_number('state_stddev', 0.5, 'Standard deviation of the random state.', low=0, high=100)
