@@ -41,8 +41,8 @@ def main() -> int:
   if not paths:
     raise UserError(f'{_RUNS.value}: holds no run directories')
   with cli.quiet_start():
-    from tangshi_tf import training
-    training.start_devices()
+    from tangshi_tf import devices
+    devices.start()
   figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
   for path in paths:
     steps, losses = read_curve(path, 'step/loss')

@@ -26,8 +26,8 @@ _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus of the run (default: t
 
 def main() -> int:
   with cli.quiet_start():
-    from tangshi_tf import data, training
-    training.start_devices()
+    from tangshi_tf import data, devices, training
+    devices.start()
   if not re.fullmatch('[a-z0-9_]+', _NAME.value):
     raise UserError(f'flag --name={_NAME.value}: expected lower-case letters, digits and underscores')
   path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())

@@ -41,8 +41,8 @@ def main() -> int:
     raise UserError('flag --begin: the begin word is empty; expected at least one character')
 
   with cli.quiet_start():
-    from tangshi_tf import decoding, training
-    training.start_devices()
+    from tangshi_tf import decoding, devices
+    devices.start()
   run = run_dir.load(name, _WEIGHTS.value)
   begins = _BEGIN.value
   if not flags.FLAGS['begin'].present:

@@ -87,7 +87,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     for token in (corpus.pad_token, corpus.unknown_token, corpus.start_token):
       if token in word2id:
         penalty[word2id[token]] = -np.inf
-    self._never_next = tf.constant(penalty)
+    self._never_next = tf.constant(penalty)  # added to the bias wherever the next token is chosen
 
   def call(self, inputs, initial_state=None):
     """Returns the logits `[batch, time, V]` of ids `[batch, time]`."""
@@ -123,7 +123,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     """How many tensors a state has."""
     return 2 if self.cell == 'lstm' else 1
 
-  def next_logits(self, x, state):
+  def step(self, x, state):
     """Runs the cell once.
 
     Args:
@@ -132,19 +132,32 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
         cell with one.
 
     Returns:
-      Logits `[batch, V]`, minus infinity for PAD, UNK and bos, and the new state.
+      What the output layer sees, `[batch, units]`, and the new state.
     """
     if not isinstance(state, (list, tuple)):
       state = [state]
     hidden, state = self.rnncell(self.embed_layer(x), list(state))
-    return self.dense(hidden) + self._never_next, list(state)
+    return hidden, list(state)
+
+  def next_bias(self):
+    """Returns the output layer's bias `[V]`, minus infinity for PAD, UNK and bos."""
+    return self.dense.bias + self._never_next
+
+  def logits(self, hidden):
+    """Returns the logits `[batch, V]` of the next token, minus infinity for PAD, UNK and bos."""
+    return tf.matmul(hidden, self.dense.kernel) + self.next_bias()
+
+  def next_logits(self, x, state):
+    """Runs `step` and returns its `logits` and the new state."""
+    hidden, state = self.step(x, state)
+    return self.logits(hidden), state
 
   def get_next_token(self, x, state):
     """Runs one step and takes the most likely next token.
 
     Args:
       x: ids `[batch]`.
-      state: as in `next_logits`.
+      state: as in `step`.
 
     Returns:
       The next ids, int32 `[batch]`, never PAD, UNK or bos, and the new state.

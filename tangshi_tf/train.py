@@ -48,8 +48,8 @@ def main() -> int:
     with cli.quiet_start():
       import tensorflow as tf
 
-      from tangshi_tf import training
-      device = training.start_devices()
+      from tangshi_tf import devices
+      device = devices.start()
     print(device, flush=True)
     print(f'Corpus: {corpus_path.name}: {", ".join(f"{len(part):,} {name}" for name, part in parts.items())} '
           f'poems; vocabulary of {len(words):,}')

@@ -3,7 +3,6 @@
 import collections
 import functools
 import math
-import os
 import time
 
 import keras
@@ -25,7 +24,7 @@ _BATCH = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.
           tf.TensorSpec((None,), tf.int32))
 
 
-def train_one_step(model, optimizer, x, y, seqlen):
+def train_one_step(model, optimizer, x, y, seqlen, *, precision: str = 'float32'):
   """Takes one optimizer step.
 
   Args:
@@ -34,16 +33,17 @@ def train_one_step(model, optimizer, x, y, seqlen):
     x: ids, int32 `[batch, time]`.
     y: the ids that follow, int32 `[batch, time]`.
     seqlen: real length of each row, int32 `[batch]`.
+    precision: of the output layer's products, see `loss`.
 
   Returns:
     The loss before the step, a scalar.
   """
   batch = (tf.cast(tensor, tf.int32) for tensor in (x, y, seqlen))
-  return compiled_step(model, optimizer)(*batch).loss
+  return compiled_step(model, optimizer, precision)(*batch).loss
 
 
 @functools.lru_cache(maxsize=4)
-def compiled_step(model, optimizer):
+def compiled_step(model, optimizer, precision: str):
   """Returns the step as one graph: `(x, y, seqlen)` to a `StepResult`.
 
   It is traced once, for batches of any shape.
@@ -54,7 +54,7 @@ def compiled_step(model, optimizer):
   def step(x, y, seqlen):
     with tf.GradientTape() as tape:
       loss, nll = losses.fused_loss(model.hidden_sequence(x), model.dense.kernel, model.dense.bias,
-                                    y, seqlen)
+                                    y, seqlen, precision=precision)
     gradients = tape.gradient(loss, model.trainable_variables)
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     return StepResult(loss, tf.reduce_sum(nll), tf.reduce_sum(seqlen), tf.linalg.global_norm(gradients))
@@ -62,7 +62,7 @@ def compiled_step(model, optimizer):
   return step
 
 
-def train(epoch, model, optimizer, ds, *, on_step=None):
+def train(epoch, model, optimizer, ds, *, on_step=None, precision: str = 'float32'):
   """Trains on one pass over a dataset.
 
   Args:
@@ -73,11 +73,12 @@ def train(epoch, model, optimizer, ds, *, on_step=None):
     on_step: called with the step's number (from 0) and its `StepResult`; ends
       the pass when it returns True. By default the loss is printed every 500
       steps.
+    precision: of the output layer's products, see `loss`.
 
   Returns:
     The last step's loss, a scalar tensor.
   """
-  step_function = compiled_step(model, optimizer)
+  step_function = compiled_step(model, optimizer, precision)
   loss = tf.constant(0.0)
   for step, (x, y, seqlen) in enumerate(ds):
     result = step_function(x, y, seqlen)
@@ -140,25 +141,6 @@ def make_optimizer(learning_rate: float = 0.0005) -> keras.optimizers.Optimizer:
   return keras.optimizers.Adam(learning_rate)
 
 
-def start_devices() -> str:
-  """Starts TensorFlow's devices and returns one line that says which one computes.
-
-  On a GPU memory is taken as it is needed, so that two programs can share it.
-  """
-  gpus = tf.config.list_physical_devices('GPU')
-  for gpu in gpus:
-    tf.config.experimental.set_memory_growth(gpu, True)
-  tf.config.list_logical_devices()
-  if gpus:
-    names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in gpus]
-    return f'Device: GPU ({", ".join(names)})'
-  return f'Device: CPU ({_cores()} cores); TensorFlow sees no GPU'
-
-
-def _cores() -> int:
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-
-
 class Callback:
   """What a run tells those who watch it; every method may be left out."""
 
@@ -203,7 +185,7 @@ class Totals:
 
 
 def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, validation=None,
-        callbacks=(), should_stop=lambda: False) -> list[dict[str, float]]:
+        callbacks=(), should_stop=lambda: False, precision: str = 'float32') -> list[dict[str, float]]:
   """Trains for several epochs and validates after each.
 
   Args:
@@ -215,6 +197,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     validation: batches to validate on, or None.
     callbacks: `Callback`s.
     should_stop: asked after each step and each epoch; True ends the run at once.
+    precision: of the output layer's products, see `loss`.
 
   Returns:
     For each complete epoch its number, 'train_loss', 'train_perplexity',
@@ -242,7 +225,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
         callback.on_step(step_number, result)
       return should_stop()
 
-    train(epoch, model, optimizer, epoch_batches(epoch), on_step=on_step)
+    train(epoch, model, optimizer, epoch_batches(epoch), on_step=on_step, precision=precision)
     if len(totals) < steps_per_epoch:
       break
     means = totals.take()

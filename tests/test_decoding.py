@@ -38,6 +38,7 @@ def python_loop(model, begin, word2id, id2word, *, state, max_len=30, bos_first=
   return [id2word[i] for i in collected]
 
 
+@pytest.mark.usefixtures('width')
 @pytest.mark.parametrize('bos_first', [False, True])
 @pytest.mark.parametrize('eos_bias', [0.0, 6.0])
 def test_compiled_loop_equals_the_python_loop(model, tables, bos_first, eos_bias):
@@ -58,6 +59,13 @@ def test_lengths(model, tables):
   assert gen_poem('一丁', model=model, **tables) == ['一', '丁']
 
 
+@pytest.fixture(params=['few', 'many'])
+def width(request, monkeypatch):
+  """Sends any number of poems down one of the two paths."""
+  monkeypatch.setattr(decoding, '_FEW', 64 if request.param == 'few' else 0)
+
+
+@pytest.mark.usefixtures('width')
 @pytest.mark.parametrize('init', decoding.INITS)
 @pytest.mark.parametrize('temperature', [0.0, 1.0])
 def test_a_poem_depends_on_its_begin_and_seed_alone(model, tables, init, temperature):
@@ -69,22 +77,46 @@ def test_a_poem_depends_on_its_begin_and_seed_alone(model, tables, init, tempera
     assert together[0] != together[3]
 
 
-def test_chunks(model, tables, monkeypatch):
-  monkeypatch.setattr(decoding, 'BATCH', 3)
-  requests = [('一', seed) for seed in range(8)]
-  poems = list(decoding.generate(requests, model=model, temperature=1.0, **tables))
-  assert poems == [gen_poem('一', model=model, temperature=1.0, seed=s, **tables) for s in range(8)]
+def test_complete_poems_make_room_for_waiting_ones(model, tables, monkeypatch):
+  expected = [gen_poem('一', model=model, temperature=1.0, seed=s, **tables) for s in range(50)]
+  assert len({len(poem) for poem in expected}) > 3
+  monkeypatch.setattr(decoding, 'BATCH', 10)
+  widths, begun = [], []
+  write = decoding._write
+  monkeypatch.setattr(decoding, '_write', lambda *args: (widths.append(len(args[1])), write(*args))[1])
+
+  def requests():
+    for seed in range(50):
+      begun.append(seed)
+      yield '一', seed
+
+  poems = decoding.generate(requests(), model=model, temperature=1.0, **tables)
+  assert next(poems) == expected[0] and len(begun) < 50
+  assert list(poems) == expected[1:]
+  steps = decoding._STEPS * sum(widths)
+  assert widths[0] == 10 and widths[-1] < 10 and steps < 1.5 * sum(map(len, expected)) + 10 * 31
+
+
+def test_one_endless_poem_does_not_hold_back_thousands(model, tables, monkeypatch):
+  monkeypatch.setattr(decoding, 'BATCH', 4)
+  monkeypatch.setattr(decoding, '_MOST_BEGUN', 12)
+  model.dense.bias.assign(model.dense.bias + tf.one_hot(tables['word2id']['eos'], 40) * 1e9)
+  begun = []
+  requests = ((begin, begun.append(begin) or 0) for begin in ['一' * 999, *['丁'] * 100])
+  poems = decoding.generate(requests, model=model, max_len=998, **tables)
+  assert len(next(poems)) == 999
+  assert len(begun) <= 12
+  assert list(poems) == [['丁']] * 100
 
 
 def test_random_state_has_the_stated_deviation(model, tables, monkeypatch):
   seen = []
-  loop = decoding.compiled_decoder(model, False)
-  monkeypatch.setattr(decoding, 'compiled_decoder',
-                      lambda *_: lambda *args: (seen.append(args[2]), loop(*args))[1])
+  write = decoding._write
+  monkeypatch.setattr(decoding, '_write', lambda *args: (seen.append(args[2]), write(*args))[1])
   list(decoding.generate([('一', s) for s in range(512)], model=model, init='random', state_stddev=2.0, **tables))
   assert len(seen[0]) == model.state_tensors
   for tensor in seen[0]:
-    assert tensor.numpy().std() == pytest.approx(2.0, rel=0.05)
+    assert np.std(tensor) == pytest.approx(2.0, rel=0.05)
 
 
 @pytest.mark.parametrize('extreme', [{'temperature': 100}, {'init': 'random', 'state_stddev': 100}])
@@ -93,7 +125,10 @@ def test_extremes_stay_poems(model, tables, extreme):
     assert not {'PAD', 'UNK', 'bos', 'eos'} & set(poem)
 
 
-def test_sampling_follows_the_softmax(tables):
+@pytest.mark.usefixtures('width')
+@pytest.mark.parametrize('block', [8, 64])
+def test_sampling_follows_the_softmax(tables, block, monkeypatch):
+  monkeypatch.setattr(decoding, '_BLOCK', block)
   model = myRNNModel(tables['word2id'], embedding_size=4, units=4)
   for variable in model.trainable_variables:
     variable.assign(tf.zeros_like(variable))
@@ -117,7 +152,21 @@ def test_cold_sampling_is_greedy_and_the_loop_is_traced_once(model, tables):
   for temperature in (1e-5, 1e-7, 1e-45):
     assert gen_poem('一', model=model, temperature=temperature, seed=1, **tables) == greedy
   gen_poem('一丁丂', model=model, max_len=9, **tables)
-  assert decoding.compiled_decoder(model, False).experimental_get_tracing_count() == 1
+  list(decoding.generate([('一', s) for s in range(30)], model=model, init='random', **tables))
+  list(decoding.generate([('一丁', s) for s in range(20)], model=model, **tables))
+  for few in (True, False):
+    assert decoding.compiled_decoder(model, False, few).experimental_get_tracing_count() == 1
+
+
+def test_drawing_never_takes_what_has_no_mass():
+  rng = np.random.default_rng(0)
+  masses = rng.random((4000, 70), np.float32) * (rng.random((4000, 70)) < 0.2)
+  masses[:, 0] = 1e-3
+  for targets in (np.zeros(4000), masses.sum(1), 1.001 * masses.sum(1), -1e-3 * np.ones(4000)):
+    index, before = decoding._first_above(tf.constant(masses), tf.constant(targets, tf.float32))
+    taken = masses[np.arange(4000), index]
+    assert (taken > 0).all()
+    np.testing.assert_allclose(before, [row[:i].sum() for row, i in zip(masses, index.numpy())], atol=1e-5)
 
 
 @pytest.mark.parametrize(('begin', 'message'), [

@@ -49,7 +49,7 @@ def test_train_is_one_pass_that_learns(dataset, capsys):
   assert losses[-1] < losses[0] - 1
   printed = capsys.readouterr().out.splitlines()
   assert [line.split(':')[0] for line in printed] == [f'epoch {i} step 0' for i in range(4)]
-  assert training.compiled_step(model, optimizer).experimental_get_tracing_count() == 1
+  assert training.compiled_step(model, optimizer, 'float32').experimental_get_tracing_count() == 1
 
 
 def test_two_models_in_one_process(dataset):

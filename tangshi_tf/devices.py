@@ -1,0 +1,78 @@
+"""What computes, what it is good at, and how its memory is handled."""
+
+import ctypes
+import functools
+import os
+import pathlib
+
+import tensorflow as tf
+
+# From the headers of the GNU C library.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_BYTES_KEPT = 2**30
+
+# The oldest NVIDIA GPUs, and the processor flags, with units for products of 16-bit floats.
+_COMPUTE_CAPABILITY = {'bfloat16': (8, 0), 'float16': (7, 0)}
+_CPU_FLAGS = {'bfloat16': {'avx512_bf16', 'amx_bf16'}, 'float16': {'avx512_fp16', 'amx_fp16'}}
+
+
+def start() -> str:
+  """Starts TensorFlow's devices and returns one line that says which one computes.
+
+  On a GPU memory is taken as it is needed, so that two programs can share it.
+  """
+  _keep_freed_memory()
+  gpus = tf.config.list_physical_devices('GPU')
+  for gpu in gpus:
+    tf.config.experimental.set_memory_growth(gpu, True)
+  tf.config.list_logical_devices()
+  if gpus:
+    names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in gpus]
+    return f'Device: GPU ({", ".join(names)})'
+  return f'Device: CPU ({_cores()} cores); TensorFlow sees no GPU'
+
+
+def multiplies_natively(precision: str) -> bool:
+  """Returns whether the device has units for products of 'bfloat16' or 'float16'."""
+  gpus = tf.config.list_physical_devices('GPU')
+  if gpus:
+    capability = tf.config.experimental.get_device_details(gpus[0]).get('compute_capability', (0, 0))
+    return capability >= _COMPUTE_CAPABILITY[precision]
+  return bool(_CPU_FLAGS[precision] & _processor_flags())
+
+
+@functools.cache
+def has_xla() -> bool:
+  """Returns whether this TensorFlow can compile with XLA (its builds for Windows cannot)."""
+  try:
+    tf.function(lambda: tf.constant(0), jit_compile=True)()
+  except (tf.errors.OpError, ValueError):
+    return False
+  return True
+
+
+def _processor_flags() -> set[str]:
+  """Returns what Linux says of the processor; nothing elsewhere."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
+  except OSError:
+    return set()
+  return next((set(line.split()) for line in lines if line.startswith('flags')), set())
+
+
+def _keep_freed_memory():
+  """Lets the GNU C library keep large blocks that are freed, for the next step.
+
+  By default it hands blocks of many megabytes back to the kernel and fetches
+  and clears them anew, which takes a tenth of a training step.
+  """
+  try:
+    libc = ctypes.CDLL('libc.so.6')
+    for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+      libc.mallopt(option, _BYTES_KEPT)
+  except (OSError, AttributeError):  # another C library
+    pass
+
+
+def _cores() -> int:
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
