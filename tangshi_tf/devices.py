@@ -1,5 +1,6 @@
 """What computes, what it is good at, and how its memory is handled."""
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -7,9 +8,7 @@ import pathlib
 
 import tensorflow as tf
 
-# From the headers of the GNU C library.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_BYTES_KEPT = 2**30
+_M_ARENA_MAX = -8  # from malloc.h of the GNU C library
 
 # The oldest NVIDIA GPUs, and the processor flags, with units for products of 16-bit floats.
 _COMPUTE_CAPABILITY = {'bfloat16': (8, 0), 'float16': (7, 0)}
@@ -21,7 +20,7 @@ def start() -> str:
 
   On a GPU memory is taken as it is needed, so that two programs can share it.
   """
-  _keep_freed_memory()
+  _limit_memory_pools()
   gpus = tf.config.list_physical_devices('GPU')
   for gpu in gpus:
     tf.config.experimental.set_memory_growth(gpu, True)
@@ -60,18 +59,14 @@ def _processor_flags() -> set[str]:
   return next((set(line.split()) for line in lines if line.startswith('flags')), set())
 
 
-def _keep_freed_memory():
-  """Lets the GNU C library keep large blocks that are freed, for the next step.
+def _limit_memory_pools():
+  """Lets all threads share two pools of the GNU C library's malloc.
 
-  By default it hands blocks of many megabytes back to the kernel and fetches
-  and clears them anew, which takes a tenth of a training step.
+  Otherwise each of TensorFlow's threads keeps freed blocks in one of its own:
+  5% more memory in training, and no faster.
   """
-  try:
-    libc = ctypes.CDLL('libc.so.6')
-    for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
-      libc.mallopt(option, _BYTES_KEPT)
-  except (OSError, AttributeError):  # another C library
-    pass
+  with contextlib.suppress(OSError, AttributeError):  # another C library
+    ctypes.CDLL('libc.so.6').mallopt(_M_ARENA_MAX, 2)
 
 
 def _cores() -> int:
