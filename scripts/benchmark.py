@@ -28,7 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus
 from tangshi_tf.errors import UserError
 
-_QUICK = flags.DEFINE_bool('quick', False, 'Fewer and shorter windows: done in 8 minutes on 2 cores.')
+_QUICK = flags.DEFINE_bool('quick', False, 'Fewer and shorter windows, no PyTorch: done in 8 minutes on 2 cores.')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead of tables.')
 _GROWTH = flags.DEFINE_string('growth', None, 'Measure growth instead: a corpus file with 250,000 poems.')
 _STAGES = flags.DEFINE_bool('stages', False, 'Measure the stages of a training step instead.')
@@ -44,8 +44,6 @@ GROWTH_POEMS = (5_000, 50_000, 250_000)
 def main() -> int:
   if _WORKER.value is not None:
     name, *arguments = _WORKER.value.split(',')
-    with cli.quiet_start():
-      import tensorflow  # noqa: F401 (its noise)
     WORKERS[name](*arguments)
     return 0
   if _GROWTH.value is not None:
@@ -67,13 +65,18 @@ class Worker:
 
   def __init__(self, *what: str):
     self.what = what
+    self._process = None
+
+  def _start(self):
     self._log = tempfile.TemporaryFile()
     self._process = subprocess.Popen(
-        [sys.executable, __file__, f'--worker={",".join(what)}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, __file__, f'--worker={",".join(self.what)}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=self._log, text=True, encoding='utf-8')
 
   def read(self) -> dict:
-    """Returns the next thing that the worker reports."""
+    """Returns the next thing that the worker reports; starts it if it is not running."""
+    if self._process is None:
+      self._start()
     line = self._process.stdout.readline()
     if not line:
       self._process.wait()
@@ -94,6 +97,8 @@ class Worker:
     return self.read()
 
   def stop(self):
+    if self._process is None:
+      return
     self._process.kill()
     self._process.wait()
     self._process.stdin.close()
@@ -108,14 +113,12 @@ class Worker:
 
 @contextlib.contextmanager
 def workers(*whats: tuple[str, ...]):
-  """Starts workers, one for each tuple, and stops them in the end."""
-  started = []
+  """Yields workers, one for each tuple, and stops them in the end."""
+  made = [Worker(*what) for what in whats]
   try:
-    for what in whats:
-      started.append(Worker(*what))
-    yield started
+    yield made
   finally:
-    for worker in started:
+    for worker in made:
       worker.stop()
 
 
@@ -125,10 +128,11 @@ def take_turns(whats: list[tuple[str, ...]]) -> list[tuple[dict, list[dict], dic
   Returns:
     For each its opening report, those of its windows, and its closing report.
   """
-  rounds, seconds = (4, 4.0) if _QUICK.value else (9, 8.0)
+  rounds, seconds = (4, 2.5) if _QUICK.value else (7, 6.0)
   with workers(*whats) as started:
-    opened = [worker.read() for worker in started]
+    opened = []
     for worker in started:
+      opened.append(worker.read())
       worker.window(1.0)  # warm-up
     windows = [[worker.window(seconds) for worker in started] for _ in range(rounds)]
     return [(opened[i], [row[i] for row in windows], worker.finish()) for i, worker in enumerate(started)]
@@ -146,7 +150,7 @@ def measure_all() -> dict:
   """Returns everything that the tables of the README show."""
   start = time.perf_counter()
   compared = VARIANTS
-  if has_pytorch():
+  if has_pytorch() and not _QUICK.value:
     compared += ('pytorch',)
   result = {variant: {} for variant in compared}
   ceilings = []
@@ -215,17 +219,22 @@ def measure_growth(path: str) -> dict:
   lines = corpus.read_text(path).splitlines(keepends=True)
   if len(lines) < GROWTH_POEMS[-1]:
     raise UserError(f'{path}: holds {len(lines):,} lines; expected at least {GROWTH_POEMS[-1]:,} poems')
+  _, tang = package_poems()
   with tempfile.TemporaryDirectory() as folder:
-    whats = [('train', 'float32', 'rnn')]
+    whats = {'Tang': ('train', 'float32', 'rnn')}
     for poems in GROWTH_POEMS:
       part = pathlib.Path(folder) / f'{poems}.txt'
       part.write_text(''.join(lines[:poems]), encoding='utf-8')
-      whats.append(('train', 'float32', 'rnn', str(part)))
+      whats[f'{poems:,} poems'] = ('train', 'float32', 'rnn', str(part))
+    whats[f"{poems:,} poems, Tang's vocabulary size"] = (*whats[f'{poems:,} poems'], str(len(tang)))
     rows = []
-    for name, (opened, windows, closing) in zip(('Tang', *GROWTH_POEMS), take_turns(whats)):
+    for name, (opened, windows, closing) in zip(whats, take_turns(list(whats.values()))):
       rates = [window['tokens_per_s'] for window in windows]
-      rows.append({'poems': name, 'train_tokens_per_s': median(rates), 'spread': [min(rates), max(rates)],
+      rows.append({'corpus': name, 'train_tokens_per_s': median(rates), 'spread': [min(rates), max(rates)],
                    **opened, **closing})
+  for row in rows:
+    row['ratio_to_tang'] = row['train_tokens_per_s'] / rows[0]['train_tokens_per_s']
+    row['mb_beyond_tang'] = row['peak_rss_mb'] - rows[0]['peak_rss_mb']
   return {'growth': rows}
 
 
@@ -293,25 +302,25 @@ def peak_rss_mb() -> float | None:
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
 
 
-def train_worker(variant: str, cell: str, path: str | None = None):
-  """Trains in windows."""
+def train_worker(variant: str, cell: str, path: str | None = None, vocabulary_size: str | None = None):
+  """Trains in windows, on the poems of a file (by default the package's)."""
   start = time.perf_counter()
-  path = path or str(corpus.default_corpus_path())
+  source = path, vocabulary_size and int(vocabulary_size)
   loop = {'exercise': train_exercise, 'pytorch': train_pytorch}.get(variant, train_package)
   windows = Windows()
 
   def first_step(**figures):
     report(first_step_s=time.perf_counter() - start, **figures)
 
-  traces = loop(path, cell, variant, windows, first_step)
+  traces = loop(source, cell, variant, windows, first_step)
   report(peak_rss_mb=peak_rss_mb(), traces=traces)
 
 
-def train_exercise(path, cell, _, windows, first_step):
+def train_exercise(source, cell, _, windows, first_step):
   import exercise
   import keras
   import tensorflow as tf
-  ds, word2id, _ = exercise.poem_dataset(path)
+  ds, word2id, _ = exercise.poem_dataset(source[0] or corpus.default_corpus_path())
   model, optimizer = exercise.myRNNModel(word2id, cell), keras.optimizers.Adam(0.0005)
   optimizer.build(model.trainable_variables)
   for step, (x, y, seqlen) in enumerate(ds.repeat()):
@@ -323,19 +332,23 @@ def train_exercise(path, cell, _, windows, first_step):
   return exercise.train_one_step.experimental_get_tracing_count()
 
 
-def package_batches(path):
-  """Returns the training poems of a corpus, packed, and the vocabulary, as `tangshi_tf.train` makes them."""
-  from tangshi_tf import data
+def package_poems(path=None, size=None):
+  """Returns the training poems of a corpus, encoded, and the vocabulary, as `tangshi_tf.train` makes them."""
+  path = path or corpus.default_corpus_path()
   parts = corpus.training_parts(corpus.read_poems(path), path)
-  word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train']))
-  return data.pack(data.encode_poems(parts['train'], word2id)), word2id
+  word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train'], size=size))
+  return corpus.encode_all(parts['train'], word2id), word2id
 
 
-def train_package(path, cell, precision, windows, first_step):
+def train_package(source, cell, precision, windows, first_step):
+  encoded, word2id = package_poems(*source)
+  import tensorflow as tf
+
   from tangshi_tf import data, devices, training
   from tangshi_tf.model import myRNNModel
   devices.start()
-  poems, word2id = package_batches(path)
+  poems = tf.RaggedTensor.from_row_splits(*encoded)
+  del encoded
   model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
 
   def on_step(step, result):
@@ -349,12 +362,14 @@ def train_package(path, cell, precision, windows, first_step):
   return training.compiled_step(model, optimizer, precision).experimental_get_tracing_count()
 
 
-def train_pytorch(path, cell, _, windows, first_step):
+def train_pytorch(source, cell, _, windows, first_step):
   """The same model and the package's batches in PyTorch, logits at real positions only."""
+  encoded, word2id = package_poems(*source)
+  import tensorflow as tf
   import torch
 
   from tangshi_tf import data
-  poems, word2id = package_batches(path)
+  poems = tf.RaggedTensor.from_row_splits(*encoded)
   embedding = torch.nn.Embedding(len(word2id), 64)
   layer = {'rnn': torch.nn.RNN, 'lstm': torch.nn.LSTM, 'gru': torch.nn.GRU}[cell](64, UNITS, batch_first=True)
   dense = torch.nn.Linear(UNITS, len(word2id))
@@ -380,8 +395,7 @@ def ceiling_worker():
 
   from tangshi_tf import devices
   devices.start()
-  word2id = corpus.build_vocabulary(
-      corpus.training_parts(corpus.read_poems(corpus.default_corpus_path()), 'poems.txt')['train'])
+  _, word2id = package_poems()
   classes, rows = len(word2id), 1024
   flops = 6 * rows * UNITS * classes
   products = {}
@@ -435,13 +449,13 @@ def decode_worker():
 
   def measure(cases, times):
     figures = {name: [] for name in cases}
-    for i in range(times + 1):
-      for name, case in cases.items():
+    for name, case in cases.items():
+      case()  # the first time is the warm-up
+      for _ in range(times):
         start = time.perf_counter()
         characters = case()
         seconds = time.perf_counter() - start
-        if i:  # the first time is the warm-up
-          figures[name].append(1e3 * seconds if name.endswith('_ms') else characters / seconds)
+        figures[name].append(1e3 * seconds if name.endswith('_ms') else characters / seconds)
     return {name: median(values) for name, values in figures.items()}
 
   times = 7 if _QUICK.value else 15
@@ -462,7 +476,8 @@ def stages_worker(cell: str):
   from tangshi_tf import data, devices, loss, training
   from tangshi_tf.model import myRNNModel
   devices.start()
-  poems, word2id = package_batches(corpus.default_corpus_path())
+  encoded, word2id = package_poems()
+  poems = tf.RaggedTensor.from_row_splits(*encoded)
   model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
   batches = data.batches(poems)
   start = time.perf_counter()
@@ -560,15 +575,13 @@ def tables(result: dict) -> str:
 
 def growth_tables(result: dict) -> str:
   lines = [result['machine'], '',
-           '| corpus | training tokens | characters | tokens/s | spread | bytes a token | peak memory '
-           '| first step after |',
+           '| corpus | training tokens | characters | tokens/s | to Tang | encoded | peak memory | first step after |',
            '| --- | --- | --- | --- | --- | --- | --- | --- |']
   for row in result['growth']:
-    name = row['poems'] if isinstance(row['poems'], str) else f'{row["poems"]:,} poems'
-    low, high = row['spread']
-    lines.append(f'| {name} | {row["tokens"]:,} | {row["classes"]:,} | {row["train_tokens_per_s"]:,.0f} '
-                 f'| {low:,.0f}–{high:,.0f} | {row["bytes_per_token"]:.2f} | {megabytes(row["peak_rss_mb"])} '
-                 f'| {row["first_step_s"]:.0f} s |')
+    encoded = row['tokens'] * row['bytes_per_token'] / 2**20
+    lines.append(f'| {row["corpus"]} | {row["tokens"]:,} | {row["classes"]:,} | {row["train_tokens_per_s"]:,.0f} '
+                 f'| {row["ratio_to_tang"]:.2f}× | {megabytes(encoded)}, {row["bytes_per_token"]:.2f} bytes a token '
+                 f'| {megabytes(row["peak_rss_mb"])} | {row["first_step_s"]:.0f} s |')
   return '\n'.join(lines)
 
 

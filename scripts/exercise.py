@@ -30,9 +30,10 @@ def process_dataset(path):
 def poem_dataset(path):
   """Returns shuffled batches `(x, y, seqlen)` and the vocabulary both ways."""
   instances, word2id, id2word = process_dataset(path)
-  ds = tf.data.Dataset.from_generator(
-      lambda: iter(instances),
-      output_signature=(tf.TensorSpec((None,), tf.int64), tf.TensorSpec((), tf.int64)))
+  # Not from_generator, which is common but makes all steps a tenth slower: the faster one is the fairer baseline.
+  ids = tf.ragged.constant([ids for ids, _ in instances], tf.int64)
+  ds = tf.data.Dataset.from_tensor_slices((ids, [length for _, length in instances]))
+  ds = ds.map(lambda x, seqlen: (x, tf.cast(seqlen, tf.int64)))  # rows become plain tensors
   ds = ds.shuffle(10240).padded_batch(100, padded_shapes=([None], []))
   return ds.map(lambda x, seqlen: (x[:, :-1], x[:, 1:], seqlen - 1)), word2id, id2word
 

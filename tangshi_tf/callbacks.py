@@ -8,7 +8,7 @@ import time
 
 import tensorflow as tf
 
-from tangshi_tf import corpus, data, decoding, run_dir
+from tangshi_tf import corpus, decoding, run_dir
 from tangshi_tf.training import Callback, Totals
 
 
@@ -139,7 +139,7 @@ class TensorBoard(Callback):
 
   def _prediction(self) -> str:
     """Shows a validation poem and, under each character, the most likely one given those before."""
-    (ids, _), = data.encode_poems([self._validation_poem], self._word2id)
+    ids = corpus.encode(self._validation_poem.content, self._word2id)
     predicted = tf.argmax(self._model(tf.constant([ids[:-1]])), axis=-1)[0].numpy()
     target = ' '.join(self._id2word[i] for i in ids[1:])
     return f'target: {target}\n\nargmax: {" ".join(self._id2word[i] for i in predicted)}'

@@ -13,6 +13,8 @@ import importlib.resources
 import os
 import pathlib
 import re
+import sys
+from collections.abc import Sequence
 
 from tangshi_tf.errors import UserError
 
@@ -147,17 +149,27 @@ def keep_short(poems: list[Poem], max_tokens: int = MAX_TOKENS) -> list[Poem]:
   return [poem for poem in poems if len(poem.content) + 2 <= max_tokens]
 
 
-def build_vocabulary(poems: list[Poem]) -> list[str]:
+def build_vocabulary(poems: list[Poem], *, size: int | None = None) -> list[str]:
   """Returns the words by id: PAD, UNK, then all tokens by falling frequency.
 
   Tokens of equal frequency stand in the order of their first occurrence.
+
+  Args:
+    poems: the texts that are counted.
+    size: keep so many words at most, PAD and UNK included; the rarest
+      characters go and become UNK.
   """
   counts = collections.Counter()
   for poem in poems:
     counts[start_token] += 1
     counts.update(poem.content)
     counts[end_token] += 1
-  return [pad_token, unknown_token, *(word for word, _ in counts.most_common())]
+  words = [word for word, _ in counts.most_common()]
+  if size is not None:
+    characters = [word for word in words if word not in SPECIAL_TOKENS]
+    dropped = set(characters[max(size - len(SPECIAL_TOKENS), 0):])
+    words = [word for word in words if word not in dropped]
+  return [pad_token, unknown_token, *words]
 
 
 def word_tables(words: list[str]) -> tuple[dict[str, int], dict[int, str]]:
@@ -169,6 +181,29 @@ def word_tables(words: list[str]) -> tuple[dict[str, int], dict[int, str]]:
 def encode(content: str, word2id: dict[str, int]) -> list[int]:
   """Returns the ids of `[bos] + characters + [eos]`, UNK for unknown ones."""
   return [word2id.get(word, UNK_ID) for word in tokenize(content)]
+
+
+def encode_all(poems: Sequence[Poem], word2id: dict[str, int]):
+  """Encodes many poems as two NumPy arrays.
+
+  Returns:
+    The ids, int32 `[tokens]`, which are those of `encode` poem after poem, and
+    where each poem begins and the last one ends, int64 `[poems + 1]`.
+  """
+  import numpy as np  # here, so that a command's --help does not wait for it
+  table = np.full(sys.maxunicode + 1, UNK_ID, np.int32)
+  for word, i in word2id.items():
+    if len(word) == 1:
+      table[ord(word)] = i
+  splits = np.zeros(len(poems) + 1, np.int64)
+  np.cumsum([len(poem.content) + 2 for poem in poems], out=splits[1:])
+  ids = np.empty(splits[-1], np.int32)
+  ids[splits[:-1]] = word2id[start_token]
+  ids[splits[1:] - 1] = word2id[end_token]
+  for first, poem in zip(splits, poems):
+    codes = np.frombuffer(poem.content.encode('utf-32-le', 'surrogatepass'), np.uint32)
+    ids[first + 1:first + 1 + len(codes)] = table[codes]
+  return ids, splits
 
 
 # The split.

@@ -1,6 +1,7 @@
 """Poems to `tf.data` batches."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -29,13 +30,19 @@ def process_dataset(path: str | os.PathLike | None = None, *, corpus_format: str
   Raises:
     UserError: the file cannot be used.
   """
+  poems, word2id, id2word = _short_poems(path, corpus_format)
+  encoded = [corpus.encode(poem.content, word2id) for poem in poems]
+  return [(ids, len(ids)) for ids in encoded], word2id, id2word
+
+
+def _short_poems(path, corpus_format):
+  """Returns the poems of at most 200 tokens of a file and their vocabulary in both directions."""
   path = path or corpus.default_corpus_path()
   poems = corpus.keep_short(corpus.read_poems(path, corpus_format=corpus_format))
   if not poems:
     raise UserError(f'{path}: all its poems are longer than {corpus.MAX_TOKENS} tokens '
                     '(characters plus bos and eos); expected shorter ones')
-  word2id, id2word = corpus.word_tables(corpus.build_vocabulary(poems))
-  return encode_poems(poems, word2id), word2id, id2word
+  return poems, *corpus.word_tables(corpus.build_vocabulary(poems))
 
 
 def poem_dataset(path: str | os.PathLike | None = None, *, corpus_format: str = 'auto',
@@ -57,22 +64,14 @@ def poem_dataset(path: str | os.PathLike | None = None, *, corpus_format: str = 
   Raises:
     UserError: the file cannot be used.
   """
-  instances, word2id, id2word = process_dataset(path, corpus_format=corpus_format)
-  dataset = batches(pack(instances), batch_size=batch_size, batching=batching, seed=seed)
+  poems, word2id, id2word = _short_poems(path, corpus_format)
+  dataset = batches(pack(poems, word2id), batch_size=batch_size, batching=batching, seed=seed)
   return dataset, word2id, id2word
 
 
-def encode_poems(poems: list[corpus.Poem], word2id: dict[str, int]) -> list[tuple[list[int], int]]:
-  """Returns the instances (ids, length) of poems in a given vocabulary."""
-  encoded = (corpus.encode(poem.content, word2id) for poem in poems)
-  return [(ids, len(ids)) for ids in encoded]
-
-
-def pack(instances: list[tuple[list[int], int]]) -> tf.RaggedTensor:
-  """Returns instances as one int32 ragged tensor `[poems, (tokens)]`, 4 bytes a token."""
-  lengths = np.fromiter((length for _, length in instances), np.int64, len(instances))
-  flat = np.fromiter((i for ids, _ in instances for i in ids), np.int32, int(lengths.sum()))
-  return tf.RaggedTensor.from_row_lengths(flat, lengths)
+def pack(poems: Sequence[corpus.Poem], word2id: dict[str, int]) -> tf.RaggedTensor:
+  """Encodes poems as one int32 ragged tensor `[poems, (tokens)]`, 4 bytes a token."""
+  return tf.RaggedTensor.from_row_splits(*corpus.encode_all(poems, word2id))
 
 
 def bucket_widths(lengths: np.ndarray, max_buckets: int = MAX_BUCKETS) -> np.ndarray:
@@ -169,13 +168,18 @@ def _bucketed_indices(poems, batch_size, shuffle, seed):
   lengths = poems.row_lengths().numpy() - 1
   widths = bucket_widths(lengths)
   bucket = np.searchsorted(widths, lengths)
-  dataset, count = None, 0
-  for i, width in enumerate(widths):
-    rows = np.flatnonzero(bucket == i)
-    part = tf.data.Dataset.from_tensor_slices(rows)
-    if shuffle:
-      part = part.shuffle(len(rows), seed=seed)
-    part = part.batch(batch_size).map(lambda rows, width=width: (rows, tf.constant(width, tf.int64)))
-    dataset = part if dataset is None else dataset.concatenate(part)
-    count += -(-len(rows) // batch_size)
-  return dataset.shuffle(count, seed=seed) if shuffle else dataset
+  rows_by_bucket = [np.flatnonzero(bucket == i) for i in range(len(widths))]
+
+  def one_pass(pass_seed):
+    dataset, count = None, 0
+    for width, rows in zip(widths, rows_by_bucket):
+      count += -(-len(rows) // batch_size)
+      if shuffle:
+        # Not Dataset.shuffle: its buffer takes hundreds of bytes a row.
+        rows = tf.random.experimental.stateless_shuffle(rows, tf.stack([pass_seed, int(width)]))
+      part = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
+      part = part.map(lambda rows, width=width: (rows, tf.constant(width, tf.int64)))
+      dataset = part if dataset is None else dataset.concatenate(part)
+    return dataset.shuffle(count, seed=pass_seed) if shuffle else dataset
+
+  return tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1).flat_map(one_pass)

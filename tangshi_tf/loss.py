@@ -222,7 +222,7 @@ def _products(precision: str):
     raise UserError(f'precision {precision!r} is unknown; expected one of {", ".join(PRECISIONS)}')
   if precision == 'float32':
     return tf.identity, tf.matmul
-  if devices.multiplies_natively(precision):
+  if devices.gains(precision):
     return (lambda tensor: tf.cast(tensor, precision),
             lambda a, b, **kwargs: tf.cast(tf.matmul(a, b, **kwargs), tf.float32))
   # The same numbers on a processor without such units: a product of two 16-bit floats is exact in float32.

@@ -2,8 +2,9 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tangshi_tf import data
+from tangshi_tf import corpus, data
 from tangshi_tf.errors import UserError
 
 from .conftest import ROOT
@@ -20,11 +21,18 @@ def test_process_dataset(tmp_path):
   assert [length for _, length in instances] == [6, 3]
 
 
+def test_pack_is_encode_row_by_row(word2id):
+  contents = ['一丁', '', '一🙂\ud800一', '。' * 300]
+  packed = data.pack([corpus.Poem('', content) for content in contents], word2id)
+  assert packed.dtype == tf.int32
+  assert packed.to_list() == [corpus.encode(content, word2id) for content in contents]
+
+
 @pytest.mark.parametrize('batching', data.BATCHINGS)
 @pytest.mark.parametrize('shuffle', [True, False])
 def test_batches_hold_every_poem_once(poems_file, batching, shuffle):
-  instances, _, _ = data.process_dataset(poems_file)
-  packed = data.pack(instances)
+  instances, word2id, _ = data.process_dataset(poems_file)
+  packed = data.pack(corpus.keep_short(corpus.read_poems(poems_file)), word2id)
   dataset = data.batches(packed, batch_size=30, batching=batching, shuffle=shuffle, seed=1)
   seen, count = [], 0
   for x, y, seqlen in dataset:
@@ -87,6 +95,6 @@ def test_a_corpus_of_long_poems_only(tmp_path):
     data.process_dataset(tmp_path / 'p.txt')
 
 
-def test_unknown_batching():
+def test_unknown_batching(word2id):
   with pytest.raises(UserError, match='expected one of bucket, shuffle'):
-    data.batches(data.pack([([2, 3], 2)]), batching='sorted')
+    data.batches(data.pack([corpus.Poem('', '一')], word2id), batching='sorted')

@@ -1,9 +1,12 @@
+import math
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tangshi_tf import loss
+from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, myRNNModel
 
 
@@ -60,6 +63,100 @@ def test_fused_loss_and_gradients_equal_the_plain_ones(word2id, batch, cell, row
   hidden = tf.gather_nd(model.hidden_sequence(x), loss.real_positions(seqlen, 13))
   labels = tf.gather_nd(y, loss.real_positions(seqlen, 13))
   np.testing.assert_allclose(loss.linear_nll(hidden, model.dense.kernel, model.dense.bias, labels), nll, rtol=1e-5)
+
+
+def _value_and_gradients(precision, rows=40, classes=90, units=12, seed=0, scale=1.0):
+  """Returns loss, nll and gradients of a random output layer."""
+  rng = np.random.default_rng(seed)
+  hidden = tf.constant(np.tanh(rng.normal(size=(rows, units))), tf.float32)
+  kernel = tf.constant(scale * rng.normal(size=(units, classes)), tf.float32)
+  bias = tf.constant(rng.normal(size=classes), tf.float32)
+  labels, weights = rng.integers(0, classes, rows), tf.constant(rng.random(rows) * 1e-6, tf.float32)
+  with tf.GradientTape() as tape:
+    tape.watch([hidden, kernel, bias])
+    value, nll = loss.linear_cross_entropy(hidden, kernel, bias, labels, weights, precision=precision)
+  return value.numpy(), nll.numpy(), [gradient.numpy() for gradient in tape.gradient(value, [hidden, kernel, bias])]
+
+
+@pytest.mark.parametrize('native', [True, False])
+@pytest.mark.parametrize(('precision', 'tolerance'), [('bfloat16', 2e-2), ('float16', 3e-3)])
+def test_mixed_precision_stays_close_to_float32(precision, tolerance, native, monkeypatch):
+  monkeypatch.setattr(loss.devices, 'gains', lambda _: native)
+  value, nll, gradients = _value_and_gradients('float32')
+  mixed_value, mixed_nll, mixed_gradients = _value_and_gradients(precision)
+  assert mixed_value == pytest.approx(value, rel=tolerance)
+  np.testing.assert_allclose(mixed_nll, nll, rtol=4 * tolerance, atol=4 * tolerance)
+  assert not np.array_equal(mixed_nll, nll)
+  for got, want in zip(mixed_gradients, gradients):
+    assert got.dtype == np.float32
+    assert np.linalg.norm(got - want) <= 2 * tolerance * np.linalg.norm(want)
+
+
+@pytest.mark.parametrize('precision', loss.PRECISIONS)
+def test_small_and_extreme_gradients_survive(precision):
+  # Weights of 1e-6 would leave float16 nothing but zeros without scaling.
+  _, _, gradients = _value_and_gradients(precision)
+  assert all(np.count_nonzero(gradient) > 0.95 * gradient.size for gradient in gradients)
+  # Logits of several hundred take the path that subtracts the greatest first.
+  value, _, gradients = _value_and_gradients(precision, scale=100.0)
+  assert np.isfinite(value) and all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize('scale', [10.0, 30.0, 100.0])
+def test_both_ways_of_the_softmax_agree(scale, monkeypatch):
+  expected = _value_and_gradients('float32', scale=scale)
+  monkeypatch.setattr(loss, '_LARGEST', 0.0)  # always subtract
+  value, nll, gradients = _value_and_gradients('float32', scale=scale)
+  assert value == pytest.approx(expected[0], rel=1e-6)
+  np.testing.assert_allclose(nll, expected[1], rtol=1e-5, atol=1e-5)
+  for got, want in zip(gradients, expected[2]):
+    assert np.linalg.norm(got - want) <= 1e-5 * np.linalg.norm(want)
+
+
+def test_unknown_precision():
+  with pytest.raises(UserError, match="precision 'int8' is unknown; expected one of float32, bfloat16, float16"):
+    _value_and_gradients('int8')
+
+
+def _largest_tensor(profile_of, *arguments):
+  """Returns the elements of the largest tensor that a run of a graph makes, by its own statistics."""
+  options = tf.compat.v1.RunOptions(trace_level=tf.compat.v1.RunOptions.FULL_TRACE)
+  config = tf.compat.v1.ConfigProto()  # without optimizers: all of this graph could be computed beforehand
+  config.graph_options.rewrite_options.disable_meta_optimizer = True
+  config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
+  graph = tf.Graph()
+  with graph.as_default():
+    fetched = profile_of(*arguments)
+    with tf.compat.v1.Session(graph=graph, config=config) as session:
+      metadata = tf.compat.v1.RunMetadata()
+      session.run(fetched, options=options, run_metadata=metadata)
+  sizes = [0]
+  for device in metadata.step_stats.dev_stats:
+    for node in device.node_stats:
+      for output in node.output:
+        sizes.append(math.prod(dim.size for dim in output.tensor_description.shape.dim))
+  return max(sizes)
+
+
+@pytest.mark.parametrize('precision', loss.PRECISIONS)
+def test_logits_never_exist_for_more_rows_than_the_bound(precision, monkeypatch):
+  monkeypatch.setattr(loss, 'ROWS', 16)
+  units, classes = 4, 500
+  def fused(batch, time):
+    hidden, kernel, bias = tf.ones((batch, time, units)), tf.ones((units, classes)), tf.zeros(classes)
+    seqlen = tf.fill((batch,), time)
+    labels = tf.zeros((batch, time), tf.int32)
+    value, _ = loss.fused_loss(hidden, kernel, bias, labels, seqlen, precision=precision)
+    return [value, *tf.gradients(value, [hidden, kernel, bias])]
+
+  assert _largest_tensor(fused, 2, 10) <= 16 * classes
+  assert _largest_tensor(fused, 10, 40) <= 16 * classes
+
+  def plain(batch, time):
+    logits = tf.ones((batch, time, units)) @ tf.ones((units, classes))
+    return loss.compute_loss(logits, tf.zeros((batch, time), tf.int32), tf.fill((batch,), time))
+
+  assert _largest_tensor(plain, 10, 40) >= 10 * 40 * classes  # so the counting sees what it should
 
 
 def test_upstream_gradient_scales():
