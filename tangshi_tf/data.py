@@ -171,15 +171,17 @@ def _bucketed_indices(poems, batch_size, shuffle, seed):
   rows_by_bucket = [np.flatnonzero(bucket == i) for i in range(len(widths))]
 
   def one_pass(pass_seed):
-    dataset, count = None, 0
+    dataset = None
     for width, rows in zip(widths, rows_by_bucket):
-      count += -(-len(rows) // batch_size)
       if shuffle:
         # Not Dataset.shuffle: its buffer takes hundreds of bytes a row.
         rows = tf.random.experimental.stateless_shuffle(rows, tf.stack([pass_seed, int(width)]))
       part = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
       part = part.map(lambda rows, width=width: (rows, tf.constant(width, tf.int64)))
       dataset = part if dataset is None else dataset.concatenate(part)
-    return dataset.shuffle(count, seed=pass_seed) if shuffle else dataset
+    return dataset
 
-  return tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1).flat_map(one_pass)
+  passes = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1).flat_map(one_pass)
+  if not shuffle:
+    return passes
+  return passes.shuffle(sum(-(-len(rows) // batch_size) for rows in rows_by_bucket), seed=seed)

@@ -12,7 +12,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from tangshi_tf import run_dir
+from tangshi_tf import devices, run_dir
 
 from .conftest import ROOT
 
@@ -29,7 +29,9 @@ def assert_one_line(done, message):
     ('--epochs=0', r'--epochs=0: .* range \[1'), ('--units=-1', '--units=-1'), ('--units=1e3', '--units=1e3'),
     ('--learning_rate=nan', 'number above 0 up to 100'), ('--learning_rate=inf', 'up to 100'),
     ('--learning_rate=0', 'above 0'), ('--batch_size=0', '--batch_size'), ('--seed=-1', '--seed'),
-    ('--cell=tree', '<rnn|lstm|gru>'), ('--nosuchflag=1', 'nosuchflag'), ('extra', "unexpected argument 'extra'"),
+    ('--cell=tree', '<rnn|lstm|gru>'), ('--precision=int8', '<float32|bfloat16|float16>'),
+    ('--vocabulary_size=4', '--vocabulary_size'), ('--nosuchflag=1', 'nosuchflag'),
+    ('extra', "unexpected argument 'extra'"),
     ('--corpus=none.txt', 'none.txt: cannot be read'), ('--run_dir=file/run', 'file.run: cannot be written'),
     ('--run_dir=file', 'file: is a file'),
 ])
@@ -111,6 +113,18 @@ def test_generate_with_the_weights_of_an_epoch(command, trained):
 @pytest.mark.parametrize('begin', ['bos', 'x'])
 def test_generate_with_the_default_model_fails_in_one_line(command, begin):
   assert_one_line(command('tangshi_tf.generate', f'--begin={begin}'), 'begin word')
+
+
+def test_a_small_vocabulary_in_mixed_precision(command, poems_file, tmp_path):
+  done = command('tangshi_tf.train', f'--corpus={poems_file}', '--vocabulary_size=300', '--precision=bfloat16',
+                 '--epochs=1', '--units=8', '--embedding_size=4')
+  assert done.returncode == 0, done.stderr
+  assert 'vocabulary of 300' in done.stdout
+  assert done.stdout.count('--precision=bfloat16: this device has no units') == (not devices.gains('bfloat16'))
+  config = json.loads((tmp_path / 'runs/rnn/config.json').read_text(encoding='utf-8'))
+  assert config['training']['precision'] == 'bfloat16'
+  written = command('tangshi_tf.generate', '--temperature=1', '--num=20', '--begin=人', '--max_len=5')
+  assert written.returncode == 0 and 'UNK' not in written.stdout
 
 
 def test_a_diverging_run_stops_in_one_line(command, poems_file):

@@ -132,3 +132,13 @@ def test_real_corpus_is_clean(real_poems):
              for c in signs)
   assert len({poem.content for poem in real_poems}) == len(real_poems)
   assert all(':' not in poem.title and poem.title for poem in real_poems)
+
+
+def test_a_vocabulary_of_limited_size():
+  poems = [corpus.Poem('', '月月月日日山')] * 2 + [corpus.Poem('', '水')]
+  words = corpus.build_vocabulary(poems, size=6)
+  assert words[:2] == ['PAD', 'UNK'] and sorted(words[2:]) == sorted(['bos', 'eos', '月', '日'])
+  word2id, _ = corpus.word_tables(words)
+  assert corpus.encode('月山', word2id) == [word2id['bos'], word2id['月'], corpus.UNK_ID, word2id['eos']]
+  assert corpus.build_vocabulary(poems, size=100) == corpus.build_vocabulary(poems)
+  assert set(corpus.build_vocabulary(poems, size=5)) == {*corpus.SPECIAL_TOKENS, '月'}

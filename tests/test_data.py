@@ -47,8 +47,12 @@ def test_batches_hold_every_poem_once(poems_file, batching, shuffle):
   assert count == data.count_batches(packed, batch_size=30, batching=batching)
 
 
-def test_each_pass_is_shuffled_anew_and_a_seed_repeats_it(poems_file):
+@pytest.mark.parametrize('global_seed', [None, 3])
+def test_each_pass_is_shuffled_anew_and_a_seed_repeats_it(poems_file, global_seed, request):
+  request.addfinalizer(lambda: tf.random.set_seed(None))
+
   def passes(seed):
+    tf.random.set_seed(global_seed)
     dataset, _, _ = data.poem_dataset(poems_file, batch_size=30, seed=seed)
     return [np.concatenate([y.numpy()[:, :3].ravel() for _, y, _ in dataset]).tolist() for _ in range(2)]
 

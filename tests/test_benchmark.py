@@ -1,0 +1,51 @@
+"""The benchmark's parts, on a small corpus; its figures are nobody's business here."""
+
+import sys
+
+import pytest
+
+from tangshi_tf.errors import UserError
+
+from .conftest import ROOT
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+  monkeypatch.syspath_prepend(ROOT / 'scripts')
+  import benchmark
+  return benchmark
+
+
+def test_windows_of_training(benchmark, poems_file):
+  with benchmark.workers(('train', 'exercise', 'rnn', str(poems_file)),
+                         ('train', 'float32', 'gru', str(poems_file))) as (exercise, package):
+    for worker in (exercise, package):
+      assert worker.read()['first_step_s'] > 0
+    # In turn, and a window is as long as it must be for at least one step.
+    rates = [worker.window(0.01)['tokens_per_s'] for _ in range(2) for worker in (exercise, package)]
+    assert min(rates) > 0
+    assert exercise.finish().keys() == {'peak_rss_mb', 'traces'}
+    closing = package.finish()
+    assert closing['traces'] == 1
+    assert sys.platform == 'win32' or closing['peak_rss_mb'] > 100
+
+
+def test_a_worker_that_fails_says_why(benchmark):
+  with benchmark.workers(('train', 'float32', 'tree')) as (worker,):
+    with pytest.raises(UserError, match="float32 tree ended with status 2: .*cell 'tree' is unknown"):
+      worker.read()
+
+
+def test_every_figure_has_its_place_in_the_tables(benchmark):
+  training = {'train_tokens_per_s': 12345.6, 'spread': [11111, 13333], 'ratio_to_exercise': 4.56,
+              'ratio_to_ceiling': 0.78, 'peak_rss_mb': 765.4, 'traces': 1}
+  text = benchmark.tables({
+      'machine': 'a machine',
+      **{variant: dict.fromkeys(benchmark.CELLS, training) for variant in benchmark.VARIANTS},
+      'ceiling': {'float32_gflops': 1, 'bfloat16_gflops': 2, 'float32_tokens_per_s': 3, 'bfloat16_tokens_per_s': 4},
+      'decode': {'stepwise_ms': 151, 'single_ms': 4.56, 'batch512_chars_per_s': 54321,
+                 'batch512_sampling_chars_per_s': 43210, 'batch512_natural_chars_per_s': 32109},
+      'startup': {'import_tensorflow_s': 7.1, 'beyond_import_s': 0.8, 'first_poem_s': 7.9, 'help_s': 0.23}})
+  assert text.count('| 12,346 | 11,111–13,333 | 4.6× | 78% | 765 MB | 1 |') == 9
+  for figure in ('151 ms', '4.6 ms', '54,321', '43,210', '32,109', '7.1 s', '0.8 s', '0.23 s', '1 GFLOP/s'):
+    assert figure in text
