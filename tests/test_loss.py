@@ -142,6 +142,7 @@ def _largest_tensor(profile_of, *arguments):
 def test_logits_never_exist_for_more_rows_than_the_bound(precision, monkeypatch):
   monkeypatch.setattr(loss, 'ROWS', 16)
   units, classes = 4, 500
+
   def fused(batch, time):
     hidden, kernel, bias = tf.ones((batch, time, units)), tf.ones((units, classes)), tf.zeros(classes)
     seqlen = tf.fill((batch,), time)
