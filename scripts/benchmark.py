@@ -5,7 +5,7 @@
     python scripts/build_corpus.py --dynasty=song --out=song.txt
     python scripts/benchmark.py --growth=song.txt
 
-Each thing is measured in a process of its own. Those that are compared take turns,
+Each thing is measured in a process of its own (benchmark_workers.py). Those that are compared take turns,
 window by window, so that a busy machine slows all of them; a ratio is the median of
 the ratios of windows that stand side by side. Tokens are real ones, without padding.
 The tables are Markdown.
@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import tempfile
 import time
 
 from absl import flags
+from benchmark_workers import package_poems
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus
@@ -32,32 +32,24 @@ _QUICK = flags.DEFINE_bool('quick', False, 'Fewer and shorter windows, no PyTorc
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead of tables.')
 _GROWTH = flags.DEFINE_string('growth', None, 'Measure growth instead: a corpus file with 250,000 poems.')
 _STAGES = flags.DEFINE_bool('stages', False, 'Measure the stages of a training step instead.')
-_WORKER = flags.DEFINE_string('worker', None, 'Internal: what this process measures.')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CELLS = ('rnn', 'lstm', 'gru')
 VARIANTS = ('exercise', 'float32', 'bfloat16')
-UNITS = 128  # the exercise's
+WORKERS = ROOT / 'scripts' / 'benchmark_workers.py'
 GROWTH_POEMS = (5_000, 50_000, 250_000)
 
 
 def main() -> int:
-  if _WORKER.value is not None:
-    name, *arguments = _WORKER.value.split(',')
-    WORKERS[name](*arguments)
-    return 0
   if _GROWTH.value is not None:
     result, show = measure_growth(_GROWTH.value), growth_tables
   elif _STAGES.value:
     result, show = {'stages': measure_stages()}, stage_tables
   else:
     result, show = measure_all(), tables
-  result['machine'] = machine()
+  result['machine'] = measured_once('machine')['machine']
   print(json.dumps(result, indent=2) if _JSON.value else show(result))
   return 0
-
-
-# The parent: starts workers and lets them take turns.
 
 
 class Worker:
@@ -70,7 +62,7 @@ class Worker:
   def _start(self):
     self._log = tempfile.TemporaryFile()
     self._process = subprocess.Popen(
-        [sys.executable, __file__, f'--worker={",".join(self.what)}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, WORKERS, *self.what], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=self._log, text=True, encoding='utf-8')
 
   def read(self) -> dict:
@@ -138,6 +130,12 @@ def take_turns(whats: list[tuple[str, ...]]) -> list[tuple[dict, list[dict], dic
     return [(opened[i], [row[i] for row in windows], worker.finish()) for i, worker in enumerate(started)]
 
 
+def measured_once(*what: str) -> dict:
+  """Returns the only report of a worker that has no windows."""
+  with workers(what) as (worker,):
+    return worker.read()
+
+
 def say(text: str):
   print(text, file=sys.stderr, flush=True)
 
@@ -159,7 +157,7 @@ def measure_all() -> dict:
     measured = take_turns([('train', variant, cell) for variant in compared] + [('ceiling',)])
     *trained, (_, ceiling, closing) = measured
     ceilings += ceiling
-    tokens_a_flop = 1 / (6 * UNITS * closing['classes'])
+    tokens_a_flop = 1 / closing['flops_a_token']
     exercise = trained[0][1]
     for variant, (_, windows, closing) in zip(compared, trained):
       rates = [window['tokens_per_s'] for window in windows]
@@ -175,8 +173,7 @@ def measure_all() -> dict:
     result['ceiling'][key] = median(window[key] for window in ceilings)
     result['ceiling'][key.replace('gflops', 'tokens_per_s')] = result['ceiling'][key] * 1e9 * tokens_a_flop
   say(f'{time.perf_counter() - start:4.0f} s: decoding ...')
-  with workers(('decode',)) as (worker,):
-    result['decode'] = worker.read()
+  result['decode'] = measured_once('decode', '7' if _QUICK.value else '15')
   say(f'{time.perf_counter() - start:4.0f} s: start-up ...')
   result['startup'] = measure_startup(3 if _QUICK.value else 7)
   say(f'{time.perf_counter() - start:4.0f} s: done')
@@ -239,305 +236,7 @@ def measure_growth(path: str) -> dict:
 
 
 def measure_stages() -> dict:
-  result = {}
-  for cell in CELLS:
-    with workers(('stages', cell)) as (worker,):
-      result[cell] = worker.read()
-  return result
-
-
-def machine() -> str:
-  """Says where the figures come from."""
-  from importlib import metadata
-  name = platform.processor() or platform.machine()
-  with contextlib.suppress(OSError):
-    for line in pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
-      if line.startswith('model name'):
-        name = line.partition(':')[2].strip()
-        break
-  cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-  return (f'{name}, {cores} cores, {platform.system()}, Python {platform.python_version()}, '
-          f'TensorFlow {metadata.version("tensorflow")}, Keras {metadata.version("keras")}')
-
-
-# The workers.
-
-
-def report(**figures):
-  print(json.dumps(figures), flush=True)
-
-
-class Windows:
-  """Cuts a training loop into the windows that the parent asks for."""
-
-  def __init__(self):
-    self._deadline = None
-
-  def after_step(self, tokens: int) -> bool:
-    """Counts a step's tokens; returns True once the parent wants no more."""
-    if self._deadline is None:
-      return self._next()
-    self._tokens += tokens
-    now = time.perf_counter()
-    if now < self._deadline:
-      return False
-    report(tokens_per_s=self._tokens / (now - self._start))
-    return self._next()
-
-  def _next(self):
-    line = sys.stdin.readline().strip()
-    if not line:
-      return True
-    self._tokens, self._start = 0, time.perf_counter()
-    self._deadline = self._start + float(line)
-    return False
-
-
-def peak_rss_mb() -> float | None:
-  """Returns the largest resident memory of this process so far; None where it is not known."""
-  try:
-    import resource
-  except ImportError:
-    return None
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
-
-
-def train_worker(variant: str, cell: str, path: str | None = None, vocabulary_size: str | None = None):
-  """Trains in windows, on the poems of a file (by default the package's)."""
-  start = time.perf_counter()
-  source = path, vocabulary_size and int(vocabulary_size)
-  loop = {'exercise': train_exercise, 'pytorch': train_pytorch}.get(variant, train_package)
-  windows = Windows()
-
-  def first_step(**figures):
-    report(first_step_s=time.perf_counter() - start, **figures)
-
-  traces = loop(source, cell, variant, windows, first_step)
-  report(peak_rss_mb=peak_rss_mb(), traces=traces)
-
-
-def train_exercise(source, cell, _, windows, first_step):
-  import exercise
-  import keras
-  import tensorflow as tf
-  ds, word2id, _ = exercise.poem_dataset(source[0] or corpus.default_corpus_path())
-  model, optimizer = exercise.myRNNModel(word2id, cell), keras.optimizers.Adam(0.0005)
-  optimizer.build(model.trainable_variables)
-  for step, (x, y, seqlen) in enumerate(ds.repeat()):
-    exercise.train_one_step(model, optimizer, x, y, seqlen)
-    if not step:
-      first_step()
-    if windows.after_step(int(tf.reduce_sum(seqlen))):
-      break
-  return exercise.train_one_step.experimental_get_tracing_count()
-
-
-def package_poems(path=None, size=None):
-  """Returns the training poems of a corpus, encoded, and the vocabulary, as `tangshi_tf.train` makes them."""
-  path = path or corpus.default_corpus_path()
-  parts = corpus.training_parts(corpus.read_poems(path), path)
-  word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train'], size=size))
-  return corpus.encode_all(parts['train'], word2id), word2id
-
-
-def train_package(source, cell, precision, windows, first_step):
-  encoded, word2id = package_poems(*source)
-  import tensorflow as tf
-
-  from tangshi_tf import data, devices, training
-  from tangshi_tf.model import myRNNModel
-  devices.start()
-  poems = tf.RaggedTensor.from_row_splits(*encoded)
-  del encoded
-  model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
-
-  def on_step(step, result):
-    if not step:
-      first_step(tokens=int(poems.flat_values.shape[0]), classes=len(word2id),
-                 bytes_per_token=(poems.flat_values.numpy().nbytes + poems.row_splits.numpy().nbytes)
-                 / int(poems.flat_values.shape[0]))
-    return windows.after_step(int(result.tokens))
-
-  training.train(1, model, optimizer, data.batches(poems).repeat(), on_step=on_step, precision=precision)
-  return training.compiled_step(model, optimizer, precision).experimental_get_tracing_count()
-
-
-def train_pytorch(source, cell, _, windows, first_step):
-  """The same model and the package's batches in PyTorch, logits at real positions only."""
-  encoded, word2id = package_poems(*source)
-  import tensorflow as tf
-  import torch
-
-  from tangshi_tf import data
-  poems = tf.RaggedTensor.from_row_splits(*encoded)
-  embedding = torch.nn.Embedding(len(word2id), 64)
-  layer = {'rnn': torch.nn.RNN, 'lstm': torch.nn.LSTM, 'gru': torch.nn.GRU}[cell](64, UNITS, batch_first=True)
-  dense = torch.nn.Linear(UNITS, len(word2id))
-  optimizer = torch.optim.Adam([*embedding.parameters(), *layer.parameters(), *dense.parameters()], 0.0005)
-  for step, batch in enumerate(data.batches(poems).repeat()):
-    x, y, seqlen = (torch.from_numpy(tensor.numpy().astype('int64')) for tensor in batch)
-    real = torch.arange(x.shape[1])[None] < seqlen[:, None]
-    weights = (1 / (seqlen * len(seqlen))).repeat_interleave(seqlen)
-    optimizer.zero_grad()
-    losses = torch.nn.functional.cross_entropy(dense(layer(embedding(x))[0][real]), y[real], reduction='none')
-    (losses * weights).sum().backward()
-    optimizer.step()
-    if not step:
-      first_step()
-    if windows.after_step(int(seqlen.sum())):
-      break
-  return 0
-
-
-def ceiling_worker():
-  """Times the three matrix products of the output layer, for 1,024 rows."""
-  import tensorflow as tf
-
-  from tangshi_tf import devices
-  devices.start()
-  _, word2id = package_poems()
-  classes, rows = len(word2id), 1024
-  flops = 6 * rows * UNITS * classes
-  products = {}
-  for dtype in ('float32', 'bfloat16'):
-    hidden = tf.cast(tf.random.normal((rows, UNITS)), dtype)
-    kernel = tf.cast(tf.random.normal((UNITS, classes)), dtype)
-    rows_of_kernel = tf.transpose(kernel)
-
-    @tf.function
-    def three(hidden, kernel, rows_of_kernel):
-      logits = tf.matmul(hidden, kernel)
-      return tf.matmul(logits, rows_of_kernel), tf.matmul(hidden, logits, transpose_a=True)
-
-    products[dtype] = lambda three=three, arguments=(hidden, kernel, rows_of_kernel): three(*arguments)
-    products[dtype]()
-  report(classes=classes)
-  while line := sys.stdin.readline().strip():
-    figures = {}
-    for dtype, product in products.items():
-      times, end = [], time.perf_counter() + float(line) / 4
-      while not times or time.perf_counter() < end:
-        start = time.perf_counter()
-        product()[1][0, 0].numpy()
-        times.append(time.perf_counter() - start)
-      figures[f'{dtype}_gflops'] = flops / median(times) / 1e9
-    report(**figures)
-  report(classes=classes)
-
-
-def decode_worker():
-  """Times poems of exactly 30 characters, and poems that end by themselves."""
-  import exercise
-
-  from tangshi_tf import decoding, devices, run_dir
-  devices.start()
-  run = run_dir.load('rnn')
-  plain = exercise.myRNNModel(run.word2id, 'rnn')
-  tables = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word}
-
-  def several(**options):
-    requests = [(corpus.SAMPLE_BEGINS[i % 7], i) for i in range(512)]
-    return sum(map(len, decoding.generate(requests, init='random', **options, **tables)))
-
-  natural = {'batch512_natural_chars_per_s': lambda: several(bos_first=True, temperature=0.8)}
-  fixed = {
-      'stepwise_ms': lambda: len(exercise.gen_poem('日', plain, run.word2id, 1)),
-      'single_ms': lambda: len(decoding.gen_poem('日', max_len=29, **tables)),
-      'batch512_chars_per_s': lambda: several(max_len=29),
-      'batch512_sampling_chars_per_s': lambda: several(max_len=29, temperature=0.8),
-  }
-
-  def measure(cases, times):
-    figures = {name: [] for name in cases}
-    for name, case in cases.items():
-      case()  # the first time is the warm-up
-      for _ in range(times):
-        start = time.perf_counter()
-        characters = case()
-        seconds = time.perf_counter() - start
-        figures[name].append(1e3 * seconds if name.endswith('_ms') else characters / seconds)
-    return {name: median(values) for name, values in figures.items()}
-
-  times = 7 if _QUICK.value else 15
-  figures = measure(natural, times)
-  bias = run.model.dense.bias.numpy()
-  bias[run.word2id[corpus.end_token]] = -1e9
-  run.model.dense.bias.assign(bias)
-  assert len(decoding.gen_poem('日', max_len=29, **tables)) == 30
-  report(**measure(fixed, times), **figures)
-
-
-def stages_worker(cell: str):
-  """Times the stages of a training step, each on its own, on the same batch."""
-  import itertools
-
-  import tensorflow as tf
-
-  from tangshi_tf import data, devices, loss, training
-  from tangshi_tf.model import myRNNModel
-  devices.start()
-  encoded, word2id = package_poems()
-  poems = tf.RaggedTensor.from_row_splits(*encoded)
-  model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
-  batches = data.batches(poems)
-  start = time.perf_counter()
-  count = sum(1 for _ in batches)
-  pipeline = (time.perf_counter() - start) / count
-  usual = int(poems.flat_values.shape[0]) / count
-  x, y, seqlen = min(itertools.islice(batches, 50), key=lambda batch: abs(int(tf.reduce_sum(batch[2])) - usual))
-  tokens = int(tf.reduce_sum(seqlen))
-  step = training.compiled_step(model, optimizer, 'float32')
-  hidden = tf.random.normal((*x.shape, UNITS))
-  dense = [model.dense.kernel, model.dense.bias]
-  layers = [*model.embed_layer.trainable_variables, *model.rnn_layer.trainable_variables]
-  gradients = [tf.ones_like(variable) * 1e-3 for variable in model.trainable_variables]
-  gradients[0] = tf.IndexedSlices(tf.ones((tf.size(x), 64)), tf.reshape(x, [-1]), gradients[0].shape)
-  positions = tf.gather_nd(hidden, loss.real_positions(seqlen, x.shape[1]))
-
-  @tf.function
-  def recurrent():
-    with tf.GradientTape() as tape:
-      total = tf.reduce_sum(model.hidden_sequence(x) * hidden)
-    return tape.gradient(total, layers)[1:]
-
-  @tf.function
-  def output():
-    with tf.GradientTape() as tape:
-      tape.watch(hidden)
-      value, _ = loss.fused_loss(hidden, *dense, y, seqlen)
-    return tape.gradient(value, [hidden, *dense])
-
-  @tf.function
-  def products():
-    """The output layer's three products alone, in the same chunks."""
-    rows = tf.transpose(dense[0])
-
-    def chunk(i, d_kernel):
-      part = positions[i:i + loss.ROWS]
-      logits = tf.matmul(part, dense[0])
-      d_hidden = tf.matmul(logits, rows)
-      return i + loss.ROWS, d_kernel + tf.matmul(part, logits, transpose_a=True) + d_hidden[0, 0]
-
-    return tf.while_loop(lambda i, _: i < tokens, chunk, (0, tf.zeros_like(dense[0])), parallel_iterations=1)
-
-  @tf.function
-  def update():
-    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-    return [optimizer.iterations + 0]
-
-  stages = {'whole step': lambda: step(x, y, seqlen), 'embedding and recurrent layer': recurrent,
-            'output layer and loss': output, 'of these the three products': products, 'Adam': update}
-  times = {name: [] for name in stages}
-  for _ in range(8 if _QUICK.value else 26):
-    for name, stage in stages.items():
-      start = time.perf_counter()
-      stage()[0].numpy()
-      times[name].append(1e3 * (time.perf_counter() - start))
-  milliseconds = {name: median(values[1:]) for name, values in times.items()}
-  report(tokens=tokens, milliseconds={**milliseconds, 'input pipeline, beside the step': 1e3 * pipeline})
-
-
-WORKERS = {'train': train_worker, 'ceiling': ceiling_worker, 'decode': decode_worker, 'stages': stages_worker}
+  return {cell: measured_once('stages', cell, '7' if _QUICK.value else '25') for cell in CELLS}
 
 
 # What people read.

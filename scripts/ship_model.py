@@ -38,7 +38,7 @@ def main() -> int:
   parts = corpus.training_parts(poems, path)
 
   def perplexity(part, model):
-    packed = data.pack(parts[part], run.word2id)
+    packed = data.pack(*corpus.encode_all(parts[part], run.word2id))
     return training.evaluate(model, data.batches(packed, shuffle=False))['perplexity']
 
   figures = {'validation_perplexity_float32': perplexity('validation', run.model)}

@@ -1,7 +1,6 @@
 """Poems to `tf.data` batches."""
 
 import os
-from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -65,13 +64,13 @@ def poem_dataset(path: str | os.PathLike | None = None, *, corpus_format: str = 
     UserError: the file cannot be used.
   """
   poems, word2id, id2word = _short_poems(path, corpus_format)
-  dataset = batches(pack(poems, word2id), batch_size=batch_size, batching=batching, seed=seed)
+  dataset = batches(pack(*corpus.encode_all(poems, word2id)), batch_size=batch_size, batching=batching, seed=seed)
   return dataset, word2id, id2word
 
 
-def pack(poems: Sequence[corpus.Poem], word2id: dict[str, int]) -> tf.RaggedTensor:
-  """Encodes poems as one int32 ragged tensor `[poems, (tokens)]`, 4 bytes a token."""
-  return tf.RaggedTensor.from_row_splits(*corpus.encode_all(poems, word2id))
+def pack(ids: np.ndarray, splits: np.ndarray) -> tf.RaggedTensor:
+  """Makes an int32 ragged tensor `[poems, (tokens)]` of what `corpus.encode_all` returns."""
+  return tf.RaggedTensor.from_row_splits(ids, splits)
 
 
 def bucket_widths(lengths: np.ndarray, max_buckets: int = MAX_BUCKETS) -> np.ndarray:

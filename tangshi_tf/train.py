@@ -87,13 +87,12 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
            origin: dict) -> int:
   """Makes the model, trains it and writes the run; returns the exit status. Empties `encoded`."""
   import keras
-  import tensorflow as tf
 
   from tangshi_tf import callbacks, data, training
   from tangshi_tf.model import myRNNModel
 
   word2id, id2word = corpus.word_tables(words)
-  packed = {name: tf.RaggedTensor.from_row_splits(*encoded.pop(name)) for name in list(encoded)}
+  packed = {name: data.pack(*encoded.pop(name)) for name in list(encoded)}
   keras.utils.set_random_seed(_SEED.value)
   model = myRNNModel(word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value,
                      units=_UNITS.value, reset_after=_RESET_AFTER.value)

@@ -32,7 +32,7 @@ def test_windows_of_training(benchmark, poems_file):
 
 def test_a_worker_that_fails_says_why(benchmark):
   with benchmark.workers(('train', 'float32', 'tree')) as (worker,):
-    with pytest.raises(UserError, match="float32 tree ended with status 2: .*cell 'tree' is unknown"):
+    with pytest.raises(UserError, match="float32 tree ended with status 1: .*cell 'tree' is unknown"):
       worker.read()
 
 

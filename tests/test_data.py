@@ -23,7 +23,7 @@ def test_process_dataset(tmp_path):
 
 def test_pack_is_encode_row_by_row(word2id):
   contents = ['一丁', '', '一🙂\ud800一', '。' * 300]
-  packed = data.pack([corpus.Poem('', content) for content in contents], word2id)
+  packed = data.pack(*corpus.encode_all([corpus.Poem('', content) for content in contents], word2id))
   assert packed.dtype == tf.int32
   assert packed.to_list() == [corpus.encode(content, word2id) for content in contents]
 
@@ -32,7 +32,7 @@ def test_pack_is_encode_row_by_row(word2id):
 @pytest.mark.parametrize('shuffle', [True, False])
 def test_batches_hold_every_poem_once(poems_file, batching, shuffle):
   instances, word2id, _ = data.process_dataset(poems_file)
-  packed = data.pack(corpus.keep_short(corpus.read_poems(poems_file)), word2id)
+  packed = data.pack(*corpus.encode_all(corpus.keep_short(corpus.read_poems(poems_file)), word2id))
   dataset = data.batches(packed, batch_size=30, batching=batching, shuffle=shuffle, seed=1)
   seen, count = [], 0
   for x, y, seqlen in dataset:
@@ -101,4 +101,4 @@ def test_a_corpus_of_long_poems_only(tmp_path):
 
 def test_unknown_batching(word2id):
   with pytest.raises(UserError, match='expected one of bucket, shuffle'):
-    data.batches(data.pack([corpus.Poem('', '一')], word2id), batching='sorted')
+    data.batches(data.pack(*corpus.encode_all([corpus.Poem('', '一')], word2id)), batching='sorted')
