@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from tangshi_tf import corpus, devices
+from tangshi_tf import corpus, devices, loss
 from tangshi_tf.errors import UserError
 
 INITS = ('zero', 'random')
@@ -250,7 +250,7 @@ def compiled_decoder(model, sampling: bool, few: bool):
         (0, token, left <= 0, state, tf.zeros_like(given)))
     return ids, state
 
-  return decode
+  return decode.get_concrete_function()  # calling it takes 1 ms less than finding it anew
 
 
 def _narrow_logits(model):
@@ -292,9 +292,16 @@ def _most_likely(logits):
 
 def _draw(logits, uniforms):
   """Inverts the cumulative distribution of softmax(logits); int32 `[rows]`."""
-  blocks = _in_blocks(tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True)), 0.0)
-  masses = tf.reduce_sum(blocks, axis=-1)
-  target = uniforms * tf.reduce_sum(masses, axis=-1)
+  def masses_of(shifted):
+    blocks = _in_blocks(tf.exp(shifted), 0.0)
+    masses = tf.reduce_sum(blocks, axis=-1)
+    return blocks, masses, tf.reduce_sum(masses, axis=-1)
+
+  plain = masses_of(logits)
+  blocks, masses, totals = tf.cond(
+      loss.safe_sums(plain[-1]), lambda: plain,
+      lambda: masses_of(logits - tf.reduce_max(logits, axis=-1, keepdims=True)))
+  target = uniforms * totals
   block, before = _first_above(masses, target)
   within, _ = _first_above(tf.gather(blocks, block, batch_dims=1), target - before)
   return block * _BLOCK + within
@@ -309,8 +316,8 @@ def _first_above(masses, target):
   """
   sums = tf.cumsum(masses, axis=-1)
   n = masses.shape[-1]
-  # Running sums are at most the number of classes, so a place found outranks any mass.
+  # A place found outranks any mass, the first one the others.
   found = (sums > target[:, None]) & (masses > 0)
-  index = tf.argmax(tf.where(found, 1e6 + tf.range(n, 0, -1, tf.float32), masses), axis=-1, output_type=tf.int32)
+  index = tf.argmax(tf.where(found, 1e30 * tf.range(n, 0, -1, tf.float32), masses), axis=-1, output_type=tf.int32)
   before = tf.gather(sums - masses, index, batch_dims=1)
   return index, before
