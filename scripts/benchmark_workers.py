@@ -108,6 +108,7 @@ def train_package(source, cell, precision, windows, first_step):
   poems = data.pack(*encoded)
   del encoded
   model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
+  options = training.StepOptions(precision=precision)
 
   def on_step(step, result):
     if not step:
@@ -116,8 +117,8 @@ def train_package(source, cell, precision, windows, first_step):
                  / int(poems.flat_values.shape[0]))
     return windows.after_step(int(result.tokens))
 
-  training.train(1, model, optimizer, data.batches(poems).repeat(), on_step=on_step, precision=precision)
-  return training.compiled_step(model, optimizer, precision).experimental_get_tracing_count()
+  training.train(1, model, optimizer, data.batches(poems).repeat(), on_step=on_step, options=options)
+  return training.compiled_step(model, optimizer, options).experimental_get_tracing_count()
 
 
 def train_pytorch(source, cell, _, windows, first_step):
@@ -243,7 +244,7 @@ def stages_worker(cell: str, times: str):
   usual = int(poems.flat_values.shape[0]) / count
   x, y, seqlen = min(itertools.islice(batches, 50), key=lambda batch: abs(int(tf.reduce_sum(batch[2])) - usual))
   tokens = int(tf.reduce_sum(seqlen))
-  step = training.compiled_step(model, optimizer, 'float32')
+  step = training.compiled_step(model, optimizer, training.StepOptions())
   hidden = tf.random.normal((*x.shape, UNITS))
   dense = [model.dense.kernel, model.dense.bias]
   layers = [*model.embed_layer.trainable_variables, *model.rnn_layer.trainable_variables]
@@ -282,7 +283,7 @@ def stages_worker(cell: str, times: str):
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     return [optimizer.iterations + 0]
 
-  stages = {'whole step': lambda: step(x, y, seqlen), 'embedding and recurrent layer': recurrent,
+  stages = {'whole step': lambda: step(x, y, seqlen, [])[0], 'embedding and recurrent layer': recurrent,
             'output layer and loss': output, 'of these the three products': products, 'Adam': update}
   taken = {name: [] for name in stages}
   for _ in range(1 + int(times)):

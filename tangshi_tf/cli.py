@@ -18,8 +18,13 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
-def run(main: Callable[[], int | None]):
+def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[str]] = lambda arguments: arguments,
+        rest_of_line: bool = False):
   """Parses the flags, runs `main` and exits with its status.
+
+  `expand` may change the arguments before they are parsed. With
+  `rest_of_line` `main` gets the arguments that are no flags; by default there
+  must be none.
 
   A `UserError` or a flag that cannot be parsed ends with one line on standard
   error and status 2; an interruption with status 130.
@@ -35,10 +40,10 @@ def run(main: Callable[[], int | None]):
       print(flags.FLAGS.main_module_help())
       status = 0
     else:
-      rest = flags.FLAGS(sys.argv)[1:]
-      if rest:
+      rest = flags.FLAGS([sys.argv[0], *expand(sys.argv[1:])])[1:]
+      if rest and not rest_of_line:
         raise UserError(f'unexpected argument {rest[0]!r}; expected flags only (see --help)')
-      status = main()
+      status = main(rest) if rest_of_line else main()
     sys.stdout.flush()
   except (UserError, flags.Error, UnicodeDecodeError) as error:  # the last from a --flagfile
     print(f'{program}: {" ".join(str(error).split())}', file=sys.stderr)

@@ -144,9 +144,9 @@ def tokenize(content: str) -> list[str]:
   return [start_token, *content, end_token]
 
 
-def keep_short(poems: list[Poem], max_tokens: int = MAX_TOKENS) -> list[Poem]:
-  """Returns the poems of at most `max_tokens` tokens, bos and eos included."""
-  return [poem for poem in poems if len(poem.content) + 2 <= max_tokens]
+def keep_short(poems: list[Poem], max_tokens: int = MAX_TOKENS, min_tokens: int = 0) -> list[Poem]:
+  """Returns the poems of at most `max_tokens` and at least `min_tokens` tokens, bos and eos included."""
+  return [poem for poem in poems if min_tokens <= len(poem.content) + 2 <= max_tokens]
 
 
 def build_vocabulary(poems: list[Poem], *, size: int | None = None) -> list[str]:
@@ -283,19 +283,21 @@ def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
   return parts
 
 
-def training_parts(poems: list[Poem], source: str | os.PathLike) -> dict[str, list[Poem]]:
+def training_parts(poems: list[Poem], source: str | os.PathLike, *, max_tokens: int = MAX_TOKENS,
+                   min_tokens: int = 0) -> dict[str, list[Poem]]:
   """Splits poems as training does: those of more than 200 tokens are left out.
 
   Args:
     poems: all poems of a corpus.
     source: where they come from, for the message.
+    max_tokens, min_tokens: see `keep_short`.
 
   Raises:
     UserError: no poem is left to train on.
   """
-  parts = {name: keep_short(part) for name, part in split_poems(poems).items()}
+  parts = {name: keep_short(part, max_tokens, min_tokens) for name, part in split_poems(poems).items()}
   if not parts['train']:
-    raise UserError(f'{source}: of its {len(poems)} poems none of at most {MAX_TOKENS} tokens '
+    raise UserError(f'{source}: of its {len(poems)} poems none of {f"{min_tokens} to" if min_tokens else "at most"} {max_tokens} tokens '
                     '(characters plus bos and eos) falls into the training part; expected more or shorter poems')
   return parts
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 
-BATCHINGS = ('bucket', 'shuffle')
+BATCHINGS = ('bucket', 'shuffle', 'sorted')
 SHUFFLE_BUFFER = 10240  # the exercise's
 MAX_BUCKETS = 16
 _MAX_PADDING = 0.05  # of a bucket's positions on average, so that hardly a batch of it reaches 10%
@@ -112,16 +112,19 @@ def bucket_widths(lengths: np.ndarray, max_buckets: int = MAX_BUCKETS) -> np.nda
   return np.array(chosen[::-1])
 
 
-def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batching: str = 'bucket',
+def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int = 0, batching: str = 'bucket',
             shuffle: bool = True, seed: int | None = None) -> tf.data.Dataset:
   """Batches packed poems.
 
   Args:
     poems: int32 `[poems, (tokens)]`, see `pack`.
     batch_size: poems a batch; what does not fill a batch comes as a smaller one.
+    batch_tokens: with 'bucket', as many poems a batch as fit into so many
+      positions, instead of `batch_size`; 0 for `batch_size`.
     batching: 'bucket' batches poems of like length, padded to one of at most
       16 fixed widths; 'shuffle' is the exercise's own: a shuffle buffer of
-      10,240 poems, each batch padded to its longest poem.
+      10,240 poems, each batch padded to its longest poem; 'sorted' takes the
+      poems by rising length, in the same order at every pass.
     shuffle: whether the order is random, anew at each pass.
     seed: makes the order repeatable.
 
@@ -130,16 +133,18 @@ def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batching: str = 'b
     shifted by one) and `[batch]`, the real length of each row.
 
   Raises:
-    UserError: `batching` is unknown.
+    UserError: `batching` is unknown, or does not go with `batch_tokens`.
   """
-  if batching not in BATCHINGS:
-    raise UserError(f'batching {batching!r} is unknown; expected one of {", ".join(BATCHINGS)}')
+  _check_batching(batching, batch_tokens)
   if batching == 'bucket':
-    indices = _bucketed_indices(poems, batch_size, shuffle, seed)
+    indices = _bucketed_indices(poems, batch_size, batch_tokens, shuffle, seed)
   else:
-    order = tf.data.Dataset.range(poems.nrows())
-    if shuffle:
-      order = order.shuffle(SHUFFLE_BUFFER, seed=seed)
+    if batching == 'sorted':
+      order = tf.data.Dataset.from_tensor_slices(np.argsort(poems.row_lengths(), kind='stable'))
+    else:
+      order = tf.data.Dataset.range(poems.nrows())
+      if shuffle:
+        order = order.shuffle(SHUFFLE_BUFFER, seed=seed)
     indices = order.batch(batch_size).map(lambda rows: (rows, tf.constant(-1, tf.int64)))
 
   def pad(rows, width):
@@ -153,29 +158,82 @@ def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batching: str = 'b
   return indices.map(pad, num_parallel_calls=2, deterministic=True).prefetch(8)
 
 
-def count_batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batching: str = 'bucket') -> int:
+def count_batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int = 0,
+                  batching: str = 'bucket') -> int:
   """Returns how many batches `batches` makes of the poems."""
-  if batching == 'shuffle':
+  _check_batching(batching, batch_tokens)
+  if batching != 'bucket':
     return -(-int(poems.nrows()) // batch_size)
-  lengths = poems.row_lengths().numpy() - 1
-  sizes = np.bincount(np.searchsorted(bucket_widths(lengths), lengths))
-  return int(np.sum(-(-sizes // batch_size)))
+  return sum(-(-len(rows) // size) for _, rows, size in _buckets(poems, batch_size, batch_tokens))
 
 
-def _bucketed_indices(poems, batch_size, shuffle, seed):
-  """Returns a dataset of (row numbers of one batch, the width they are padded to)."""
+def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | None = None) -> tf.data.Dataset:
+  """Cuts the poems, one after another in random order, into windows for truncated back-propagation.
+
+  The text is laid out in `batch_size` rows of equal length, and each window
+  goes on where the one before it ended, in every row. Every token but the
+  first is predicted once, except fewer than `batch_size` at the end.
+
+  Args:
+    poems: int32 `[poems, (tokens)]`, see `pack`.
+    batch_size: rows.
+    window: positions a window.
+    seed: of the poems' order.
+
+  Returns:
+    A dataset of `(x, y, seqlen)` as `batches` makes them, without padding; the
+    last window may be shorter.
+
+  Raises:
+    UserError: the text is shorter than `batch_size` rows of one position.
+  """
+  order = np.random.default_rng(seed).permutation(int(poems.nrows()))
+  text = tf.gather(poems, order).flat_values
+  length = (int(text.shape[0]) - 1) // batch_size
+  if not length:
+    raise UserError(f'the training poems have {int(text.shape[0])} tokens; expected more than the {batch_size} rows '
+                    'of a batch')
+  rows = tf.stack([text[i * length:(i + 1) * length + 1] for i in range(batch_size)])
+
+  def cut(i):
+    part = rows[:, i * window:(i + 1) * window + 1]
+    return part[:, :-1], part[:, 1:], tf.fill((batch_size,), tf.shape(part)[1] - 1)
+
+  return tf.data.Dataset.range(-(-length // window)).map(cut).prefetch(8)
+
+
+def count_windows(poems: tf.RaggedTensor, *, batch_size: int, window: int) -> int:
+  """Returns how many windows `stream` makes of the poems."""
+  return -(-((int(poems.flat_values.shape[0]) - 1) // batch_size) // window)
+
+
+def _check_batching(batching, batch_tokens):
+  if batching not in BATCHINGS:
+    raise UserError(f'batching {batching!r} is unknown; expected one of {", ".join(BATCHINGS)}')
+  if batch_tokens and batching != 'bucket':
+    raise UserError(f'batches of {batch_tokens} tokens with batching {batching!r}; expected bucket')
+
+
+def _buckets(poems, batch_size, batch_tokens) -> list[tuple[int, np.ndarray, int]]:
+  """Returns for each bucket its width, the numbers of its rows, and how many of them make a batch."""
   lengths = poems.row_lengths().numpy() - 1
   widths = bucket_widths(lengths)
   bucket = np.searchsorted(widths, lengths)
-  rows_by_bucket = [np.flatnonzero(bucket == i) for i in range(len(widths))]
+  return [(width, np.flatnonzero(bucket == i), max(batch_tokens // int(width), 1) if batch_tokens else batch_size)
+          for i, width in enumerate(widths)]
+
+
+def _bucketed_indices(poems, batch_size, batch_tokens, shuffle, seed):
+  """Returns a dataset of (row numbers of one batch, the width they are padded to)."""
+  buckets = _buckets(poems, batch_size, batch_tokens)
 
   def one_pass(pass_seed):
     dataset = None
-    for width, rows in zip(widths, rows_by_bucket):
+    for width, rows, size in buckets:
       if shuffle:
         # Not Dataset.shuffle: its buffer takes hundreds of bytes a row.
         rows = tf.random.experimental.stateless_shuffle(rows, tf.stack([pass_seed, int(width)]))
-      part = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
+      part = tf.data.Dataset.from_tensor_slices(rows).batch(size)
       part = part.map(lambda rows, width=width: (rows, tf.constant(width, tf.int64)))
       dataset = part if dataset is None else dataset.concatenate(part)
     return dataset
@@ -183,4 +241,4 @@ def _bucketed_indices(poems, batch_size, shuffle, seed):
   passes = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1).flat_map(one_pass)
   if not shuffle:
     return passes
-  return passes.shuffle(sum(-(-len(rows) // batch_size) for rows in rows_by_bucket), seed=seed)
+  return passes.shuffle(sum(-(-len(rows) // size) for _, rows, size in buckets), seed=seed)

@@ -255,7 +255,8 @@ def compiled_decoder(model, sampling: bool, few: bool):
 
 def _narrow_logits(model):
   """Returns a function from `(hidden, temperature)` to logits / temperature."""
-  return lambda hidden, temperature: model.logits(hidden) / temperature
+  kernel, bias = tf.convert_to_tensor(model.dense.kernel), model.next_bias()
+  return lambda hidden, temperature: (tf.matmul(hidden, kernel) + bias) / temperature
 
 
 def _wide_logits(model):

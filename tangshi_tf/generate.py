@@ -15,7 +15,7 @@ from tangshi_tf.errors import UserError
 
 _MODEL = flags.DEFINE_string(
     'model', None, 'A run directory or the name of a shipped model '
-    '(default: the newest run under runs/, else the shipped rnn).')
+    '(default: the newest run under runs/, else the shipped best).')
 _WEIGHTS = flags.DEFINE_string(
     'weights', None, 'best, last (an interrupted epoch) or epoch-NN (default: best where there is one).')
 _BEGIN = flags.DEFINE_multi_string('begin', list(corpus.SAMPLE_BEGINS), 'One or more characters that a poem '
@@ -35,7 +35,7 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 
 
 def main() -> int:
-  name = _MODEL.value if _MODEL.value is not None else str(run_dir.newest() or 'rnn')
+  name = _MODEL.value if _MODEL.value is not None else run_dir.default()
   run_dir.locate(name)
   if not all(_BEGIN.value):
     raise UserError('flag --begin: the begin word is empty; expected at least one character')

@@ -16,6 +16,7 @@ from tangshi_tf import devices
 from tangshi_tf.errors import UserError
 
 ROWS = 512  # rows of logits at once: as fast as 1,024 on 2 CPU cores, with less memory
+REDUCTIONS = ('poem', 'token', 'sum')
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 
@@ -44,23 +45,43 @@ def reduce_avg(reduce_target, lengths, dim: int):
   return tf.math.divide_no_nan(total, count)
 
 
-def compute_loss(logits, labels, seqlen):
+def compute_loss(logits, labels, seqlen, *, reduction: str = 'poem', label_smoothing: float = 0.0):
   """The exercise's loss.
 
   Args:
     logits: float `[batch, time, V]`.
     labels: int `[batch, time]`.
     seqlen: int `[batch]`, how many positions of each row are real.
+    reduction: 'poem', the mean over the batch of each poem's mean; 'token',
+      the mean over all real positions; 'sum', the sum over each row, averaged
+      over the batch (Zaremba et al. 2014).
+    label_smoothing: how much of each label's mass is spread evenly over all
+      classes (Szegedy et al. 2016, arXiv:1512.00567).
 
   Returns:
-    The loss, a scalar: the mean over the batch of each poem's mean
-    cross-entropy in nats.
+    The loss, a scalar: cross-entropy in nats.
   """
   losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-  return tf.reduce_mean(reduce_avg(losses, seqlen, dim=1))
+  if label_smoothing:
+    even = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
+    losses = (1 - label_smoothing) * losses + label_smoothing * even
+  sums = reduce_avg(losses, seqlen, dim=1) * tf.cast(seqlen, losses.dtype)
+  return tf.reduce_sum(sums * _row_weights(seqlen, reduction))
 
 
-def fused_loss(hidden, kernel, bias, labels, seqlen, *, precision: str = 'float32'):
+def _row_weights(seqlen, reduction: str):
+  """Returns the weight in the loss of each real position of a row, float32 `[batch]`; 0 for empty rows."""
+  if reduction not in REDUCTIONS:
+    raise UserError(f'reduction {reduction!r} is unknown; expected one of {", ".join(REDUCTIONS)}')
+  counts = tf.cast(seqlen, tf.float32)
+  divisor = {'poem': counts * tf.cast(tf.size(counts), tf.float32),
+             'token': tf.fill(tf.shape(counts), tf.reduce_sum(counts)),
+             'sum': tf.fill(tf.shape(counts), tf.cast(tf.size(counts), tf.float32))}[reduction]
+  return tf.math.divide_no_nan(tf.ones_like(counts), divisor)
+
+
+def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem', label_smoothing: float = 0.0,
+               precision: str = 'float32'):
   """`compute_loss` without the logits of padded positions.
 
   Args:
@@ -69,6 +90,7 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, precision: str = 'float3
     bias: float `[V]`.
     labels: int `[batch, time]`.
     seqlen: int `[batch]`.
+    reduction, label_smoothing: see `compute_loss`.
     precision: 'float32', 'bfloat16' or 'float16': of the products' operands.
 
   Returns:
@@ -77,12 +99,12 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, precision: str = 'float3
     the real positions `[n]`, row by row, without.
 
   Raises:
-    UserError: the precision is unknown.
+    UserError: the precision or the reduction is unknown.
   """
   positions = real_positions(seqlen, tf.shape(labels)[1])
-  weights = tf.gather(1 / tf.cast(seqlen * tf.size(seqlen), hidden.dtype), positions[:, 0])
-  return linear_cross_entropy(tf.gather_nd(hidden, positions), kernel, bias,
-                              tf.gather_nd(labels, positions), weights, precision=precision)
+  weights = tf.gather(_row_weights(seqlen, reduction), positions[:, 0])
+  return linear_cross_entropy(tf.gather_nd(hidden, positions), kernel, bias, tf.gather_nd(labels, positions), weights,
+                              label_smoothing=label_smoothing, precision=precision)
 
 
 def real_positions(seqlen, max_len):
@@ -90,7 +112,8 @@ def real_positions(seqlen, max_len):
   return tf.cast(tf.where(mkMask(seqlen, max_len)), tf.int32)
 
 
-def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, precision: str = 'float32'):
+def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothing: float = 0.0,
+                         precision: str = 'float32'):
   """Weighted cross-entropy of `softmax(hidden @ kernel + bias)`.
 
   The gradient is taken in the forward pass, at most `ROWS` rows at a time, so
@@ -101,7 +124,9 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, precision: st
 
   and the factor w / s moves onto the rows of the small matrices, which leaves
   two passes over the large one besides the products; the onehot part is a
-  gather and a scatter of rows. For the narrow range of float16 the operand is
+  gather and a scatter of rows. Label smoothing by a share a takes (1 - a) of
+  that part and adds -w a / V to the gradient of every logit, which is a mean of
+  the kernel's columns for `hidden` and one vector, repeated, for the kernel. For the narrow range of float16 the operand is
   e / s instead, and weights are divided by the greatest of them until the
   products are done, so that small gradients are not lost (loss scaling).
 
@@ -111,12 +136,13 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, precision: st
     bias: float32 `[V]`.
     labels: int `[n]`.
     weights: float32 `[n]`, not negative; no gradient flows to them.
+    label_smoothing: see `compute_loss`.
     precision: of the products' operands.
 
   Returns:
-    `(loss, nll)`: the scalar `sum(weights * nll)`, which has gradients for
-    `hidden`, `kernel` and `bias`, and the negative log-likelihoods in nats
-    `[n]`, which have none.
+    `(loss, nll)`: the scalar `sum(weights * smoothed nll)`, which has gradients
+    for `hidden`, `kernel` and `bias`, and the negative log-likelihoods in nats
+    `[n]`, not smoothed, which have none.
 
   Raises:
     UserError: the precision is unknown.
@@ -128,12 +154,13 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, precision: st
   def forward(hidden, kernel, bias):
     scale = tf.reduce_max(weights)
     shares = tf.math.divide_no_nan(weights, scale)
-    nll, gradients = _chunked_softmax(hidden, kernel, bias, labels, shares, precision)
+    nll, gradients, evenly = _chunked_softmax(hidden, kernel, bias, labels, shares, label_smoothing, precision)
+    smoothed = nll if evenly is None else nll + label_smoothing * evenly
 
     def grad(upstream, _):
       return tuple(upstream * scale * gradient for gradient in gradients)
 
-    return (tf.reduce_sum(weights * nll), nll), grad
+    return (tf.reduce_sum(weights * smoothed), nll), grad
 
   return forward(tf.convert_to_tensor(hidden), tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias))
 
@@ -141,11 +168,14 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, precision: st
 def linear_nll(hidden, kernel, bias, labels):
   """The negative log-likelihoods `[n]` of `linear_cross_entropy`, without gradients."""
   return _chunked_softmax(tf.convert_to_tensor(hidden), tf.convert_to_tensor(kernel),
-                          tf.convert_to_tensor(bias), tf.cast(labels, tf.int32), None, 'float32')[0]
+                          tf.convert_to_tensor(bias), tf.cast(labels, tf.int32), None, 0.0, 'float32')[0]
 
 
-def _chunked_softmax(hidden, kernel, bias, labels, weights, precision):
-  """Returns the nll `[n]` and, given weights, the gradients of `sum(weights * nll)`."""
+def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, precision):
+  """Returns the nll `[n]`, the gradients of the weighted sum, and each label's logit less the mean logit `[n]`.
+
+  The gradients are None without weights, the last is None without smoothing.
+  """
   operand, product = _products(precision)
   n, classes = tf.shape(hidden)[0], tf.shape(bias)[0]
   units = hidden.shape[-1]
@@ -178,11 +208,17 @@ def _chunked_softmax(hidden, kernel, bias, labels, weights, precision):
     return tf.cond(safe_sums(s), lambda: (e, s, tf.zeros_like(s)), shifted)
 
   def labels_of(i):
-    """Returns the output layer's weights and the logit of each row's label."""
+    """Returns the output layer's weights for each row's label and the label's logit."""
     chosen = tf.cast(tf.gather(class_rows, rows(labels, i)), tf.float32)
     x = tf.cast(operand(rows(hidden, i)), tf.float32)
     chosen_bias = tf.cast(tf.gather(extended_kernel[-1], rows(labels, i)), tf.float32)
     return chosen, tf.reduce_sum(chosen * x, axis=-1) + chosen_bias
+
+  mean_class = tf.reduce_mean(kernel, axis=1)
+
+  def target(chosen):
+    """Returns the mean of the classes' weights under the smoothed label."""
+    return (1 - label_smoothing) * chosen + label_smoothing * mean_class if label_smoothing else chosen
 
   def loss_only(i, nll):
     _, s, shift = exponentials(i)
@@ -197,19 +233,27 @@ def _chunked_softmax(hidden, kernel, bias, labels, weights, precision):
       p, scale = operand(e / s[:, None]), weight
     else:
       p, scale = operand(e), weight / s
-    d_hidden = d_hidden.write(i, product(p, class_rows) * scale[:, None] - chosen * weight[:, None])
+    d_hidden = d_hidden.write(i, product(p, class_rows) * scale[:, None] - target(chosen) * weight[:, None])
     d_kernel += product(operand(rows(extended_hidden, i) * scale[:, None]), p, transpose_a=True)
     return i + 1, nll, d_hidden, d_kernel
 
   if weights is None:
     _, nll = tf.while_loop(lambda i, *_: i < chunks, loss_only, (0, array([None])), parallel_iterations=1)
-    return nll.concat(), None
+    return nll.concat(), None, None
   _, nll, d_hidden, d_kernel = tf.while_loop(
       lambda i, *_: i < chunks, loss_and_gradients,
       (0, array([None]), array([None, units]), tf.zeros((units + 1, classes))),
       parallel_iterations=1)
-  d_kernel -= tf.transpose(tf.math.unsorted_segment_sum(extended_hidden * weights[:, None], labels, classes))
-  return nll.concat(), (d_hidden.concat(), d_kernel[:-1], d_kernel[-1])
+  weighted = extended_hidden * weights[:, None]
+  onehot_part = tf.transpose(tf.math.unsorted_segment_sum(weighted, labels, classes))
+  evenly = None
+  if label_smoothing:
+    even_part = tf.reduce_sum(weighted, axis=0)[:, None] / tf.cast(classes, tf.float32)
+    onehot_part = (1 - label_smoothing) * onehot_part + label_smoothing * even_part
+    label_logits = tf.reduce_sum(hidden * tf.gather(tf.transpose(kernel), labels), -1) + tf.gather(bias, labels)
+    evenly = label_logits - tf.linalg.matvec(hidden, mean_class) - tf.reduce_mean(bias)
+  d_kernel -= onehot_part
+  return nll.concat(), (d_hidden.concat(), d_kernel[:-1], d_kernel[-1]), evenly
 
 
 def safe_sums(sums):

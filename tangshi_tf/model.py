@@ -14,6 +14,8 @@ The GRU is Cho et al. 2014 (arXiv:1406.1078) as Keras writes it. Texts that
 write h_t = (1 - z) * h_{t-1} + z * h~ mean the same model, z replaced by 1 - z.
 """
 
+import contextlib
+import inspect
 import numbers
 from collections.abc import Sequence
 
@@ -25,62 +27,129 @@ from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 
 CELLS = ('rnn', 'lstm', 'gru')
+_LAYERS = {'rnn': keras.layers.SimpleRNN, 'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}
+_RATES = ('input_dropout', 'layer_dropout', 'output_dropout', 'weight_dropout')
+
+
+class TiedDense(keras.layers.Layer):
+  """A linear layer to the vocabulary whose kernel is the embedding, transposed; only the bias is its own.
+
+  Press and Wolf 2017 (arXiv:1608.05859), Inan et al. 2017 (arXiv:1611.01462).
+  """
+
+  def __init__(self, embed_layer: keras.layers.Embedding, **kwargs):
+    super().__init__(**kwargs)
+    self.units = embed_layer.input_dim
+    self._embedding = lambda: embed_layer.embeddings  # a function, so that Keras does not track the layer twice
+
+  def build(self, input_shape):
+    self.bias = self.add_weight(shape=(self.units,), initializer='zeros', name='bias')
+
+  @property
+  def kernel(self):
+    """The embedding, transposed: `[embedding_size, V]`."""
+    return tf.transpose(self._embedding())
+
+  def call(self, inputs):
+    return tf.matmul(inputs, self.kernel) + self.bias
 
 
 class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
-  """Embedding, one recurrent layer, and a linear layer to the vocabulary.
+  """Embedding, recurrent layers, and a linear layer to the vocabulary.
 
-  The sequence path (`call`, `hidden_sequence`) runs the Keras layer
-  `rnn_layer`, which takes cuDNN on a GPU where it can; the step path
-  (`get_next_token`, `next_logits`) runs `rnncell`, the very cell that the
-  layer owns. A state is a list of float tensors `[batch, units]`: one for
-  'rnn' and 'gru', two (h and c) for 'lstm'.
+  The sequence path (`call`, `hidden_sequence`, `unroll`) runs the Keras layers
+  `rnn_layers`, which take cuDNN on a GPU where they can; the step path
+  (`get_next_token`, `next_logits`, `step`) runs the very cells that the layers
+  own. A state is a list of float tensors `[batch, units]`: for each layer one
+  for 'rnn' and 'gru', two (h and c) for 'lstm'.
+
+  Dropout happens only where a seed is given: its masks are a function of the
+  seed, so that a training step can be repeated.
 
   Attributes:
     embed_layer: `keras.layers.Embedding(V, embedding_size)`.
-    rnn_layer: `keras.layers.SimpleRNN`, `LSTM` or `GRU`.
-    rnncell: the layer's `SimpleRNNCell`, `LSTMCell` or `GRUCell`.
-    dense: `keras.layers.Dense(V)`.
+    rnn_layers: of `keras.layers.SimpleRNN`, `LSTM` or `GRU`.
+    rnn_layer, rnncell: the first of them, and its `SimpleRNNCell`, `LSTMCell`
+      or `GRUCell`.
+    dense: `keras.layers.Dense(V)`, or `TiedDense`.
+    hyperparameters: the arguments that make the same model again.
   """
 
   def __init__(self, word2id: dict[str, int], *, cell: str = 'rnn', embedding_size: int = 64,
-               units: int = 128, reset_after: bool = True, **kwargs):
+               units: int = 128, reset_after: bool = True, layers: int = 1, projection: int = 0,
+               tied: bool = False, layer_norm: bool = False, input_dropout: float = 0.0,
+               layer_dropout: float = 0.0, output_dropout: float = 0.0, weight_dropout: float = 0.0,
+               locked_dropout: bool = True, embedding_range: float = 0.05, **kwargs):
     """Builds the model with all its variables.
 
     Args:
       word2id: the vocabulary; its size V is the number of logits.
       cell: 'rnn', 'lstm' or 'gru'.
       embedding_size: width of the character embedding.
-      units: width of the recurrent state.
+      units: width of each layer's recurrent state.
       reset_after: for 'gru': apply the reset gate after the recurrent product,
         h~ = tanh(x W_xh + b_h + r * (h W_hh + b_hh)), which cuDNN needs and
         Keras prefers; False is the equation above.
+      layers: recurrent layers, one upon the other.
+      projection: width of a linear layer without bias between the last
+        recurrent layer and the output layer (which is then of so low a rank);
+        0 for none.
+      tied: the output layer's kernel is the embedding, transposed; where units
+        and embedding_size differ there is a projection to embedding_size.
+      layer_norm: normalise each recurrent layer's output (Ba et al. 2016,
+        arXiv:1607.06450, there inside the cell).
+      input_dropout, layer_dropout, output_dropout: rates from 0 below 1 of
+        dropout on the embedded characters, between recurrent layers, and on
+        what the output layer (or projection) sees.
+      weight_dropout: rate of dropout on the recurrent kernels, one mask a step
+        of training (DropConnect; Merity et al. 2018, arXiv:1708.02182).
+      locked_dropout: one mask for all positions of a sequence (Gal and
+        Ghahramani 2016, arXiv:1512.05287); False: one for each position
+        (Zaremba et al. 2014, arXiv:1409.2329).
+      embedding_range: the embedding is initialised uniform in +-this (Keras's
+        0.05; the PyTorch exercise has 1). The output layer is Keras's Glorot
+        uniform, which is the exercises' too.
       **kwargs: passed to `keras.Model`.
 
     Raises:
-      UserError: the cell is unknown.
+      UserError: an argument is out of range.
     """
     super().__init__(**kwargs)
     if cell not in CELLS:
       raise UserError(f'cell {cell!r} is unknown; expected one of {", ".join(CELLS)}')
+    given = locals()
+    for name in _RATES:
+      if not 0 <= given[name] < 1:
+        raise UserError(f'{name} {given[name]}: expected a rate from 0 to below 1')
+    if tied and projection not in (0, embedding_size):
+      raise UserError(f'projection {projection}: a tied output layer has the width of the embedding, {embedding_size}')
+    if tied and units != embedding_size:
+      projection = embedding_size
+    self.hyperparameters = {name: given[name] for name in HYPERPARAMETERS}
+    if cell != 'gru':
+      del self.hyperparameters['reset_after']
     self.cell = cell
-    self.hyperparameters = {'cell': cell, 'embedding_size': embedding_size, 'units': units}
-    if cell == 'gru':
-      self.hyperparameters['reset_after'] = reset_after
+    self._rates = {name: given[name] for name in _RATES}
+    self._locked = locked_dropout
     vocabulary_size = len(word2id)
-    self.embed_layer = keras.layers.Embedding(vocabulary_size, embedding_size)
-    if cell == 'rnn':
-      self.rnn_layer = keras.layers.SimpleRNN(units, return_sequences=True)
-    elif cell == 'lstm':
-      self.rnn_layer = keras.layers.LSTM(units, return_sequences=True)
-    else:
-      self.rnn_layer = keras.layers.GRU(units, return_sequences=True, reset_after=reset_after)
-    self.rnncell = self.rnn_layer.cell
-    self.dense = keras.layers.Dense(vocabulary_size)
+    self.embed_layer = keras.layers.Embedding(
+        vocabulary_size, embedding_size,
+        embeddings_initializer=keras.initializers.RandomUniform(-embedding_range, embedding_range))
+    options = {'reset_after': reset_after} if cell == 'gru' else {}
+    self.rnn_layers = [_LAYERS[cell](units, return_sequences=True, return_state=True, **options)
+                       for _ in range(layers)]
+    self.norms = [keras.layers.LayerNormalization() for _ in range(layers)] if layer_norm else []
+    self.projection = keras.layers.Dense(projection, use_bias=False) if projection else None
+    self.dense = TiedDense(self.embed_layer) if tied else keras.layers.Dense(vocabulary_size)
     # Built at once: variables first made inside a tf.function get no gradients.
     self.embed_layer.build((None, None))
-    self.rnn_layer.build((None, None, embedding_size))
-    self.dense.build((None, None, units))
+    for i, layer in enumerate(self.rnn_layers):
+      layer.build((None, None, units if i else embedding_size))
+    for norm in self.norms:
+      norm.build((None, None, units))
+    if self.projection is not None:
+      self.projection.build((None, None, units))
+    self.dense.build((None, None, projection or units))
     self.built = True
 
     penalty = np.zeros(vocabulary_size, np.float32)
@@ -89,13 +158,66 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
         penalty[word2id[token]] = -np.inf
     self._never_next = tf.constant(penalty)  # added to the bias wherever the next token is chosen
 
+  @property
+  def rnn_layer(self):
+    return self.rnn_layers[0]
+
+  @property
+  def rnncell(self):
+    return self.rnn_layer.cell
+
   def call(self, inputs, initial_state=None):
     """Returns the logits `[batch, time, V]` of ids `[batch, time]`."""
     return self.dense(self.hidden_sequence(inputs, initial_state))
 
   def hidden_sequence(self, inputs, initial_state=None):
-    """Returns the states `[batch, time, units]` after each of the ids `[batch, time]`."""
-    return self.rnn_layer(self.embed_layer(inputs), initial_state=initial_state)
+    """Returns what the output layer sees, `[batch, time, width]`, after each of the ids `[batch, time]`."""
+    return self.unroll(inputs, initial_state)[0]
+
+  def unroll(self, inputs, state=None, *, seed=None):
+    """Runs the recurrent layers over sequences.
+
+    Args:
+      inputs: ids `[batch, time]`.
+      state: a list of tensors `[batch, units]`; zeros by default.
+      seed: int32 `[2]`; drop out at the model's rates, with masks that follow
+        from the seed. By default nothing is dropped.
+
+    Returns:
+      What the output layer sees, `[batch, time, width]` (width is that of the
+      projection, or units), and the state after the last position.
+    """
+    hidden = self._dropped(self.embed_layer(inputs), 'input_dropout', seed, 0)
+    new_state = []
+    for i, layer in enumerate(self.rnn_layers):
+      if i:
+        hidden = self._dropped(hidden, 'layer_dropout', seed, 2 * i)
+      first = None if state is None else state[i * self._layer_tensors:(i + 1) * self._layer_tensors]
+      with self._dropped_weights(layer, seed, 2 * i + 1):
+        hidden, *last = layer(hidden, initial_state=first)
+      hidden = self.norms[i](hidden) if self.norms else hidden
+      new_state += last
+    hidden = self._dropped(hidden, 'output_dropout', seed, 2 * len(self.rnn_layers))
+    return self._projected(hidden), new_state
+
+  def _dropped(self, tensor, name, seed, index):
+    """Drops out at the rate of that name; `index` tells the places in the model apart."""
+    if seed is None or not self._rates[name]:
+      return tensor
+    shape = tf.shape(tensor)
+    noise_shape = tf.concat([shape[:1], [1], shape[2:]], 0) if self._locked and len(tensor.shape) == 3 else shape
+    return tf.nn.experimental.stateless_dropout(
+        tensor, self._rates[name], tf.random.experimental.stateless_fold_in(seed, index), noise_shape=noise_shape)
+
+  def _dropped_weights(self, layer, seed, index):
+    """Returns a context in which the layer reads its recurrent kernel with entries dropped."""
+    kernel = layer.cell.recurrent_kernel
+    if seed is None or not self._rates['weight_dropout']:
+      return contextlib.nullcontext()
+    return keras.StatelessScope([(kernel, self._dropped(tf.convert_to_tensor(kernel), 'weight_dropout', seed, index))])
+
+  def _projected(self, hidden):
+    return hidden if self.projection is None else self.projection(hidden)
 
   def zero_state(self, batch: int) -> list[tf.Tensor]:
     """Returns the state of zeros for `batch` rows."""
@@ -121,36 +243,49 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
   @property
   def state_tensors(self) -> int:
     """How many tensors a state has."""
+    return len(self.rnn_layers) * self._layer_tensors
+
+  @property
+  def _layer_tensors(self) -> int:
     return 2 if self.cell == 'lstm' else 1
 
   def step(self, x, state):
-    """Runs the cell once.
+    """Runs the cells once.
 
     Args:
       x: ids `[batch]`.
       state: a list of tensors `[batch, units]`; a bare tensor will do for a
-        cell with one.
+        model with one.
 
     Returns:
-      What the output layer sees, `[batch, units]`, and the new state.
+      What the output layer sees, `[batch, width]`, and the new state.
     """
     if not isinstance(state, (list, tuple)):
       state = [state]
-    hidden, state = self.rnncell(self.embed_layer(x), list(state))
-    return hidden, list(state)
+    hidden, new_state = self.embed_layer(x), []
+    for i, layer in enumerate(self.rnn_layers):
+      hidden, last = layer.cell(hidden, list(state[i * self._layer_tensors:(i + 1) * self._layer_tensors]))
+      hidden = self.norms[i](hidden) if self.norms else hidden
+      new_state += last
+    return self._projected(hidden), new_state
 
   def next_bias(self):
     """Returns the output layer's bias `[V]`, minus infinity for PAD, UNK and bos."""
     return self.dense.bias + self._never_next
 
-  def logits(self, hidden):
-    """Returns the logits `[batch, V]` of the next token, minus infinity for PAD, UNK and bos."""
-    return tf.matmul(hidden, self.dense.kernel) + self.next_bias()
-
   def next_logits(self, x, state):
-    """Runs `step` and returns its `logits` and the new state."""
+    """Runs one step.
+
+    Args:
+      x: ids `[batch]`.
+      state: as in `step`.
+
+    Returns:
+      The logits `[batch, V]` of the next token, minus infinity for PAD, UNK
+      and bos, and the new state.
+    """
     hidden, state = self.step(x, state)
-    return self.logits(hidden), state
+    return tf.matmul(hidden, self.dense.kernel) + self.next_bias(), state
 
   def get_next_token(self, x, state):
     """Runs one step and takes the most likely next token.
@@ -167,3 +302,6 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
 
 
 get_next_token = myRNNModel.get_next_token
+# Name and default of each.
+HYPERPARAMETERS = {name: parameter.default for name, parameter in inspect.signature(myRNNModel.__init__).parameters.items()
+                   if parameter.kind == inspect.Parameter.KEYWORD_ONLY}

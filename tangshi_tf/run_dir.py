@@ -190,10 +190,20 @@ def save_weights(path: pathlib.Path, name: str, model, dtype=np.float32):
 
 def _variables(model) -> dict:
   """Returns the model's variables by a name that does not depend on Keras's counters."""
-  named = {'embedding': model.embed_layer.embeddings, 'dense_kernel': model.dense.kernel,
-           'dense_bias': model.dense.bias}
-  named.update((f'cell_{variable.name}', variable) for variable in model.rnncell.trainable_variables)
+  named = {'embedding': model.embed_layer.embeddings, 'dense_bias': model.dense.bias}
+  if not model.hyperparameters['tied']:
+    named['dense_kernel'] = model.dense.kernel
+  if model.projection is not None:
+    named['projection_kernel'] = model.projection.kernel
+  for i, layer in enumerate(model.rnn_layers):
+    named.update((f'{_layer_name("cell", i)}_{variable.name}', variable) for variable in layer.trainable_variables)
+  for i, norm in enumerate(model.norms):
+    named.update((f'{_layer_name("norm", i)}_{variable.name}', variable) for variable in norm.trainable_variables)
   return named
+
+
+def _layer_name(kind: str, index: int) -> str:
+  return kind if not index else f'{kind}{index + 1}'
 
 
 def shipped_names() -> list[str]:
@@ -222,6 +232,11 @@ def newest(runs: str | os.PathLike = 'runs') -> pathlib.Path | None:
   """Returns the run under `runs` whose weights are the newest, or None."""
   weights = [file for file in pathlib.Path(runs).glob(f'*/{WEIGHTS}/*.npz') if file.stem in (BEST, LAST)]
   return max(weights, key=lambda file: file.stat().st_mtime).parent.parent if weights else None
+
+
+def default() -> str:
+  """Returns the model to take where none is named: the newest run under runs/, else a shipped one."""
+  return str(newest() or ('best' if 'best' in shipped_names() else 'rnn'))
 
 
 def load(model: str | os.PathLike, weights: str | None = None) -> Run:
@@ -283,37 +298,53 @@ def _read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
 def _rebuild(path, config, word2id, arrays):
   """Returns the model of a configuration with the given weights in it."""
   from tangshi_tf.model import myRNNModel
-  expected = _expected_shapes(path, config, len(word2id))
+  _check_sizes(path, config, len(word2id), arrays)
+  try:
+    model = myRNNModel(word2id, **config['model'])
+  except UserError as error:
+    raise UserError(f'{path / CONFIG}: {error}') from None
+  expected = {key: tuple(variable.shape) for key, variable in _variables(model).items()}
   if set(arrays) != set(expected):
     raise UserError(f'{path / WEIGHTS}: holds the arrays {", ".join(sorted(arrays)) or "(none)"}; '
                     f'expected {", ".join(sorted(expected))}')
-  for key, shape in expected.items():
-    if arrays[key].shape != shape or arrays[key].dtype.kind != 'f':
-      raise UserError(f'{path / WEIGHTS}: {key} is {arrays[key].dtype} {list(arrays[key].shape)}; expected '
-                      f'floats {list(shape)} for {len(word2id)} words and the sizes in {CONFIG}')
+  for key, variable in _variables(model).items():
+    _check_shape(path, key, arrays[key], tuple(variable.shape))
     if not np.isfinite(arrays[key]).all():
       raise UserError(f'{path / WEIGHTS}: {key} has values that are not finite')
-  model = myRNNModel(word2id, **config['model'])
-  for key, variable in _variables(model).items():
     variable.assign(arrays[key].astype(np.float32))
   return model
 
 
-def _expected_shapes(path, config, words: int) -> dict[str, tuple[int, ...]]:
-  """Returns the arrays' shapes, so that a wrong size is found before it is allocated."""
-  sizes = config.get('model')
-  try:
-    cell, width, units = sizes['cell'], sizes['embedding_size'], sizes['units']
-    gates = {'rnn': 1, 'lstm': 4, 'gru': 3}[cell]
-    known = set(sizes) <= {'cell', 'embedding_size', 'units', 'reset_after'}
-    valid = known and all(type(size) is int and size > 0 for size in (width, units))
-    valid &= type(sizes.get('reset_after', True)) is bool
-  except (TypeError, KeyError):
-    valid = False
+def _check_sizes(path, config, words: int, arrays: dict[str, np.ndarray]):
+  """Checks what decides how large the model is against the arrays, before anything is allocated."""
+  from tangshi_tf.model import HYPERPARAMETERS
+  options = config.get('model')
+  valid = isinstance(options, dict) and {'cell', 'embedding_size', 'units'} <= set(options) <= set(HYPERPARAMETERS)
+  if valid:
+    for name, value in options.items():
+      kind = type(HYPERPARAMETERS[name])
+      valid &= type(value) is kind or (kind is float and type(value) is int)
+      valid &= kind is bool or kind is str or value >= 0
+    valid &= min(options['embedding_size'], options['units'], options.get('layers', 1)) > 0
   if not valid:
-    raise UserError(f'{path / CONFIG}: "model" is {corpus.shorten(json.dumps(sizes), 80)}; expected cell '
-                    '(rnn, lstm or gru), embedding_size, units and, for gru, reset_after')
-  bias = (gates * units,) if cell != 'gru' or not sizes.get('reset_after', True) else (2, gates * units)
-  return {'embedding': (words, width), 'dense_kernel': (units, words), 'dense_bias': (words,),
-          'cell_kernel': (width, gates * units), 'cell_recurrent_kernel': (units, gates * units),
-          'cell_bias': bias}
+    raise UserError(f'{path / CONFIG}: "model" is {corpus.shorten(json.dumps(options), 80)}; expected cell '
+                    f'(rnn, lstm or gru), embedding_size, units and perhaps others of {", ".join(HYPERPARAMETERS)}')
+  width, units = options['embedding_size'], options['units']
+  expected = {'embedding': (words, width)}
+  for i in range(min(options.get('layers', 1), len(arrays) + 1)):
+    expected[f'{_layer_name("cell", i)}_recurrent_kernel'] = (units, None)
+  if options.get('projection'):
+    expected['projection_kernel'] = (units, options['projection'])
+  for key, shape in expected.items():
+    if key not in arrays:
+      raise UserError(f'{path / WEIGHTS}: holds the arrays {", ".join(sorted(arrays)) or "(none)"}; expected {key} '
+                      'among them')
+    _check_shape(path, key, arrays[key], shape)
+
+
+def _check_shape(path, key: str, array: np.ndarray, shape: tuple[int | None, ...]):
+  fits = array.ndim == len(shape) and all(size in (None, actual) for size, actual in zip(shape, array.shape))
+  if not fits or array.dtype.kind != 'f':
+    raise UserError(f'{path / WEIGHTS}: {key} is {array.dtype} {list(array.shape)}; expected floats '
+                    f'{["?" if size is None else size for size in shape]} for the words in {VOCABULARY} and the sizes '
+                    f'in {CONFIG}')

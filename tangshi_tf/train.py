@@ -1,6 +1,7 @@
 """Trains a character-level language model on Tang poems.
 
     python -m tangshi_tf.train --cell=lstm
+    python -m tangshi_tf.train --recipe=best
     tensorboard --logdir=runs
 """
 
@@ -12,32 +13,87 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf import cli, corpus, recipes, run_dir
 from tangshi_tf.errors import UserError
 
+
+
+def _define_rate(name: str, text: str):
+  holder = flags.DEFINE_float(name, 0.0, f'{text} A rate from 0 to below 1.')
+  flags.register_validator(name, lambda value: 0 <= value < 1, message='expected a rate from 0 to below 1')
+  return holder
+
+
+_RECIPE = flags.DEFINE_string(
+    'recipe', None, f'Take the flags of a recipe, one of {", ".join(recipes.names())}; flags given beside it go before.')
 _CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
 _CORPUS_FORMAT = flags.DEFINE_enum(
     'corpus_format', 'auto', corpus.FORMATS,
     'titled: "title:content" a line; blank: no titles, blank lines between poems; auto: looks.')
+_MIN_CHARACTERS = flags.DEFINE_integer('min_characters', 0, 'Leave out poems with fewer characters.', lower_bound=0)
+_MAX_CHARACTERS = flags.DEFINE_integer('max_characters', corpus.MAX_TOKENS - 2,
+                                       'Leave out poems with more characters.', lower_bound=1, upper_bound=10**5)
 _CELL = flags.DEFINE_enum('cell', 'rnn', ['rnn', 'lstm', 'gru'], 'Recurrent cell.')
-_UNITS = flags.DEFINE_integer('units', 128, 'Width of the recurrent state.', lower_bound=1, upper_bound=16384)
+_UNITS = flags.DEFINE_integer('units', 128, 'Width of the recurrent state of a layer.',
+                              lower_bound=1, upper_bound=16384)
+_LAYERS = flags.DEFINE_integer('layers', 1, 'Recurrent layers.', lower_bound=1, upper_bound=64)
 _EMBEDDING_SIZE = flags.DEFINE_integer('embedding_size', 64, 'Width of the character embedding.',
                                        lower_bound=1, upper_bound=16384)
 _RESET_AFTER = flags.DEFINE_bool(
     'reset_after', True, 'GRU: apply the reset gate after the recurrent product (needed for cuDNN).')
+_EMBEDDING_RANGE = cli.define_number(
+    'embedding_range', 0.05, 'The embedding is initialised uniform between minus and plus this.',
+    low=0, high=100, open_low=True)
+_PROJECTION = flags.DEFINE_integer('projection', 0, 'Width of a linear layer before the output layer; 0: none.',
+                                   lower_bound=0, upper_bound=16384)
+_TIED = flags.DEFINE_bool('tied', False, 'Use the embedding as the output layer, behind a projection if need be.')
+_LAYER_NORM = flags.DEFINE_bool('layer_norm', False, "Normalise each recurrent layer's output.")
+_INPUT_DROPOUT = _define_rate('input_dropout', 'Dropout on the embedded characters.')
+_LAYER_DROPOUT = _define_rate('layer_dropout', 'Dropout between recurrent layers.')
+_OUTPUT_DROPOUT = _define_rate('output_dropout', 'Dropout on the last recurrent layer.')
+_WEIGHT_DROPOUT = _define_rate('weight_dropout', 'Dropout on the recurrent kernels.')
+_LOCKED_DROPOUT = flags.DEFINE_bool('locked_dropout', True,
+                                    'Drop the same units at all positions of a sequence; else anew at each.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 100, 'Poems a batch.', lower_bound=1, upper_bound=10**6)
+_BATCH_TOKENS = flags.DEFINE_integer(
+    'batch_tokens', 0, 'With --batching=bucket: as many poems a batch as fit into so many tokens; 0: --batch_size.',
+    lower_bound=0, upper_bound=10**8)
 _BATCHING = flags.DEFINE_enum(
-    'batching', 'bucket', ['bucket', 'shuffle'],
-    'bucket: poems of like length together; shuffle: random poems padded to the longest, as in the exercise.')
+    'batching', 'bucket', ['bucket', 'shuffle', 'sorted'],
+    'bucket: poems of like length together; shuffle: random poems padded to the longest, as in the exercise; '
+    'sorted: by rising length, in the same order in each epoch.')
+_BPTT = flags.DEFINE_integer(
+    'bptt', 0, 'Train on all poems as one stream in windows of so many tokens, the state carried from window to '
+    'window (truncated back-propagation through time); 0: one poem a sequence.', lower_bound=0, upper_bound=10**5)
 _VOCABULARY_SIZE = flags.DEFINE_integer(
     'vocabulary_size', None, 'Keep the most frequent characters only, so many words with PAD, UNK, bos and eos '
     '(default: all characters of the training part). Time and memory a token grow with it.', lower_bound=5)
 _PRECISION = flags.DEFINE_enum(
     'precision', 'float32', ['float32', 'bfloat16', 'float16'],
     "Of the output layer's products; with 16 bits sums, softmax and weights stay float32 (mixed precision).")
-_LEARNING_RATE = cli.define_number('learning_rate', 0.0005, "Adam's learning rate.", low=0, high=100, open_low=True)
+_REDUCTION = flags.DEFINE_enum(
+    'reduction', 'poem', ['poem', 'token', 'sum'],
+    'The loss is the mean over poems of the mean by poem; the mean over tokens; or the mean over poems of the sum.')
+_LABEL_SMOOTHING = _define_rate('label_smoothing', "Share of each label's mass that is spread over all characters.")
+_OPTIMIZER = flags.DEFINE_enum('optimizer', 'adam', ['adam', 'adamw', 'rmsprop', 'sgd'], 'Optimizer.')
+_WEIGHT_DECAY = cli.define_number('weight_decay', 0.0, 'For adamw.', low=0, high=1)
+_CLIP_NORM = cli.define_number('clip_norm', 0.0, 'Scale gradients down to this global norm; 0: never.',
+                               low=0, high=1e9)
+_AVERAGE = _define_rate('average', 'Decay by step of a moving average of the weights, which is what is validated and '
+                        'kept; 0: none.')
+_LEARNING_RATE = cli.define_number('learning_rate', 0.0005, 'Greatest learning rate.', low=0, high=100, open_low=True)
+_SCHEDULE = flags.DEFINE_enum(
+    'schedule', 'constant', ['constant', 'cosine', 'decay', 'plateau'],
+    'Of the learning rate. cosine: falls to --final of it over the run; decay: times --decay with each epoch after '
+    '--hold_epochs; plateau: times --decay after an epoch without better validation.')
+_WARMUP_STEPS = flags.DEFINE_integer('warmup_steps', 0, 'Steps in which the learning rate rises.', lower_bound=0)
+_HOLD_EPOCHS = flags.DEFINE_integer('hold_epochs', 1, 'For --schedule=decay.', lower_bound=0)
+_DECAY = cli.define_number('decay', 0.5, 'For --schedule=decay and plateau.', low=0, high=1, open_low=True)
+_FINAL = cli.define_number('final', 0.0, 'For --schedule=cosine: the last rate as a share of the first.', low=0, high=1)
+_PATIENCE = flags.DEFINE_integer('patience', 0, 'End after so many epochs in a row without better validation; 0: never.',
+                                 lower_bound=0)
 _EPOCHS = flags.DEFINE_integer('epochs', 10, 'Passes over the training poems.', lower_bound=1, upper_bound=10**6)
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the initial weights and of the order; makes a CPU run repeatable.',
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of weights, order and dropout; makes a CPU run repeatable.',
                              lower_bound=0, upper_bound=2**31 - 1)
 _RUN_DIR = flags.DEFINE_string('run_dir', None, 'Where the run is written (default: runs/<cell>).')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace the run that stands in --run_dir.')
@@ -74,7 +130,8 @@ def _read_corpus() -> tuple[list[str], dict[str, tuple], corpus.Poem | None, dic
   """
   path = pathlib.Path(_CORPUS.value) if _CORPUS.value is not None else corpus.default_corpus_path()
   poems = corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value)
-  parts = corpus.training_parts(poems, path)
+  parts = corpus.training_parts(poems, path, min_tokens=_MIN_CHARACTERS.value + 2,
+                                max_tokens=_MAX_CHARACTERS.value + 2)
   words = corpus.build_vocabulary(parts['train'], size=_VOCABULARY_SIZE.value)
   word2id, _ = corpus.word_tables(words)
   encoded = {name: corpus.encode_all(parts[name], word2id) for name in ('train', 'validation') if parts[name]}
@@ -88,24 +145,40 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
   """Makes the model, trains it and writes the run; returns the exit status. Empties `encoded`."""
   import keras
 
-  from tangshi_tf import callbacks, data, training
+  from tangshi_tf import callbacks, data, schedules, training
   from tangshi_tf.model import myRNNModel
 
   word2id, id2word = corpus.word_tables(words)
   packed = {name: data.pack(*encoded.pop(name)) for name in list(encoded)}
   keras.utils.set_random_seed(_SEED.value)
-  model = myRNNModel(word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value,
-                     units=_UNITS.value, reset_after=_RESET_AFTER.value)
-  optimizer = training.make_optimizer(_LEARNING_RATE.value)
+  model = myRNNModel(
+      word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value, units=_UNITS.value, layers=_LAYERS.value,
+      reset_after=_RESET_AFTER.value, projection=_PROJECTION.value, tied=_TIED.value, layer_norm=_LAYER_NORM.value,
+      input_dropout=_INPUT_DROPOUT.value, layer_dropout=_LAYER_DROPOUT.value, output_dropout=_OUTPUT_DROPOUT.value,
+      weight_dropout=_WEIGHT_DROPOUT.value, locked_dropout=_LOCKED_DROPOUT.value,
+      embedding_range=_EMBEDDING_RANGE.value)
+  optimizer = training.make_optimizer(_LEARNING_RATE.value, name=_OPTIMIZER.value, weight_decay=_WEIGHT_DECAY.value)
+  options = training.StepOptions(
+      reduction=_REDUCTION.value, label_smoothing=_LABEL_SMOOTHING.value, precision=_PRECISION.value,
+      clip_norm=_CLIP_NORM.value, average=_AVERAGE.value, carry_state=_BPTT.value > 0, seed=_SEED.value)
   run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
   if 'validation' not in packed:
     print('The corpus is too small for a validation part; the last epoch counts as the best.')
 
-  batching = {'batch_size': _BATCH_SIZE.value, 'batching': _BATCHING.value}
+  if _BPTT.value:
+    make, count, batching = data.stream, data.count_windows, {'window': _BPTT.value}
+  else:
+    make, count = data.batches, data.count_batches
+    batching = {'batching': _BATCHING.value, 'batch_tokens': _BATCH_TOKENS.value}
+  batching['batch_size'] = _BATCH_SIZE.value
+  steps = count(packed['train'], **batching)
+  schedule = schedules.LearningRate(
+      _LEARNING_RATE.value, schedule=_SCHEDULE.value, steps_per_epoch=steps, epochs=_EPOCHS.value,
+      warmup_steps=_WARMUP_STEPS.value, hold_epochs=_HOLD_EPOCHS.value, decay=_DECAY.value, final=_FINAL.value)
 
   def epoch_batches(epoch):
-    return data.batches(packed['train'], seed=(_SEED.value * 1_000_003 + epoch) % 2**31, **batching)
+    return make(packed['train'], seed=(_SEED.value * 1_000_003 + epoch) % 2**31, **batching)
 
   validation = None
   if 'validation' in packed:
@@ -118,10 +191,10 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
   ]
   with cli.interruptible() as stopped:
     history = training.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches,
-                           steps_per_epoch=data.count_batches(packed['train'], **batching),
-                           validation=validation, callbacks=watchers, should_stop=stopped,
-                           precision=_PRECISION.value)
-  if len(history) < _EPOCHS.value:
+                           steps_per_epoch=steps, validation=validation, callbacks=watchers, should_stop=stopped,
+                           schedule=schedule, patience=_PATIENCE.value, options=options)
+    interrupted = stopped()
+  if interrupted:
     run_dir.save_weights(path, run_dir.LAST, model)
     print(f'Interrupted; the weights so far are kept. Write poems with them: '
           f'python -m tangshi_tf.generate --model={path} --weights={run_dir.LAST}')
@@ -136,11 +209,10 @@ def _settings() -> dict:
   import tensorflow as tf
   return {
       'command': shlex.join(['python', '-m', 'tangshi_tf.train', *sys.argv[1:]]),
-      'batch_size': _BATCH_SIZE.value, 'batching': _BATCHING.value, 'optimizer': 'adam',
-      'learning_rate': _LEARNING_RATE.value, 'epochs': _EPOCHS.value, 'seed': _SEED.value,
-      'precision': _PRECISION.value, 'tensorflow': tf.__version__, 'python': platform.python_version(),
+      'flags': {holder.name: holder.value for holder in globals().values() if isinstance(holder, flags.FlagHolder)},
+      'tensorflow': tf.__version__, 'python': platform.python_version(),
   }
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, expand=recipes.expand)

@@ -1,6 +1,8 @@
 """Training: one step, one pass, and a whole run with its callbacks."""
 
 import collections
+import contextlib
+import dataclasses
 import functools
 import math
 import time
@@ -11,20 +13,47 @@ import tensorflow as tf
 from tangshi_tf import loss as losses
 from tangshi_tf.errors import UserError
 
+OPTIMIZERS = {'adam': keras.optimizers.Adam, 'adamw': keras.optimizers.AdamW,
+              'rmsprop': keras.optimizers.RMSprop, 'sgd': keras.optimizers.SGD}
 _CHECK_EVERY = 20  # steps between looks at whether the loss is still finite
 
 StepResult = collections.namedtuple('StepResult', 'loss nll tokens gradient_norm')
 StepResult.__doc__ = """Scalars of one step.
 
-loss: the exercise's loss; nll: summed negative log-likelihood in nats;
-tokens: how many real tokens that sum is over; gradient_norm: global norm.
+loss: what is minimised; nll: summed negative log-likelihood in nats; tokens:
+how many real tokens that sum is over; gradient_norm: global norm, unclipped.
 """
 
-_BATCH = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.int32),
+BATCH = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.int32),
           tf.TensorSpec((None,), tf.int32))
 
 
-def train_one_step(model, optimizer, x, y, seqlen, *, precision: str = 'float32'):
+@dataclasses.dataclass(frozen=True)
+class StepOptions:
+  """How a step is taken; the defaults are the exercise's.
+
+  Attributes:
+    reduction, label_smoothing: of the loss, see `loss.compute_loss`.
+    precision: of the output layer's products, see `loss`.
+    clip_norm: scale the gradients down to this global norm where it is
+      greater (Pascanu et al. 2013, arXiv:1211.5063); 0 for never.
+    average: decay by step of an exponential moving average of the weights,
+      see `Averages`; 0 for none.
+    carry_state: whether a batch goes on where the one before it ended, with
+      the gradient cut between them (truncated back-propagation through time).
+    seed: of the dropout masks, together with the number of the step.
+  """
+
+  reduction: str = 'poem'
+  label_smoothing: float = 0.0
+  precision: str = 'float32'
+  clip_norm: float = 0.0
+  average: float = 0.0
+  carry_state: bool = False
+  seed: int = 0
+
+
+def train_one_step(model, optimizer, x, y, seqlen, *, options: StepOptions = StepOptions()):
   """Takes one optimizer step.
 
   Args:
@@ -33,36 +62,90 @@ def train_one_step(model, optimizer, x, y, seqlen, *, precision: str = 'float32'
     x: ids, int32 `[batch, time]`.
     y: the ids that follow, int32 `[batch, time]`.
     seqlen: real length of each row, int32 `[batch]`.
-    precision: of the output layer's products, see `loss`.
+    options: see there; the state is not carried from call to call.
 
   Returns:
     The loss before the step, a scalar.
   """
+  options = dataclasses.replace(options, carry_state=False)
   batch = (tf.cast(tensor, tf.int32) for tensor in (x, y, seqlen))
-  return compiled_step(model, optimizer, precision)(*batch).loss
+  return compiled_step(model, optimizer, options)(*batch, [])[0].loss
+
+
+class Averages:
+  """An exponential moving average of a model's trainable weights.
+
+  After step t (from 1) the decay is min(decay, (1 + t) / (10 + t)), so that the
+  first weights are soon forgotten (as in `tf.train.ExponentialMovingAverage`).
+  """
+
+  def __init__(self, model, decay: float):
+    self._decay = decay
+    self.pairs = [(variable, tf.Variable(variable, trainable=False)) for variable in model.trainable_variables]
+
+  def update(self, step):
+    """Takes in the weights after step `step` (from 1)."""
+    t = tf.cast(step, tf.float32)
+    share = 1 - tf.minimum(self._decay, (1 + t) / (10 + t))
+    for variable, average in self.pairs:
+      average.assign_add(share * (tf.convert_to_tensor(variable) - average))
+
+  @contextlib.contextmanager
+  def in_place(self):
+    """A context in which the model has the averaged weights."""
+    kept = [tf.identity(variable) for variable, _ in self.pairs]
+    try:
+      for variable, average in self.pairs:
+        variable.assign(average)
+      yield
+    finally:
+      for (variable, _), value in zip(self.pairs, kept):
+        variable.assign(value)
+
+
+def state_spec(model) -> list[tf.TensorSpec]:
+  """Returns what a compiled function is told of a model's state."""
+  return [tf.TensorSpec((None, model.rnncell.units)) for _ in range(model.state_tensors)]
 
 
 @functools.lru_cache(maxsize=4)
-def compiled_step(model, optimizer, precision: str):
-  """Returns the step as one graph: `(x, y, seqlen)` to a `StepResult`.
+def averages(model, decay: float) -> Averages | None:
+  """Returns the model's one moving average of that decay; None where it is 0."""
+  return Averages(model, decay) if decay else None
 
-  It is traced once, for batches of any shape.
+
+@functools.lru_cache(maxsize=4)
+def compiled_step(model, optimizer, options: StepOptions):
+  """Returns the step as one graph: `(x, y, seqlen, state)` to a `StepResult` and the next state.
+
+  It is traced once, for batches of any shape. `state` is an empty list for
+  zeros, unless the state is carried.
   """
   optimizer.build(model.trainable_variables)
+  average = averages(model, options.average)
 
-  @tf.function(input_signature=_BATCH)
-  def step(x, y, seqlen):
+  @tf.function(input_signature=(*BATCH, state_spec(model) if options.carry_state else []))
+  def step(x, y, seqlen, state):
+    number = tf.cast(optimizer.iterations, tf.int32)
     with tf.GradientTape() as tape:
-      loss, nll = losses.fused_loss(model.hidden_sequence(x), model.dense.kernel, model.dense.bias,
-                                    y, seqlen, precision=precision)
+      hidden, state = model.unroll(x, state or None, seed=tf.stack([options.seed, number]))
+      loss, nll = losses.fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen,
+                                    reduction=options.reduction, label_smoothing=options.label_smoothing,
+                                    precision=options.precision)
     gradients = tape.gradient(loss, model.trainable_variables)
+    norm = tf.linalg.global_norm(gradients)
+    if options.clip_norm:
+      gradients, _ = tf.clip_by_global_norm(gradients, options.clip_norm, use_norm=norm)
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-    return StepResult(loss, tf.reduce_sum(nll), tf.reduce_sum(seqlen), tf.linalg.global_norm(gradients))
+    if average is not None:
+      average.update(number + 1)
+    result = StepResult(loss, tf.reduce_sum(nll), tf.reduce_sum(seqlen), norm)
+    return result, state if options.carry_state else []
 
   return step
 
 
-def train(epoch, model, optimizer, ds, *, on_step=None, precision: str = 'float32'):
+def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: StepOptions = StepOptions()):
   """Trains on one pass over a dataset.
 
   Args:
@@ -73,15 +156,23 @@ def train(epoch, model, optimizer, ds, *, on_step=None, precision: str = 'float3
     on_step: called with the step's number (from 0) and its `StepResult`; ends
       the pass when it returns True. By default the loss is printed every 500
       steps.
-    precision: of the output layer's products, see `loss`.
+    schedule: called with the number of steps the optimizer has taken; returns
+      the learning rate of the next. By default the rate stays as it is.
+    options: see `StepOptions`; a carried state begins as zeros.
 
   Returns:
     The last step's loss, a scalar tensor.
   """
-  step_function = compiled_step(model, optimizer, precision)
+  step_function = compiled_step(model, optimizer, options)
+  taken = int(optimizer.iterations)
+  state = None
   loss = tf.constant(0.0)
   for step, (x, y, seqlen) in enumerate(ds):
-    result = step_function(x, y, seqlen)
+    if schedule is not None:
+      optimizer.learning_rate.assign(schedule(taken + step))
+    if state is None:
+      state = model.zero_state(x.shape[0]) if options.carry_state else []
+    result, state = step_function(x, y, seqlen, state)
     loss = result.loss
     if on_step is not None:
       if on_step(step, result):
@@ -94,7 +185,7 @@ def train(epoch, model, optimizer, ds, *, on_step=None, precision: str = 'float3
 @functools.lru_cache(maxsize=4)
 def _compiled_evaluation(model):
 
-  @tf.function(input_signature=_BATCH)
+  @tf.function(input_signature=BATCH)
   def evaluate_batch(x, y, seqlen):
     positions = losses.real_positions(seqlen, tf.shape(y)[1])
     nll = losses.linear_nll(tf.gather_nd(model.hidden_sequence(x), positions), model.dense.kernel,
@@ -136,9 +227,26 @@ def perplexity(nll: float) -> float:
   return math.inf if nll > 700 else math.exp(nll)
 
 
-def make_optimizer(learning_rate: float = 0.0005) -> keras.optimizers.Optimizer:
-  """Returns the exercise's optimizer, Adam."""
-  return keras.optimizers.Adam(learning_rate)
+def make_optimizer(learning_rate: float = 0.0005, *, name: str = 'adam',
+                   weight_decay: float = 0.0) -> keras.optimizers.Optimizer:
+  """Makes an optimizer with Keras's other settings; the exercise's by default.
+
+  Args:
+    learning_rate: of the first step, at least.
+    name: 'adam', 'adamw', 'rmsprop' or 'sgd'.
+    weight_decay: for 'adamw', a step takes this share times the learning rate
+      off each weight.
+
+  Raises:
+    UserError: the name is unknown, or only 'adamw' decays weights.
+  """
+  if name not in OPTIMIZERS:
+    raise UserError(f'optimizer {name!r} is unknown; expected one of {", ".join(OPTIMIZERS)}')
+  if name == 'adamw':
+    return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
+  if weight_decay:
+    raise UserError(f'weight decay {weight_decay} with optimizer {name!r}; expected adamw')
+  return OPTIMIZERS[name](learning_rate)
 
 
 class Callback:
@@ -185,7 +293,8 @@ class Totals:
 
 
 def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, validation=None,
-        callbacks=(), should_stop=lambda: False, precision: str = 'float32') -> list[dict[str, float]]:
+        callbacks=(), should_stop=lambda: False, schedule=None, patience: int = 0,
+        options: StepOptions = StepOptions()) -> list[dict[str, float]]:
   """Trains for several epochs and validates after each.
 
   Args:
@@ -197,7 +306,11 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     validation: batches to validate on, or None.
     callbacks: `Callback`s.
     should_stop: asked after each step and each epoch; True ends the run at once.
-    precision: of the output layer's products, see `loss`.
+    schedule: a `schedules.LearningRate`; by default the optimizer's rate stays.
+    patience: end after so many epochs in a row without better validation
+      (early stopping); 0 for never.
+    options: see `StepOptions`. Where there is an average of the weights, it is
+      in the model when it is validated and when callbacks see the epoch's end.
 
   Returns:
     For each complete epoch its number, 'train_loss', 'train_perplexity',
@@ -209,6 +322,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
   """
   history = []
   step_number = 0
+  average = averages(model, options.average)
   for epoch in range(1, epochs + 1):
     start = time.perf_counter()
     totals = Totals()
@@ -225,25 +339,34 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
         callback.on_step(step_number, result)
       return should_stop()
 
-    train(epoch, model, optimizer, epoch_batches(epoch), on_step=on_step, precision=precision)
+    train(epoch, model, optimizer, epoch_batches(epoch), on_step=on_step, schedule=schedule, options=options)
     if len(totals) < steps_per_epoch:
       break
     means = totals.take()
     _check_finite(means['loss'], epoch)
     metrics = {'epoch': epoch, 'train_loss': means['loss'], 'train_perplexity': means['perplexity'],
                'tokens_per_second': means['tokens_per_second']}
-    if validation is not None:
-      measured = evaluate(model, validation)
-      _check_finite(measured['loss'], epoch)
-      metrics.update(validation_loss=measured['loss'], validation_nll=measured['nll'],
-                     validation_perplexity=measured['perplexity'])
-    metrics['seconds'] = time.perf_counter() - start
-    history.append(metrics)
-    for callback in callbacks:
-      callback.on_epoch_end(epoch, metrics)
-    if should_stop():
+    with average.in_place() if average is not None else contextlib.nullcontext():
+      if validation is not None:
+        measured = evaluate(model, validation)
+        _check_finite(measured['loss'], epoch)
+        metrics.update(validation_loss=measured['loss'], validation_nll=measured['nll'],
+                       validation_perplexity=measured['perplexity'])
+        if schedule is not None:
+          schedule.after_epoch(measured['nll'])
+      metrics['seconds'] = time.perf_counter() - start
+      history.append(metrics)
+      for callback in callbacks:
+        callback.on_epoch_end(epoch, metrics)
+    if should_stop() or _epochs_since_best(history) >= patience > 0:
       break
   return history
+
+
+def _epochs_since_best(history: list[dict[str, float]]) -> int:
+  """Returns how many epochs ago validation was best; 0 without validation."""
+  nll = [metrics.get('validation_nll', -i) for i, metrics in enumerate(history)]
+  return len(nll) - 1 - nll.index(min(nll))
 
 
 def _check_finite(loss: float, epoch: int):

@@ -122,7 +122,7 @@ def test_a_small_vocabulary_in_mixed_precision(command, poems_file, tmp_path):
   assert 'vocabulary of 300' in done.stdout
   assert done.stdout.count('--precision=bfloat16: this device has no units') == (not devices.gains('bfloat16'))
   config = json.loads((tmp_path / 'runs/rnn/config.json').read_text(encoding='utf-8'))
-  assert config['training']['precision'] == 'bfloat16'
+  assert config['training']['flags']['precision'] == 'bfloat16'
   written = command('tangshi_tf.generate', '--temperature=1', '--num=20', '--begin=人', '--max_len=5')
   assert written.returncode == 0 and 'UNK' not in written.stdout
 

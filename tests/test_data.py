@@ -102,3 +102,48 @@ def test_a_corpus_of_long_poems_only(tmp_path):
 def test_unknown_batching(word2id):
   with pytest.raises(UserError, match='expected one of bucket, shuffle'):
     data.batches(data.pack(*corpus.encode_all([corpus.Poem('', '一')], word2id)), batching='sorted')
+
+
+@pytest.fixture(scope='module')
+def packed(poems_file):
+  poems = corpus.keep_short(corpus.read_poems(poems_file))
+  word2id, _ = corpus.word_tables(corpus.build_vocabulary(poems))
+  return data.pack(*corpus.encode_all(poems, word2id))
+
+
+def test_batches_of_as_many_poems_as_fit(packed):
+  sizes = [x.shape for x, _, _ in data.batches(packed, batch_tokens=600)]
+  assert max(rows * width for rows, width in sizes) <= 600
+  assert sum(rows for rows, _ in sizes) == packed.nrows()
+  assert len(sizes) == data.count_batches(packed, batch_tokens=600)
+  assert {rows for rows, _ in data.batches(packed, batch_tokens=1).map(lambda x, y, n: (tf.shape(x)[0], 0))} == {1}
+  with pytest.raises(UserError, match='expected bucket'):
+    data.batches(packed, batch_tokens=600, batching='shuffle')
+
+
+def test_sorted_batches(packed):
+  lengths = [seqlen.numpy() for _, _, seqlen in data.batches(packed, batching='sorted', batch_size=30)]
+  assert len(lengths) == data.count_batches(packed, batching='sorted', batch_size=30)
+  every = np.concatenate(lengths)
+  assert (np.diff(every) >= 0).all() and len(every) == packed.nrows()
+
+
+def test_the_stream_has_every_token_once_and_in_order(packed):
+  windows = [[tensor.numpy() for tensor in batch]
+             for batch in data.stream(packed, batch_size=7, window=64, seed=3)]
+  assert len(windows) == data.count_windows(packed, batch_size=7, window=64)
+  x, y = (np.concatenate([window[i] for window in windows], 1) for i in (0, 1))
+  for window in windows:
+    np.testing.assert_array_equal(window[2], window[0].shape[1])
+  np.testing.assert_array_equal(x[:, 1:], y[:, :-1])
+  np.testing.assert_array_equal(x[1:, 0], y[:-1, -1])  # a row begins where the one above it ends
+  total = packed.flat_values.shape[0]
+  assert total - 7 <= y.size + 1 <= total
+  text = np.concatenate([x.ravel(), y[-1, -1:]])
+  order = np.random.default_rng(3).permutation(int(packed.nrows()))
+  expected = np.concatenate([packed[i].numpy() for i in order])
+  np.testing.assert_array_equal(text, expected[:len(text)])
+  other = next(iter(data.stream(packed, batch_size=7, window=64, seed=4)))[0]
+  assert (other.numpy() != windows[0][0]).any()
+  with pytest.raises(UserError, match='expected more than the 1000000 rows'):
+    data.stream(packed, batch_size=10**6, window=4)

@@ -78,6 +78,42 @@ def _value_and_gradients(precision, rows=40, classes=90, units=12, seed=0, scale
   return value.numpy(), nll.numpy(), [gradient.numpy() for gradient in tape.gradient(value, [hidden, kernel, bias])]
 
 
+@pytest.mark.parametrize('smoothing', [0.0, 0.3])
+@pytest.mark.parametrize('reduction', loss.REDUCTIONS)
+@pytest.mark.parametrize('options', [{}, {'tied': True}, {'projection': 5}], ids=str)
+def test_every_form_of_the_loss_equals_the_plain_one(word2id, batch, options, reduction, smoothing, monkeypatch):
+  monkeypatch.setattr(loss, 'ROWS', 16)
+  keras.utils.set_random_seed(0)
+  model = myRNNModel(word2id, cell='gru', layers=2, embedding_size=6, units=16, **options)
+  for variable in model.trainable_variables:
+    variable.assign(variable + tf.random.normal(variable.shape, stddev=0.3))
+  x, y, seqlen = batch
+  form = {'reduction': reduction, 'label_smoothing': smoothing}
+  with tf.GradientTape(persistent=True) as tape:
+    plain = loss.compute_loss(model(x), y, seqlen, **form)
+    fused, nll = loss.fused_loss(model.hidden_sequence(x), model.dense.kernel, model.dense.bias, y, seqlen, **form)
+  np.testing.assert_allclose(fused, plain, rtol=1e-5)
+  np.testing.assert_allclose(tf.reduce_sum(nll), 7 * loss.compute_loss(model(x), y, seqlen, reduction='sum'), rtol=1e-5)
+  for variable in model.trainable_variables:
+    got, want = (tf.convert_to_tensor(tape.gradient(value, variable)).numpy() for value in (fused, plain))
+    assert np.linalg.norm(got - want) <= 1e-5 * np.linalg.norm(want), variable.path
+
+
+def test_reductions_by_hand(batch):
+  _, labels, seqlen = batch
+  logits = tf.random.stateless_normal((7, 13, 40), (0, 1))
+  nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits).numpy()
+  rows = [row[:n] for row, n in zip(nll, seqlen)]
+  for reduction, value in (('poem', np.mean([row.mean() for row in rows])), ('token', np.concatenate(rows).mean()),
+                           ('sum', np.mean([row.sum() for row in rows]))):
+    np.testing.assert_allclose(loss.compute_loss(logits, labels, seqlen, reduction=reduction), value, rtol=1e-5)
+  even = -np.mean(tf.nn.log_softmax(logits), -1)
+  smoothed = np.mean([(0.9 * a + 0.1 * b)[:n].mean() for a, b, n in zip(nll, even, seqlen)])
+  np.testing.assert_allclose(loss.compute_loss(logits, labels, seqlen, label_smoothing=0.1), smoothed, rtol=1e-5)
+  with pytest.raises(UserError, match='poem, token, sum'):
+    loss.compute_loss(logits, labels, seqlen, reduction='mean')
+
+
 @pytest.mark.parametrize('native', [True, False])
 @pytest.mark.parametrize(('precision', 'tolerance'), [('bfloat16', 2e-2), ('float16', 3e-3)])
 def test_mixed_precision_stays_close_to_float32(precision, tolerance, native, monkeypatch):

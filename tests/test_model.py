@@ -133,3 +133,91 @@ def test_exercise_defaults(word2id):
 def test_unknown_cell(word2id):
   with pytest.raises(UserError, match=', '.join(CELLS)):
     myRNNModel(word2id, cell='transformer')
+
+
+DEEP = {'layers': 2, 'embedding_size': 6, 'units': 5}
+OPTIONS = [{'cell': 'lstm', **DEEP}, {'cell': 'gru', 'layer_norm': True, **DEEP}, {'tied': True, **DEEP},
+           {'cell': 'lstm', 'tied': True, 'embedding_size': 5, 'units': 5}, {'projection': 3, **DEEP}]
+
+
+@pytest.fixture(params=OPTIONS, ids=str)
+def deep(request, word2id):
+  keras.utils.set_random_seed(3)
+  model = myRNNModel(word2id, **request.param)
+  for variable in model.trainable_variables:
+    variable.assign(variable + tf.random.normal(variable.shape, stddev=0.5))
+  return model
+
+
+def test_options_step_path_equals_sequence_path(deep, ids):
+  first = deep.random_state(3, seed=1)
+  logits = deep(ids, first).numpy()
+  hidden, last = deep.unroll(ids, first)
+  state = first
+  for t in range(ids.shape[1]):
+    step, state = deep.next_logits(ids[:, t], state)
+    np.testing.assert_allclose(step[:, 3:], logits[:, t, 3:], atol=2e-5)
+  assert len(state) == len(last) == deep.state_tensors
+  for got, want in zip(last, state):
+    np.testing.assert_allclose(got, want, atol=1e-5)
+  # In two parts with the state carried over it is the same.
+  head, middle = deep.unroll(ids[:, :4], first)
+  tail, _ = deep.unroll(ids[:, 4:], middle)
+  np.testing.assert_allclose(tf.concat([head, tail], 1), hidden, atol=1e-5)
+
+
+def test_options_all_variables_get_gradients(deep, ids):
+  with tf.GradientTape() as tape:
+    value = tf.reduce_sum(deep(ids)[..., :7] ** 2)
+  gradients = tape.gradient(value, deep.trainable_variables)
+  assert all(gradient is not None for gradient in gradients)
+  assert len({variable.path for variable in deep.trainable_variables}) == len(gradients)
+
+
+def test_a_tied_output_layer_is_the_embedding(word2id):
+  model = myRNNModel(word2id, tied=True, embedding_size=8, units=16)
+  np.testing.assert_array_equal(model.dense.kernel, tf.transpose(model.embed_layer.embeddings))
+  assert model.projection.kernel.shape == (16, 8)
+  untied = myRNNModel(word2id, projection=8, embedding_size=8, units=16)
+  assert untied.count_params() - model.count_params() == 40 * 8
+
+
+@pytest.mark.parametrize('where', ['input_dropout', 'layer_dropout', 'output_dropout', 'weight_dropout'])
+def test_dropout_follows_the_seed_and_is_for_training_only(word2id, where, ids):
+  model = myRNNModel(word2id, cell='lstm', layers=2, embedding_size=16, units=32, **{where: 0.5})
+  plain, _ = model.unroll(ids)
+  np.testing.assert_array_equal(plain, model.hidden_sequence(ids))
+  first, _ = model.unroll(ids, seed=tf.constant([0, 1]))
+  again, _ = model.unroll(ids, seed=tf.constant([0, 1]))
+  other, _ = model.unroll(ids, seed=tf.constant([0, 2]))
+  np.testing.assert_array_equal(first, again)
+  assert np.abs(first - other).max() > 1e-3 and np.abs(first - plain).max() > 1e-3
+  np.testing.assert_array_equal(model.hidden_sequence(ids), plain)  # the weights are as they were
+
+
+@pytest.mark.parametrize('locked', [True, False])
+def test_locked_dropout_has_one_mask_a_sequence(word2id, locked, ids):
+  model = myRNNModel(word2id, embedding_size=16, units=400, output_dropout=0.25, locked_dropout=locked)
+  dropped = model.unroll(ids, seed=tf.constant([0, 1]))[0].numpy() == 0
+  assert dropped.mean() == pytest.approx(0.25, abs=0.03)
+  assert (dropped == dropped[:, :1]).all() == locked
+  assert (dropped[0] != dropped[1]).any()
+
+
+def test_weight_dropout_gives_gradients_to_what_stays(word2id, ids):
+  model = myRNNModel(word2id, cell='lstm', units=8, embedding_size=4, weight_dropout=0.5)
+
+  @tf.function
+  def gradient():
+    with tf.GradientTape() as tape:
+      value = tf.reduce_sum(model.unroll(ids, seed=tf.constant([0, 1]))[0])
+    return tape.gradient(value, model.rnncell.recurrent_kernel)
+
+  assert (gradient().numpy() == 0).mean() == pytest.approx(0.5, abs=0.15)
+
+
+@pytest.mark.parametrize('options', [{'input_dropout': 1.0}, {'weight_dropout': -0.1},
+                                     {'tied': True, 'projection': 7}])
+def test_options_out_of_range(word2id, options):
+  with pytest.raises(UserError, match='expected|width of the embedding'):
+    myRNNModel(word2id, **options)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tangshi_tf import callbacks, corpus, data, loss, run_dir, train_one_step, training
+from tangshi_tf import callbacks, corpus, data, loss, run_dir, schedules, train_one_step, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, myRNNModel
 
@@ -49,7 +49,100 @@ def test_train_is_one_pass_that_learns(dataset, capsys):
   assert losses[-1] < losses[0] - 1
   printed = capsys.readouterr().out.splitlines()
   assert [line.split(':')[0] for line in printed] == [f'epoch {i} step 0' for i in range(4)]
-  assert training.compiled_step(model, optimizer, 'float32').experimental_get_tracing_count() == 1
+  assert training.compiled_step(model, optimizer, training.StepOptions()).experimental_get_tracing_count() == 1
+
+
+def test_the_state_is_carried_from_window_to_window(poems_file):
+  poems = corpus.keep_short(corpus.read_poems(poems_file))
+  word2id, _ = corpus.word_tables(corpus.build_vocabulary(poems))
+  packed = data.pack(*corpus.encode_all(poems, word2id))
+  model = myRNNModel(word2id, cell='lstm', layers=2, units=12, embedding_size=8)
+  frozen = training.make_optimizer(0.0, name='sgd')
+  whole = next(iter(data.stream(packed, batch_size=4, window=10**6, seed=1)))
+  expected = float(loss.compute_loss(model(whole[0]), whole[1], whole[2], reduction='token'))
+
+  def over_windows(**options):
+    results = []
+    training.train(1, model, frozen, data.stream(packed, batch_size=4, window=50, seed=1),
+                   on_step=lambda _, result: results.append(result),
+                   options=training.StepOptions(reduction='token', **options))
+    assert len(results) == data.count_windows(packed, batch_size=4, window=50) > 20
+    tokens = sum(int(result.tokens) for result in results)
+    assert tokens == int(tf.reduce_sum(whole[2]))
+    return sum(float(result.loss) * int(result.tokens) for result in results) / tokens
+
+  assert over_windows(carry_state=True) == pytest.approx(expected, rel=1e-5)
+  assert abs(over_windows() - expected) > 1e-4 * expected  # the test can tell
+
+
+def test_clipping_bounds_the_step_and_reports_the_norm_before(dataset):
+  ds, word2id, _ = dataset
+  batch = next(iter(ds))
+  steps = []
+  for clip in (0.0, 1e-3):
+    keras.utils.set_random_seed(1)
+    model = myRNNModel(word2id, units=16, embedding_size=8)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    options = training.StepOptions(clip_norm=clip)
+    result, _ = training.compiled_step(model, training.make_optimizer(1.0, name='sgd'), options)(*batch, [])
+    moved = math.sqrt(sum(np.sum((variable.numpy() - old) ** 2) for variable, old in
+                          zip(model.trainable_variables, before)))
+    steps.append((float(result.gradient_norm), moved))
+  assert steps[0] == pytest.approx([steps[0][0]] * 2, rel=1e-3)
+  assert steps[1] == pytest.approx([steps[0][0], 1e-3], rel=1e-3)
+
+
+def test_the_average_of_the_weights(dataset):
+  ds, word2id, _ = dataset
+  model, optimizer = myRNNModel(word2id, units=8, embedding_size=8), training.make_optimizer(0.01)
+  options = training.StepOptions(average=0.5)
+  expected = model.dense.kernel.numpy()
+  for step, batch in enumerate(itertools.islice(ds, 4), 1):
+    train_one_step(model, optimizer, *batch, options=options)
+    share = 1 - min(0.5, (1 + step) / (10 + step))
+    expected += share * (model.dense.kernel.numpy() - expected)
+  last = model.dense.kernel.numpy()
+  with pytest.raises(RuntimeError), training.averages(model, 0.5).in_place():
+    np.testing.assert_allclose(model.dense.kernel, expected, atol=1e-6)
+    raise RuntimeError
+  np.testing.assert_array_equal(model.dense.kernel, last)
+  assert np.abs(last - expected).max() > 1e-3
+
+
+def test_early_stopping_and_schedule(dataset):
+  ds, word2id, _ = dataset
+  model, optimizer = myRNNModel(word2id, units=8, embedding_size=8), training.make_optimizer(0.5)
+  seen = []
+
+  class Watch(training.Callback):
+    def on_step(self, step, result):
+      seen.append(float(optimizer.learning_rate))
+
+  steps = sum(1 for _ in ds)
+  schedule = schedules.LearningRate(0.5, schedule='plateau', steps_per_epoch=steps, epochs=20, warmup_steps=2,
+                                    decay=0.5)
+  history = training.fit(model, optimizer, epochs=20, epoch_batches=lambda _: ds, steps_per_epoch=steps,
+                         validation=ds, callbacks=[Watch()], schedule=schedule, patience=2)
+  figures = [metrics['validation_nll'] for metrics in history]
+  assert len(history) < 20 and figures.index(min(figures)) == len(figures) - 3
+  assert seen[:3] == [0.25, 0.5, 0.5] and seen[-1] < 0.5
+
+
+@pytest.mark.parametrize('name', training.OPTIMIZERS)
+def test_optimizers_learn(dataset, name):
+  ds, word2id, _ = dataset
+  model = myRNNModel(word2id, units=8, embedding_size=8)
+  optimizer = training.make_optimizer({'sgd': 1.0}.get(name, 0.01), name=name)
+  batch = next(iter(ds))
+  losses = [float(train_one_step(model, optimizer, *batch)) for _ in range(5)]
+  assert losses[-1] < losses[0] - 0.05
+
+
+def test_unusable_optimizers():
+  with pytest.raises(UserError, match='adam, adamw, rmsprop, sgd'):
+    training.make_optimizer(name='adagrad')
+  with pytest.raises(UserError, match='expected adamw'):
+    training.make_optimizer(weight_decay=0.1)
 
 
 def test_two_models_in_one_process(dataset):
@@ -143,7 +236,7 @@ def test_a_real_run(trained, poems_file):
   assert sorted(file.name for file in (path / 'weights').iterdir()) == [
       'best.npz', 'epoch-01.npz', 'epoch-02.npz', 'epoch-03.npz']
   config = json.loads((path / 'config.json').read_text(encoding='utf-8'))
-  assert config['model'] == {'cell': 'lstm', 'embedding_size': 8, 'units': 16}
+  assert config['model']['cell'] == 'lstm' and config['model']['units'] == 16 and not config['model']['tied']
   assert config['training']['corpus_sha256'] == hashlib.sha256(poems_file.read_bytes()).hexdigest()
 
   best = run_dir.load(path)

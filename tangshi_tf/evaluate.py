@@ -1,0 +1,74 @@
+"""Measures a model on held-out poems.
+
+    python -m tangshi_tf.evaluate --model=gru
+    python -m tangshi_tf.evaluate --model=runs/lstm --split=validation --json
+    python -m tangshi_tf.evaluate --split=mypoems.txt
+"""
+
+import json
+
+from absl import flags
+
+from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf.errors import UserError
+
+_MODEL = flags.DEFINE_string(
+    'model', None, 'A run directory or the name of a shipped model '
+    '(default: the newest run under runs/, else the shipped best).')
+_WEIGHTS = flags.DEFINE_string('weights', None, 'best, last or epoch-NN (default: best where there is one).')
+_SPLIT = flags.DEFINE_string('split', 'test', 'test, validation or train: that part of --corpus; or a file, all of it.')
+_CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
+_CORPUS_FORMAT = flags.DEFINE_enum('corpus_format', 'auto', corpus.FORMATS, 'titled, blank or auto.')
+_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object.')
+
+
+def main() -> int:
+  name = _MODEL.value if _MODEL.value is not None else run_dir.default()
+  run_dir.locate(name)
+  poems, source, left_out = _read()
+  with cli.quiet_start():
+    from tangshi_tf import devices, evaluation
+    devices.start()
+  run = run_dir.load(name, _WEIGHTS.value)
+  figures = {'model': name, 'split': source, 'left_out': left_out,
+             **evaluation.evaluate(run.model, poems, run.word2id)}
+  print(json.dumps(figures, ensure_ascii=False) if _JSON.value else table(figures))
+  return 0
+
+
+def _read() -> tuple[list[corpus.Poem], str, int]:
+  """Returns the poems, what they are, and how many were left out for their length."""
+  if _SPLIT.value in corpus.SPLITS:
+    path = _CORPUS.value if _CORPUS.value is not None else corpus.default_corpus_path()
+    every = corpus.split_poems(corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value))[_SPLIT.value]
+    source = f'the {_SPLIT.value} part'
+  else:
+    path = source = _SPLIT.value
+    every = corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value)
+  poems = corpus.keep_short(every)
+  if not poems:
+    raise UserError(f'{path}: {source} has no poem of at most {corpus.MAX_TOKENS} tokens '
+                    '(characters plus bos and eos); expected at least one')
+  return poems, source, len(every) - len(poems)
+
+
+def table(figures: dict) -> str:
+  """Returns the figures for people."""
+  lines = [f'{figures["model"]} on {figures["split"]}: {figures["poems"]:,} poems, {figures["tokens"]:,} tokens'
+           + (f', {figures["unknown"]:,} of them outside the vocabulary' if figures['unknown'] else '')
+           + (f' ({figures["left_out"]:,} poems of more than {corpus.MAX_TOKENS} tokens left out)'
+              if figures['left_out'] else ''), '']
+  rows = [('perplexity', f'{figures["perplexity"]:.2f}'), ('nats a token', f'{figures["nll"]:.4f}'),
+          ('bits a token', f'{figures["bits"]:.4f}')]
+  if figures['chars_perplexity'] is not None:
+    rows.append(('perplexity of characters, without punctuation and eos', f'{figures["chars_perplexity"]:.2f}'))
+  rows += [(f'perplexity of {form}, {row["poems"]:,} poems', f'{row["perplexity"]:.2f}')
+           for form, row in figures['by_form'].items()]
+  rows += [(f'perplexity by position in lines of {length}', ' '.join(f'{value:.0f}' for value in values))
+           for length, values in figures['by_position'].items()]
+  return '\n'.join(lines + [f'{value:>10}  {name}' for name, value in rows if len(value) <= 10]
+                   + [f'{name}: {value}' for name, value in rows if len(value) > 10])
+
+
+if __name__ == '__main__':
+  cli.run(main)

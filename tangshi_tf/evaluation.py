@@ -1,0 +1,137 @@
+"""How well a model predicts texts, token by token."""
+
+import collections
+import functools
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tangshi_tf import corpus, loss, prosody, training
+
+_POSITIONS = 8192  # a batch; longer texts are measured window by window
+
+
+def token_nll(model, ids: np.ndarray, splits: np.ndarray) -> np.ndarray:
+  """Measures every token of texts that each begin with bos.
+
+  Args:
+    model: a `myRNNModel`.
+    ids: int32 `[tokens]`, text after text, see `corpus.encode_all`.
+    splits: int64 `[texts + 1]`, where each begins and the last one ends.
+
+  Returns:
+    The negative log-likelihood in nats of each token given those before it in
+    its text, float32 `[tokens]`; 0 for the first of each text.
+  """
+  lengths = np.diff(splits)
+  order = np.argsort(lengths, kind='stable')
+  result = np.zeros(len(ids), np.float32)
+  measure = _compiled(model)
+  done = 0
+  while done < len(order):
+    # Texts come by rising length, so the last of a batch is its longest.
+    size = 1
+    while done + size < len(order) and (size + 1) * lengths[order[done + size]] <= _POSITIONS:
+      size += 1
+    rows = order[done:done + size]
+    state = model.zero_state(size)
+    for first in range(0, lengths[rows[-1]] - 1, _POSITIONS):
+      offsets = np.arange(first, min(first + _POSITIONS + 1, lengths[rows[-1]]))
+      place = splits[rows][:, None] + offsets
+      real = offsets < lengths[rows][:, None]
+      tokens = np.where(real, ids[np.where(real, place, 0)], corpus.PAD_ID).astype(np.int32)
+      nll, state = measure(tokens[:, :-1], tokens[:, 1:], real[:, 1:].sum(1).astype(np.int32), state)
+      result[place[:, 1:][real[:, 1:]]] = nll
+    done += size
+  return result
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled(model):
+
+  @tf.function(input_signature=(*training.BATCH, training.state_spec(model)))
+  def measure(x, y, seqlen, state):
+    hidden, state = model.unroll(x, state)
+    positions = loss.real_positions(seqlen, tf.shape(y)[1])
+    nll = loss.linear_nll(tf.gather_nd(hidden, positions), model.dense.kernel, model.dense.bias,
+                          tf.gather_nd(y, positions))
+    return nll, state
+
+  return measure
+
+
+def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:
+  """Measures a model on poems.
+
+  Args:
+    model: a `myRNNModel`.
+    poems: at least one.
+    word2id: the model's vocabulary.
+
+  Returns:
+    See `summarize`.
+  """
+  ids, splits = corpus.encode_all(poems, word2id)
+  return summarize(poems, ids, splits, token_nll(model, ids, splits))
+
+
+def summarize(poems: list[corpus.Poem], ids: np.ndarray, splits: np.ndarray, nll: np.ndarray) -> dict:
+  """Sums up what tokens cost.
+
+  Args:
+    poems: at least one.
+    ids, splits: the same encoded, see `corpus.encode_all`.
+    nll: negative log-likelihood in nats of each token `[tokens]`.
+
+  Returns:
+    'poems'; 'tokens', which are all characters and the eos of each poem;
+    'unknown', how many of them are not in the vocabulary; 'nll', nats a token;
+    'bits', the same in bits; 'perplexity', exp(nll); 'chars' and
+    'chars_perplexity', over characters without punctuation and eos;
+    'by_form', for each verse form that occurs its 'poems', 'tokens' and
+    'perplexity'; 'by_position', for lines of 5 and of 7 characters the
+    perplexity of each position in the line.
+  """
+  counted = np.ones(len(ids), bool)
+  counted[splits[:-1]] = False
+  character = np.zeros(len(ids), bool)
+  line_place = collections.defaultdict(list)  # (characters of the line, position from 0): where they stand
+  forms = collections.defaultdict(list)
+  for i, poem in enumerate(poems):
+    forms[prosody.form_of(poem.content)].append(i)
+    first = splits[i] + 1
+    character[first:splits[i + 1] - 1] = [mark not in corpus.PUNCTUATION for mark in poem.content]
+    for start, line in _lines(poem.content):
+      if len(line) in (5, 7):
+        for j in range(len(line)):
+          line_place[len(line), j].append(first + start + j)
+
+  def perplexity(where):
+    return training.perplexity(float(np.mean(nll[where], dtype=np.float64)))
+
+  mean = float(np.mean(nll[counted], dtype=np.float64))
+  return {
+      'poems': len(poems), 'tokens': int(counted.sum()), 'unknown': int(np.sum(ids == corpus.UNK_ID)), 'nll': mean,
+      'bits': mean / math.log(2), 'perplexity': training.perplexity(mean), 'chars': int(character.sum()),
+      'chars_perplexity': perplexity(character) if character.any() else None,
+      'by_form': {form: _form_figures(members, splits, perplexity)
+                  for form in (*prosody.FORMS, prosody.OTHER) if (members := forms.get(form))},
+      'by_position': {length: [perplexity(line_place[length, j]) for j in range(length)]
+                      for length in (5, 7) if line_place[length, 0]},
+  }
+
+
+def _form_figures(members, splits, perplexity):
+  where = np.concatenate([np.arange(splits[i] + 1, splits[i + 1]) for i in members])
+  return {'poems': len(members), 'tokens': len(where), 'perplexity': perplexity(where)}
+
+
+def _lines(content: str):
+  """Yields the start and the text of each verse line."""
+  start = 0
+  for i, mark in enumerate([*content, corpus.PUNCTUATION[0]]):
+    if mark in corpus.PUNCTUATION:
+      if i > start:
+        yield start, content[start:i]
+      start = i + 1

@@ -1,0 +1,84 @@
+"""Says how likely texts are, character by character, in bits of surprisal.
+
+    python -m tangshi_tf.score 床前明月光，疑是地上霜。
+    python -m tangshi_tf.score --file=lines.txt --json
+    echo 白日依山尽 | python -m tangshi_tf.score
+
+A text a line, a result a line. The most surprising character is marked.
+"""
+
+import itertools
+import json
+import math
+import sys
+
+from absl import flags
+
+from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf.errors import UserError
+
+_MODEL = flags.DEFINE_string(
+    'model', None, 'A run directory or the name of a shipped model '
+    '(default: the newest run under runs/, else the shipped best).')
+_WEIGHTS = flags.DEFINE_string('weights', None, 'best, last or epoch-NN (default: best where there is one).')
+_FILE = flags.DEFINE_string('file', None, 'A UTF-8 file with a text a line (default: the arguments, or standard input).')
+_WHOLE = flags.DEFINE_bool('whole', False, 'The texts are whole poems: that they end there counts, too.')
+_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
+
+_LINES = 4096  # measured together
+
+
+def main(texts: list[str]) -> int:
+  name = _MODEL.value if _MODEL.value is not None else run_dir.default()
+  run_dir.locate(name)
+  if texts and _FILE.value is not None:
+    raise UserError(f'both --file={_FILE.value} and the text {corpus.shorten(texts[0])}; expected one of them')
+  with cli.quiet_start():
+    from tangshi_tf import devices, evaluation
+    devices.start()
+  run = run_dir.load(name, _WEIGHTS.value)
+  source = iter(texts or _lines())
+  # A person who types waits for an answer to each line.
+  together = 1 if not texts and _FILE.value is None and sys.stdin.isatty() else _LINES
+  while lines := [corpus.Poem('', ''.join(line.split())) for line in itertools.islice(source, together)]:
+    ids, splits = corpus.encode_all(lines, run.word2id)
+    bits = evaluation.token_nll(run.model, ids, splits) / math.log(2)
+    for poem, first, end in zip(lines, splits, splits[1:]):
+      print(_result(poem.content, ids[first + 1:end], bits[first + 1:end].tolist()), flush=together == 1)
+  return 0
+
+
+def _lines():
+  """Yields the lines of --file or of standard input."""
+  if _FILE.value is not None:
+    yield from corpus.read_text(_FILE.value).removesuffix('\n').split('\n')
+    return
+  sys.stdin.reconfigure(encoding='utf-8-sig', errors='surrogateescape')
+  for line in sys.stdin:
+    yield line
+
+
+def _result(text: str, ids, bits: list[float]) -> str:
+  """Returns the line about one text; `ids` and `bits` have one more place, for eos."""
+  names = [*text, corpus.end_token]
+  if not _WHOLE.value:
+    names, bits = names[:-1], bits[:-1]
+  unknown = sorted({character for character, i in zip(text, ids) if i == corpus.UNK_ID})
+  total = sum(bits)
+  most = max(range(len(bits)), key=bits.__getitem__, default=None)
+  if _JSON.value:
+    return json.dumps({
+        'text': text, 'bits': total, 'bits_per_token': total / len(bits) if bits else None,
+        'perplexity': 2 ** (total / len(bits)) if bits else None,
+        'tokens': [{'token': name, 'bits': value} for name, value in zip(names, bits)],
+        'most_surprising': most, 'unknown': unknown}, ensure_ascii=False)
+  if not bits:
+    return ''
+  shown = ' '.join(f'*{name}*{value:.1f}' if i == most else f'{name}{value:.1f}'
+                   for i, (name, value) in enumerate(zip(names, bits)))
+  note = f'  (outside the vocabulary: {"".join(unknown)})' if unknown else ''
+  return f'{total / len(bits):.2f} bits a token, {total:.1f} in all: {shown}{note}'
+
+
+if __name__ == '__main__':
+  cli.run(main, rest_of_line=True)
