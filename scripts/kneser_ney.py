@@ -64,13 +64,13 @@ class KneserNey:
     keys, valid, known = grams[n - 1]
     number = np.searchsorted(known, keys)
     if n == self._order:
-      return np.bincount(number[valid], minlength=len(known))
-    # One of each longer n-gram, which says what stands before this one.
-    longer_keys, longer_valid, longer_known = grams[n]
-    _, first = np.unique(longer_keys[longer_valid], return_index=True)
-    counts = np.bincount(number[longer_valid][first], minlength=len(known))
-    at_start = valid & (place == n - 1)
-    counts += np.bincount(number[at_start], minlength=len(known))
+      counts = np.bincount(number[valid], minlength=len(known))
+    else:
+      # One of each longer n-gram, which says what stands before this one.
+      longer_keys, longer_valid, _ = grams[n]
+      _, first = np.unique(longer_keys[longer_valid], return_index=True)
+      counts = np.bincount(number[longer_valid][first], minlength=len(known))
+      counts += np.bincount(number[valid & (place == n - 1)], minlength=len(known))
     if n == 1:
       counts[known == ids[0]] = 0  # bos is never predicted
     return counts

@@ -132,7 +132,9 @@ def compiled_step(model, optimizer, options: StepOptions):
       loss, nll = losses.fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen,
                                     reduction=options.reduction, label_smoothing=options.label_smoothing,
                                     precision=options.precision)
-    gradients = tape.gradient(loss, model.trainable_variables)
+    # Dense: of an embedding's row that occurs more than once Keras 3's optimizers (and the norm) square each occurrence
+    # instead of their sum.
+    gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
     norm = tf.linalg.global_norm(gradients)
     if options.clip_norm:
       gradients, _ = tf.clip_by_global_norm(gradients, options.clip_norm, use_norm=norm)

@@ -39,7 +39,7 @@ class Plain:
     self.discounts = {}
     for n in range(1, order + 1):
       of = collections.Counter(count for gram, count in self.counts.items() if len(gram) == n)
-      y = of[1] / (of[1] + 2 * of[2])
+      y = of[1] / (of[1] + 2 * of[2]) if of[1] else 0
       self.discounts[n] = [0] + [min(max(k - (k + 1) * y * of[k + 1] / of[k], 0), k) if of[k] else k
                                  for k in (1, 2, 3)]
 
