@@ -122,10 +122,10 @@ def main() -> int:
   poems = parts[_SPLIT.value]
   ids, splits = corpus.encode_all(poems, word2id)
   with cli.quiet_start():
-    from tangshi_tf import evaluate, evaluation
+    from tangshi_tf import evaluation
   figures = {'model': f'Kneser-Ney, order {_ORDER.value}', 'split': f'the {_SPLIT.value} part', 'left_out': 0,
              **evaluation.summarize(poems, ids, splits, model.nll(ids, splits))}
-  print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluate.table(figures))
+  print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluation.table(figures))
   return 0
 
 

@@ -297,7 +297,8 @@ def training_parts(poems: list[Poem], source: str | os.PathLike, *, max_tokens: 
   """
   parts = {name: keep_short(part, max_tokens, min_tokens) for name, part in split_poems(poems).items()}
   if not parts['train']:
-    raise UserError(f'{source}: of its {len(poems)} poems none of {f"{min_tokens} to" if min_tokens else "at most"} {max_tokens} tokens '
+    length = f'{min_tokens} to' if min_tokens else 'at most'
+    raise UserError(f'{source}: of its {len(poems)} poems none of {length} {max_tokens} tokens '
                     '(characters plus bos and eos) falls into the training part; expected more or shorter poems')
   return parts
 

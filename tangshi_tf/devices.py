@@ -32,6 +32,11 @@ def start() -> str:
   return f'Device: CPU ({_cores()} cores); TensorFlow sees no GPU'
 
 
+def has_gpu() -> bool:
+  """Returns whether TensorFlow sees a GPU."""
+  return bool(tf.config.list_physical_devices('GPU'))
+
+
 def gains(precision: str) -> bool:
   """Returns whether the device has units for products of 'float32', 'bfloat16' or 'float16'."""
   if precision == 'float32':

@@ -32,7 +32,7 @@ def main() -> int:
   run = run_dir.load(name, _WEIGHTS.value)
   figures = {'model': name, 'split': source, 'left_out': left_out,
              **evaluation.evaluate(run.model, poems, run.word2id)}
-  print(json.dumps(figures, ensure_ascii=False) if _JSON.value else table(figures))
+  print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluation.table(figures))
   return 0
 
 
@@ -50,24 +50,6 @@ def _read() -> tuple[list[corpus.Poem], str, int]:
     raise UserError(f'{path}: {source} has no poem of at most {corpus.MAX_TOKENS} tokens '
                     '(characters plus bos and eos); expected at least one')
   return poems, source, len(every) - len(poems)
-
-
-def table(figures: dict) -> str:
-  """Returns the figures for people."""
-  lines = [f'{figures["model"]} on {figures["split"]}: {figures["poems"]:,} poems, {figures["tokens"]:,} tokens'
-           + (f', {figures["unknown"]:,} of them outside the vocabulary' if figures['unknown'] else '')
-           + (f' ({figures["left_out"]:,} poems of more than {corpus.MAX_TOKENS} tokens left out)'
-              if figures['left_out'] else ''), '']
-  rows = [('perplexity', f'{figures["perplexity"]:.2f}'), ('nats a token', f'{figures["nll"]:.4f}'),
-          ('bits a token', f'{figures["bits"]:.4f}')]
-  if figures['chars_perplexity'] is not None:
-    rows.append(('perplexity of characters, without punctuation and eos', f'{figures["chars_perplexity"]:.2f}'))
-  rows += [(f'perplexity of {form}, {row["poems"]:,} poems', f'{row["perplexity"]:.2f}')
-           for form, row in figures['by_form'].items()]
-  rows += [(f'perplexity by position in lines of {length}', ' '.join(f'{value:.0f}' for value in values))
-           for length, values in figures['by_position'].items()]
-  return '\n'.join(lines + [f'{value:>10}  {name}' for name, value in rows if len(value) <= 10]
-                   + [f'{name}: {value}' for name, value in rows if len(value) > 10])
 
 
 if __name__ == '__main__':

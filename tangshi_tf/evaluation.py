@@ -122,6 +122,24 @@ def summarize(poems: list[corpus.Poem], ids: np.ndarray, splits: np.ndarray, nll
   }
 
 
+def table(figures: dict) -> str:
+  """Returns figures (those of `summarize`, 'model', 'split' and 'left_out') for people."""
+  lines = [f'{figures["model"]} on {figures["split"]}: {figures["poems"]:,} poems, {figures["tokens"]:,} tokens'
+           + (f', {figures["unknown"]:,} of them outside the vocabulary' if figures['unknown'] else '')
+           + (f' ({figures["left_out"]:,} poems of more than {corpus.MAX_TOKENS} tokens left out)'
+              if figures['left_out'] else ''), '']
+  rows = [('perplexity', f'{figures["perplexity"]:.2f}'), ('nats a token', f'{figures["nll"]:.4f}'),
+          ('bits a token', f'{figures["bits"]:.4f}')]
+  if figures['chars_perplexity'] is not None:
+    rows.append(('perplexity of characters, without punctuation and eos', f'{figures["chars_perplexity"]:.2f}'))
+  rows += [(f'perplexity of {form}, {row["poems"]:,} poems', f'{row["perplexity"]:.2f}')
+           for form, row in figures['by_form'].items()]
+  rows += [(f'perplexity by position in lines of {length}', ' '.join(f'{value:.0f}' for value in values))
+           for length, values in figures['by_position'].items()]
+  return '\n'.join(lines + [f'{value:>10}  {name}' for name, value in rows if len(value) <= 10]
+                   + [f'{name}: {value}' for name, value in rows if len(value) > 10])
+
+
 def _form_figures(members, splits, perplexity):
   where = np.concatenate([np.arange(splits[i] + 1, splits[i + 1]) for i in members])
   return {'poems': len(members), 'tokens': len(where), 'perplexity': perplexity(where)}

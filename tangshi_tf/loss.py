@@ -126,9 +126,10 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
   two passes over the large one besides the products; the onehot part is a
   gather and a scatter of rows. Label smoothing by a share a takes (1 - a) of
   that part and adds -w a / V to the gradient of every logit, which is a mean of
-  the kernel's columns for `hidden` and one vector, repeated, for the kernel. For the narrow range of float16 the operand is
-  e / s instead, and weights are divided by the greatest of them until the
-  products are done, so that small gradients are not lost (loss scaling).
+  the kernel's columns for `hidden` and one vector, repeated, for the kernel.
+  For the narrow range of float16 the operand is e / s instead, and weights are
+  divided by the greatest of them until the products are done, so that small
+  gradients are not lost (loss scaling).
 
   Args:
     hidden: float32 `[n, units]`.

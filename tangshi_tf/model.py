@@ -14,7 +14,6 @@ The GRU is Cho et al. 2014 (arXiv:1406.1078) as Keras writes it. Texts that
 write h_t = (1 - z) * h_{t-1} + z * h~ mean the same model, z replaced by 1 - z.
 """
 
-import contextlib
 import inspect
 import numbers
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tangshi_tf import corpus
+from tangshi_tf import corpus, devices, recurrence
 from tangshi_tf.errors import UserError
 
 CELLS = ('rnn', 'lstm', 'gru')
@@ -193,8 +192,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
       if i:
         hidden = self._dropped(hidden, 'layer_dropout', seed, 2 * i)
       first = None if state is None else state[i * self._layer_tensors:(i + 1) * self._layer_tensors]
-      with self._dropped_weights(layer, seed, 2 * i + 1):
-        hidden, *last = layer(hidden, initial_state=first)
+      hidden, *last = self._run_layer(layer, hidden, first, seed, 2 * i + 1)
       hidden = self.norms[i](hidden) if self.norms else hidden
       new_state += last
     hidden = self._dropped(hidden, 'output_dropout', seed, 2 * len(self.rnn_layers))
@@ -209,12 +207,15 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     return tf.nn.experimental.stateless_dropout(
         tensor, self._rates[name], tf.random.experimental.stateless_fold_in(seed, index), noise_shape=noise_shape)
 
-  def _dropped_weights(self, layer, seed, index):
-    """Returns a context in which the layer reads its recurrent kernel with entries dropped."""
-    kernel = layer.cell.recurrent_kernel
-    if seed is None or not self._rates['weight_dropout']:
-      return contextlib.nullcontext()
-    return keras.StatelessScope([(kernel, self._dropped(tf.convert_to_tensor(kernel), 'weight_dropout', seed, index))])
+  def _run_layer(self, layer, inputs, state, seed, index):
+    """Returns a recurrent layer's outputs and its last state, one tensor after the other."""
+    cell = layer.cell
+    kernel = self._dropped(tf.convert_to_tensor(cell.recurrent_kernel), 'weight_dropout', seed, index)
+    if self.cell == 'lstm' and not devices.has_gpu():
+      h, c = state or [tf.zeros((tf.shape(inputs)[0], cell.units))] * 2
+      return recurrence.lstm(inputs, h, c, cell.kernel, kernel, cell.bias)
+    with keras.StatelessScope([(cell.recurrent_kernel, kernel)]):
+      return layer(inputs, initial_state=state)
 
   def _projected(self, hidden):
     return hidden if self.projection is None else self.projection(hidden)
@@ -302,6 +303,6 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
 
 
 get_next_token = myRNNModel.get_next_token
-# Name and default of each.
-HYPERPARAMETERS = {name: parameter.default for name, parameter in inspect.signature(myRNNModel.__init__).parameters.items()
+_PARAMETERS = inspect.signature(myRNNModel.__init__).parameters
+HYPERPARAMETERS = {name: parameter.default for name, parameter in _PARAMETERS.items()
                    if parameter.kind == inspect.Parameter.KEYWORD_ONLY}

@@ -21,7 +21,8 @@ _MODEL = flags.DEFINE_string(
     'model', None, 'A run directory or the name of a shipped model '
     '(default: the newest run under runs/, else the shipped best).')
 _WEIGHTS = flags.DEFINE_string('weights', None, 'best, last or epoch-NN (default: best where there is one).')
-_FILE = flags.DEFINE_string('file', None, 'A UTF-8 file with a text a line (default: the arguments, or standard input).')
+_FILE = flags.DEFINE_string(
+    'file', None, 'A UTF-8 file with a text a line (default: the arguments, or standard input).')
 _WHOLE = flags.DEFINE_bool('whole', False, 'The texts are whole poems: that they end there counts, too.')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 
@@ -54,8 +55,7 @@ def _lines():
     yield from corpus.read_text(_FILE.value).removesuffix('\n').split('\n')
     return
   sys.stdin.reconfigure(encoding='utf-8-sig', errors='surrogateescape')
-  for line in sys.stdin:
-    yield line
+  yield from sys.stdin
 
 
 def _result(text: str, ids, bits: list[float]) -> str:

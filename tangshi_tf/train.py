@@ -17,7 +17,6 @@ from tangshi_tf import cli, corpus, recipes, run_dir
 from tangshi_tf.errors import UserError
 
 
-
 def _define_rate(name: str, text: str):
   holder = flags.DEFINE_float(name, 0.0, f'{text} A rate from 0 to below 1.')
   flags.register_validator(name, lambda value: 0 <= value < 1, message='expected a rate from 0 to below 1')
@@ -25,7 +24,7 @@ def _define_rate(name: str, text: str):
 
 
 _RECIPE = flags.DEFINE_string(
-    'recipe', None, f'Take the flags of a recipe, one of {", ".join(recipes.names())}; flags given beside it go before.')
+    'recipe', None, f'Take the flags of a recipe: {", ".join(recipes.names())}. Flags given beside it win.')
 _CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
 _CORPUS_FORMAT = flags.DEFINE_enum(
     'corpus_format', 'auto', corpus.FORMATS,
@@ -90,8 +89,8 @@ _WARMUP_STEPS = flags.DEFINE_integer('warmup_steps', 0, 'Steps in which the lear
 _HOLD_EPOCHS = flags.DEFINE_integer('hold_epochs', 1, 'For --schedule=decay.', lower_bound=0)
 _DECAY = cli.define_number('decay', 0.5, 'For --schedule=decay and plateau.', low=0, high=1, open_low=True)
 _FINAL = cli.define_number('final', 0.0, 'For --schedule=cosine: the last rate as a share of the first.', low=0, high=1)
-_PATIENCE = flags.DEFINE_integer('patience', 0, 'End after so many epochs in a row without better validation; 0: never.',
-                                 lower_bound=0)
+_PATIENCE = flags.DEFINE_integer(
+    'patience', 0, 'End after so many epochs in a row without better validation; 0: never.', lower_bound=0)
 _EPOCHS = flags.DEFINE_integer('epochs', 10, 'Passes over the training poems.', lower_bound=1, upper_bound=10**6)
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of weights, order and dropout; makes a CPU run repeatable.',
                              lower_bound=0, upper_bound=2**31 - 1)
@@ -130,7 +129,7 @@ def _read_corpus() -> tuple[list[str], dict[str, tuple], corpus.Poem | None, dic
   """
   path = pathlib.Path(_CORPUS.value) if _CORPUS.value is not None else corpus.default_corpus_path()
   poems = corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value)
-  parts = corpus.training_parts(poems, path, min_tokens=_MIN_CHARACTERS.value + 2,
+  parts = corpus.training_parts(poems, path, min_tokens=_MIN_CHARACTERS.value and _MIN_CHARACTERS.value + 2,
                                 max_tokens=_MAX_CHARACTERS.value + 2)
   words = corpus.build_vocabulary(parts['train'], size=_VOCABULARY_SIZE.value)
   word2id, _ = corpus.word_tables(words)
@@ -190,9 +189,9 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
       callbacks.Checkpoints(path, model),
   ]
   with cli.interruptible() as stopped:
-    history = training.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches,
-                           steps_per_epoch=steps, validation=validation, callbacks=watchers, should_stop=stopped,
-                           schedule=schedule, patience=_PATIENCE.value, options=options)
+    training.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches, steps_per_epoch=steps,
+                 validation=validation, callbacks=watchers, should_stop=stopped, schedule=schedule,
+                 patience=_PATIENCE.value, options=options)
     interrupted = stopped()
   if interrupted:
     run_dir.save_weights(path, run_dir.LAST, model)
@@ -209,7 +208,8 @@ def _settings() -> dict:
   import tensorflow as tf
   return {
       'command': shlex.join(['python', '-m', 'tangshi_tf.train', *sys.argv[1:]]),
-      'flags': {holder.name: holder.value for holder in globals().values() if isinstance(holder, flags.FlagHolder)},
+      'flags': {holder.name: holder.value for holder in globals().values()
+                if isinstance(holder, flags.FlagHolder) and holder.name not in ('corpus', 'run_dir', 'overwrite')},
       'tensorflow': tf.__version__, 'python': platform.python_version(),
   }
 

@@ -12,7 +12,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from tangshi_tf import devices, run_dir
+from tangshi_tf import devices, recipes, run_dir
 
 from .conftest import ROOT
 
@@ -255,6 +255,74 @@ def test_a_corpus_of_one_poem(command, tmp_path):
   assert command('tangshi_tf.generate', '--model=r', '--begin=月').returncode == 0
 
 
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+  """A recipe of the package for this test: its path, for `command`s too."""
+  path = ROOT / 'tangshi_tf/recipes/for_a_test.flags'
+  yield path
+  path.unlink(missing_ok=True)
+
+
+def test_a_recipe_with_an_unknown_flag(command, recipe):
+  recipe.write_text('# Units.\n--units=8\n\n--nolayers\n--nosuchflag=3\n', encoding='utf-8')
+  assert_one_line(command('tangshi_tf.train', '--recipe=for_a_test'), "for_a_test.flags: flag '--nosuchflag=3' is unk")
+  assert_one_line(command('tangshi_tf.train', '--recipe', 'none'), "recipe 'none' is unknown; .* pytorch")
+  assert_one_line(command('tangshi_tf.train', '--recipe'), 'recipe')
+
+
+@pytest.mark.parametrize('name', recipes.names())
+def test_every_recipe_starts(command, name, poems_file, tmp_path):
+  small = ['--units=8', '--epochs=1', '--run_dir=r', f'--corpus={poems_file}', '--batch_size=4']
+  done = command('tangshi_tf.train', f'--recipe={name}', *small)
+  assert done.returncode == 0, done.stderr
+  config = json.loads((tmp_path / 'r/config.json').read_text(encoding='utf-8'))
+  assert config['model']['units'] == 8  # given beside the recipe
+  for line in recipes.read_lines(name):
+    flag, equals, value = line.removeprefix('--').partition('=')
+    if equals and not any(given.startswith(f'--{flag}=') for given in small):
+      assert str(config['training']['flags'][flag]).removesuffix('.0') == value, flag
+  written = command('tangshi_tf.generate', '--model=r', '--begin=日')
+  assert written.returncode == 0 and written.stdout.startswith('日')
+
+
+def test_evaluate(command, trained, poems_file, tmp_path):
+  model = f'--model={trained[0]}'
+  done = command('tangshi_tf.evaluate', model, '--json', '--split=validation', f'--corpus={poems_file}')
+  assert done.returncode == 0 and not done.stderr, done.stderr
+  figures = json.loads(done.stdout)
+  assert {'tokens', 'nll', 'perplexity', 'chars_perplexity', 'by_form'} <= figures.keys()
+  best = json.loads((trained[0] / 'metrics.json').read_text(encoding='utf-8'))
+  assert figures['nll'] == pytest.approx(min(epoch['validation_nll'] for epoch in best['epochs']), rel=1e-5)
+  people = command('tangshi_tf.evaluate', model, '--split=validation', f'--corpus={poems_file}')
+  assert f'{figures["perplexity"]:.2f}  perplexity' in people.stdout
+  (tmp_path / 'mine.txt').write_text('题:床前明月光，疑是地上🙂。\n长:' + '月' * 300, encoding='utf-8')
+  mine = command('tangshi_tf.evaluate', model, '--split=mine.txt')
+  assert 'mine.txt: 1 poems, 13 tokens, 1 of them outside the vocabulary (1 poems of more' in mine.stdout
+  assert_one_line(command('tangshi_tf.evaluate', model, '--split=tset'), 'tset: cannot be read')
+
+
+def test_score(command, trained, tmp_path):
+  model = f'--model={trained[0]}'
+  texts = ['日暮苍山远', '', '日' * 3000, '山🙂 水']
+  (tmp_path / 'lines.txt').write_text('\n'.join(texts) + '\n', encoding='utf-8')
+  from_file = command('tangshi_tf.score', model, '--file=lines.txt', '--json')
+  assert from_file.returncode == 0 and not from_file.stderr, from_file.stderr
+  results = [json.loads(line) for line in from_file.stdout.splitlines()]
+  assert [result['text'] for result in results] == [text.replace(' ', '') for text in texts]
+  assert [len(result['tokens']) for result in results] == [5, 0, 3000, 3]
+  assert results[0]['bits'] == pytest.approx(sum(token['bits'] for token in results[0]['tokens']))
+  assert results[0]['most_surprising'] == max(range(5), key=lambda i: results[0]['tokens'][i]['bits'])
+  assert [result['unknown'] for result in results] == [[], [], [], ['🙂']]
+  from_input = command('tangshi_tf.score', model, '--json', input='\n'.join(texts))
+  assert from_input.stdout == from_file.stdout
+  people = command('tangshi_tf.score', model, '--whole', texts[0], texts[3])
+  first, second = people.stdout.splitlines()
+  assert first.count('*') == 2 and 'eos' in first and '日' in first
+  assert second.endswith('(outside the vocabulary: 🙂)')
+  assert_one_line(command('tangshi_tf.score', '--file=lines.txt', '山'), 'expected one of them')
+  assert_one_line(command('tangshi_tf.score', '--file=none.txt'), 'none.txt: cannot be read')
+
+
 def test_an_installed_package_carries_corpus_and_models(tmp_path):
   source, target = tmp_path / 'source', tmp_path / 'site'
   shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(
@@ -262,7 +330,8 @@ def test_an_installed_package_carries_corpus_and_models(tmp_path):
   subprocess.run([sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation',
                   '--disable-pip-version-check', f'--target={target}', str(source)], check=True)
   shutil.rmtree(source)
-  script = ('import tangshi_tf.corpus as c, tangshi_tf.run_dir as r;'
+  script = ('import tangshi_tf.corpus as c, tangshi_tf.run_dir as r, tangshi_tf.recipes as s;'
+            'assert "best" in s.names();'
             'print(len(c.read_poems(c.default_corpus_path())), *r.shipped_names(), c.__file__);'
             '[r.load(name) for name in r.shipped_names()]')
   done = subprocess.run([sys.executable, '-c', script], cwd=tmp_path, check=True, capture_output=True, text=True,

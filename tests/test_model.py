@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tangshi_tf import recurrence
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, get_next_token, myRNNModel
 
@@ -180,6 +181,26 @@ def test_a_tied_output_layer_is_the_embedding(word2id):
   assert model.projection.kernel.shape == (16, 8)
   untied = myRNNModel(word2id, projection=8, embedding_size=8, units=16)
   assert untied.count_params() - model.count_params() == 40 * 8
+
+
+def test_the_lstm_for_processors_has_the_gradients_of_keras(ids):
+  rng = np.random.default_rng(0)
+  layer = keras.layers.LSTM(5, return_sequences=True, return_state=True)
+  layer.build((None, None, 6))
+  inputs, *state = (tf.constant(rng.normal(size=shape), tf.float32) for shape in ((3, 11, 6), (3, 5), (3, 5)))
+  weights = [tf.constant(rng.normal(size=shape), tf.float32) for shape in ((3, 11, 5), (3, 5), (3, 5))]
+  variables = layer.trainable_variables
+  for variable in variables:
+    variable.assign(rng.normal(size=variable.shape))
+  results = []
+  for run in (lambda: layer(inputs, initial_state=state), lambda: recurrence.lstm(inputs, *state, *variables)):
+    with tf.GradientTape() as tape:
+      tape.watch([inputs, *state])
+      outputs = run()
+      total = sum(tf.reduce_sum(weight * output) for weight, output in zip(weights, outputs))
+    results.append([*outputs, *tape.gradient(total, [inputs, *state, *variables])])
+  for ours, keras_own in zip(*results):
+    np.testing.assert_allclose(ours, keras_own, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('where', ['input_dropout', 'layer_dropout', 'output_dropout', 'weight_dropout'])
