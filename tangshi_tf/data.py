@@ -189,10 +189,7 @@ def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | 
   """
   order = np.random.default_rng(seed).permutation(int(poems.nrows()))
   text = tf.gather(poems, order).flat_values
-  length = (int(text.shape[0]) - 1) // batch_size
-  if not length:
-    raise UserError(f'the training poems have {int(text.shape[0])} tokens; expected more than the {batch_size} rows '
-                    'of a batch')
+  length = _row_length(poems, batch_size)
   rows = tf.stack([text[i * length:(i + 1) * length + 1] for i in range(batch_size)])
 
   def cut(i):
@@ -204,7 +201,14 @@ def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | 
 
 def count_windows(poems: tf.RaggedTensor, *, batch_size: int, window: int) -> int:
   """Returns how many windows `stream` makes of the poems."""
-  return -(-((int(poems.flat_values.shape[0]) - 1) // batch_size) // window)
+  return -(-_row_length(poems, batch_size) // window)
+
+
+def _row_length(poems, batch_size):
+  tokens = int(poems.flat_values.shape[0])
+  if tokens <= batch_size:
+    raise UserError(f'the training poems have {tokens} tokens; expected more than the {batch_size} rows of a batch')
+  return (tokens - 1) // batch_size
 
 
 def _check_batching(batching, batch_tokens):

@@ -1,13 +1,11 @@
 """How well a model predicts texts, token by token."""
 
 import collections
-import functools
 import math
 
 import numpy as np
-import tensorflow as tf
 
-from tangshi_tf import corpus, loss, prosody, training
+from tangshi_tf import corpus, prosody, training
 
 _POSITIONS = 8192  # a batch; longer texts are measured window by window
 
@@ -27,7 +25,7 @@ def token_nll(model, ids: np.ndarray, splits: np.ndarray) -> np.ndarray:
   lengths = np.diff(splits)
   order = np.argsort(lengths, kind='stable')
   result = np.zeros(len(ids), np.float32)
-  measure = _compiled(model)
+  measure = training.compiled_nll(model)
   done = 0
   while done < len(order):
     # Texts come by rising length, so the last of a batch is its longest.
@@ -45,20 +43,6 @@ def token_nll(model, ids: np.ndarray, splits: np.ndarray) -> np.ndarray:
       result[place[:, 1:][real[:, 1:]]] = nll
     done += size
   return result
-
-
-@functools.lru_cache(maxsize=4)
-def _compiled(model):
-
-  @tf.function(input_signature=(*training.BATCH, training.state_spec(model)))
-  def measure(x, y, seqlen, state):
-    hidden, state = model.unroll(x, state)
-    positions = loss.real_positions(seqlen, tf.shape(y)[1])
-    nll = loss.linear_nll(tf.gather_nd(hidden, positions), model.dense.kernel, model.dense.bias,
-                          tf.gather_nd(y, positions))
-    return nll, state
-
-  return measure
 
 
 def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:

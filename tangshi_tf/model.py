@@ -210,11 +210,15 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
   def _run_layer(self, layer, inputs, state, seed, index):
     """Returns a recurrent layer's outputs and its last state, one tensor after the other."""
     cell = layer.cell
-    kernel = self._dropped(tf.convert_to_tensor(cell.recurrent_kernel), 'weight_dropout', seed, index)
+    kernel = cell.recurrent_kernel
+    if seed is not None and self._rates['weight_dropout']:
+      kernel = self._dropped(tf.convert_to_tensor(kernel), 'weight_dropout', seed, index)
     if self.cell == 'lstm' and not devices.has_gpu():
       h, c = state or [tf.zeros((tf.shape(inputs)[0], cell.units))] * 2
       return recurrence.lstm(inputs, h, c, cell.kernel, kernel, cell.bias)
-    with keras.StatelessScope([(cell.recurrent_kernel, kernel)]):
+    if kernel is cell.recurrent_kernel:
+      return layer(inputs, initial_state=state)
+    with keras.StatelessScope([(cell.recurrent_kernel, kernel)]):  # the layer reads this one instead
       return layer(inputs, initial_state=state)
 
   def _projected(self, hidden):

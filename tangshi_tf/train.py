@@ -94,14 +94,14 @@ _PATIENCE = flags.DEFINE_integer(
 _EPOCHS = flags.DEFINE_integer('epochs', 10, 'Passes over the training poems.', lower_bound=1, upper_bound=10**6)
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of weights, order and dropout; makes a CPU run repeatable.',
                              lower_bound=0, upper_bound=2**31 - 1)
-_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Where the run is written (default: runs/<cell>).')
+_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Where the run is written (default: runs/<recipe>, or runs/<cell>).')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace the run that stands in --run_dir.')
 _LOG_EVERY = flags.DEFINE_integer('log_every', 10, 'Steps between points of the TensorBoard curves.', lower_bound=1)
 
 
 def main() -> int:
   words, encoded, validation_poem, origin = _read_corpus()
-  run_path = _RUN_DIR.value if _RUN_DIR.value is not None else os.path.join('runs', _CELL.value)
+  run_path = _RUN_DIR.value if _RUN_DIR.value is not None else os.path.join('runs', _RECIPE.value or _CELL.value)
   with run_dir.claim(run_path, overwrite=_OVERWRITE.value) as path:
     with cli.quiet_start():
       import tensorflow as tf
@@ -145,39 +145,24 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
   import keras
 
   from tangshi_tf import callbacks, data, schedules, training
-  from tangshi_tf.model import myRNNModel
 
   word2id, id2word = corpus.word_tables(words)
   packed = {name: data.pack(*encoded.pop(name)) for name in list(encoded)}
   keras.utils.set_random_seed(_SEED.value)
-  model = myRNNModel(
-      word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value, units=_UNITS.value, layers=_LAYERS.value,
-      reset_after=_RESET_AFTER.value, projection=_PROJECTION.value, tied=_TIED.value, layer_norm=_LAYER_NORM.value,
-      input_dropout=_INPUT_DROPOUT.value, layer_dropout=_LAYER_DROPOUT.value, output_dropout=_OUTPUT_DROPOUT.value,
-      weight_dropout=_WEIGHT_DROPOUT.value, locked_dropout=_LOCKED_DROPOUT.value,
-      embedding_range=_EMBEDDING_RANGE.value)
+  model = _make_model(word2id)
   optimizer = training.make_optimizer(_LEARNING_RATE.value, name=_OPTIMIZER.value, weight_decay=_WEIGHT_DECAY.value)
   options = training.StepOptions(
       reduction=_REDUCTION.value, label_smoothing=_LABEL_SMOOTHING.value, precision=_PRECISION.value,
       clip_norm=_CLIP_NORM.value, average=_AVERAGE.value, carry_state=_BPTT.value > 0, seed=_SEED.value)
-  run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
-  print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
-  if 'validation' not in packed:
-    print('The corpus is too small for a validation part; the last epoch counts as the best.')
-
-  if _BPTT.value:
-    make, count, batching = data.stream, data.count_windows, {'window': _BPTT.value}
-  else:
-    make, count = data.batches, data.count_batches
-    batching = {'batching': _BATCHING.value, 'batch_tokens': _BATCH_TOKENS.value}
-  batching['batch_size'] = _BATCH_SIZE.value
-  steps = count(packed['train'], **batching)
+  epoch_batches, steps = _make_batches(packed['train'])
   schedule = schedules.LearningRate(
       _LEARNING_RATE.value, schedule=_SCHEDULE.value, steps_per_epoch=steps, epochs=_EPOCHS.value,
       warmup_steps=_WARMUP_STEPS.value, hold_epochs=_HOLD_EPOCHS.value, decay=_DECAY.value, final=_FINAL.value)
 
-  def epoch_batches(epoch):
-    return make(packed['train'], seed=(_SEED.value * 1_000_003 + epoch) % 2**31, **batching)
+  run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
+  print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
+  if 'validation' not in packed:
+    print('The corpus is too small for a validation part; the last epoch counts as the best.')
 
   validation = None
   if 'validation' in packed:
@@ -201,6 +186,35 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
   print(f'Done. Write poems: python -m tangshi_tf.generate --model={path}\n'
         f'See the curves: tensorboard --logdir={path.parent}')
   return 0
+
+
+def _make_model(word2id: dict[str, int]):
+  from tangshi_tf.model import myRNNModel
+  return myRNNModel(
+      word2id, cell=_CELL.value, embedding_size=_EMBEDDING_SIZE.value, units=_UNITS.value, layers=_LAYERS.value,
+      reset_after=_RESET_AFTER.value, projection=_PROJECTION.value, tied=_TIED.value, layer_norm=_LAYER_NORM.value,
+      input_dropout=_INPUT_DROPOUT.value, layer_dropout=_LAYER_DROPOUT.value, output_dropout=_OUTPUT_DROPOUT.value,
+      weight_dropout=_WEIGHT_DROPOUT.value, locked_dropout=_LOCKED_DROPOUT.value,
+      embedding_range=_EMBEDDING_RANGE.value)
+
+
+def _make_batches(poems):
+  """Returns a function from an epoch's number to its batches, and how many they are."""
+  from tangshi_tf import data
+  if _BPTT.value:
+    if _BATCH_TOKENS.value or _BATCHING.value != 'bucket':
+      raise UserError('--bptt goes with neither --batch_tokens nor --batching; expected --batch_size, the rows of the '
+                      'stream')
+    make, count, batching = data.stream, data.count_windows, {'window': _BPTT.value}
+  else:
+    make, count = data.batches, data.count_batches
+    batching = {'batching': _BATCHING.value, 'batch_tokens': _BATCH_TOKENS.value}
+  batching['batch_size'] = _BATCH_SIZE.value
+
+  def epoch_batches(epoch):
+    return make(poems, seed=(_SEED.value * 1_000_003 + epoch) % 2**31, **batching)
+
+  return epoch_batches, count(poems, **batching)
 
 
 def _settings() -> dict:

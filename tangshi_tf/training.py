@@ -8,6 +8,7 @@ import math
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import loss as losses
@@ -185,18 +186,22 @@ def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: 
 
 
 @functools.lru_cache(maxsize=4)
-def _compiled_evaluation(model):
+def compiled_nll(model):
+  """Returns a graph that measures a batch.
 
-  @tf.function(input_signature=BATCH)
-  def evaluate_batch(x, y, seqlen):
+  It takes `(x, y, seqlen, state)` to the negative log-likelihoods in nats of
+  the real positions, row by row, float32 `[n]`, and the next state.
+  """
+
+  @tf.function(input_signature=(*BATCH, state_spec(model)))
+  def measure(x, y, seqlen, state):
+    hidden, state = model.unroll(x, state)
     positions = losses.real_positions(seqlen, tf.shape(y)[1])
-    nll = losses.linear_nll(tf.gather_nd(model.hidden_sequence(x), positions), model.dense.kernel,
-                            model.dense.bias, tf.gather_nd(y, positions))
-    rows = positions[:, 0]
-    poem_means = tf.math.segment_sum(nll, rows) / tf.cast(seqlen, nll.dtype)
-    return tf.reduce_sum(poem_means), tf.reduce_sum(nll)
+    nll = losses.linear_nll(tf.gather_nd(hidden, positions), model.dense.kernel, model.dense.bias,
+                            tf.gather_nd(y, positions))
+    return nll, state
 
-  return evaluate_batch
+  return measure
 
 
 def evaluate(model, ds) -> dict[str, float]:
@@ -211,15 +216,17 @@ def evaluate(model, ds) -> dict[str, float]:
     'perplexity': exp(nll), over every token after bos, eos included;
     'tokens': how many.
   """
-  evaluate_batch = _compiled_evaluation(model)
+  measure = compiled_nll(model)
   loss = nll = 0.0
   poems = tokens = 0
   for x, y, seqlen in ds:
-    batch_loss, batch_nll = evaluate_batch(x, y, seqlen)
-    loss += float(batch_loss)
-    nll += float(batch_nll)
-    poems += int(seqlen.shape[0])
-    tokens += int(tf.reduce_sum(seqlen))
+    values = measure(x, y, seqlen, model.zero_state(x.shape[0]))[0].numpy().astype(np.float64)
+    lengths = seqlen.numpy()
+    sums = np.add.reduceat(values, np.cumsum(lengths) - lengths)
+    loss += float(np.sum(sums / lengths))
+    nll += float(np.sum(sums))
+    poems += len(lengths)
+    tokens += int(np.sum(lengths))
   return {'loss': loss / poems, 'nll': nll / tokens, 'perplexity': perplexity(nll / tokens),
           'tokens': tokens}
 

@@ -16,8 +16,8 @@ def test_training_takes_the_fused_kernels(poems_file, cell):
   ds, word2id, _ = data.poem_dataset(poems_file, batch_size=50, seed=0)
   model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
   batch = next(iter(ds))
-  step = training.compiled_step(model, optimizer, 'float32')
-  assert np.isfinite(float(step(*batch).loss))
+  step = training.compiled_step(model, optimizer, training.StepOptions())
+  assert np.isfinite(float(step(*batch, [])[0].loss))
   graph = step.get_concrete_function().graph.as_graph_def()
   kinds = {node.op for function in graph.library.function for node in function.node_def}
   kinds |= {node.op for node in graph.node}
