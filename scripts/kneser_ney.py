@@ -1,29 +1,12 @@
-"""Measures interpolated modified Kneser-Ney n-gram models: the yardstick of the neural ones.
-
-    python scripts/kneser_ney.py
-    python scripts/kneser_ney.py --order=3 --split=validation --json
+"""Interpolated modified Kneser-Ney n-gram models: the yardstick of the neural ones.
 
 Chen and Goodman 1999, "An empirical study of smoothing techniques for language
 modeling", equations 26 to 28, each order interpolated with the next lower one and the
 unigrams with the uniform distribution. An n-gram does not reach beyond the bos of its
 poem; one that begins with bos has nothing to its left, so its count stays as it is.
-The vocabulary and the tokens that count are those of `tangshi_tf.evaluate`.
 """
 
-import json
-import pathlib
-import sys
-
 import numpy as np
-from absl import flags
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from tangshi_tf import cli, corpus
-
-_ORDER = flags.DEFINE_integer('order', 5, 'Length of the longest n-gram.', lower_bound=1, upper_bound=20)
-_SPLIT = flags.DEFINE_enum('split', 'test', ['validation', 'test'], 'What is measured.')
-_CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
-_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object, as tangshi_tf.evaluate does.')
 
 
 class KneserNey:
@@ -112,22 +95,3 @@ class KneserNey:
 def _places(splits):
   """Returns each token's place in its text, from 0."""
   return np.arange(splits[-1]) - np.repeat(splits[:-1], np.diff(splits))
-
-
-def main() -> int:
-  path = _CORPUS.value or corpus.default_corpus_path()
-  parts = corpus.training_parts(corpus.read_poems(path), path)
-  word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train']))
-  model = KneserNey(*corpus.encode_all(parts['train'], word2id), len(word2id), _ORDER.value)
-  poems = parts[_SPLIT.value]
-  ids, splits = corpus.encode_all(poems, word2id)
-  with cli.quiet_start():
-    from tangshi_tf import evaluation
-  figures = {'model': f'Kneser-Ney, order {_ORDER.value}', 'split': f'the {_SPLIT.value} part', 'left_out': 0,
-             **evaluation.summarize(poems, ids, splits, model.nll(ids, splits))}
-  print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluation.table(figures))
-  return 0
-
-
-if __name__ == '__main__':
-  cli.run(main)
