@@ -308,7 +308,7 @@ def _rebuild(path, config, word2id, arrays):
     raise UserError(f'{path / WEIGHTS}: holds the arrays {", ".join(sorted(arrays)) or "(none)"}; '
                     f'expected {", ".join(sorted(expected))}')
   for key, variable in _variables(model).items():
-    _check_shape(path, key, arrays[key], tuple(variable.shape))
+    _check_shape(path, key, arrays[key], tuple(variable.shape), len(word2id))
     if not np.isfinite(arrays[key]).all():
       raise UserError(f'{path / WEIGHTS}: {key} has values that are not finite')
     variable.assign(arrays[key].astype(np.float32))
@@ -339,12 +339,11 @@ def _check_sizes(path, config, words: int, arrays: dict[str, np.ndarray]):
     if key not in arrays:
       raise UserError(f'{path / WEIGHTS}: holds the arrays {", ".join(sorted(arrays)) or "(none)"}; expected {key} '
                       'among them')
-    _check_shape(path, key, arrays[key], shape)
+    _check_shape(path, key, arrays[key], shape, words)
 
 
-def _check_shape(path, key: str, array: np.ndarray, shape: tuple[int | None, ...]):
+def _check_shape(path, key: str, array: np.ndarray, shape: tuple[int | None, ...], words: int):
   fits = array.ndim == len(shape) and all(size in (None, actual) for size, actual in zip(shape, array.shape))
   if not fits or array.dtype.kind != 'f':
     raise UserError(f'{path / WEIGHTS}: {key} is {array.dtype} {list(array.shape)}; expected floats '
-                    f'{["?" if size is None else size for size in shape]} for the words in {VOCABULARY} and the sizes '
-                    f'in {CONFIG}')
+                    f'{["?" if size is None else size for size in shape]} for {words} words and the sizes in {CONFIG}')

@@ -272,7 +272,8 @@ def test_a_recipe_with_an_unknown_flag(command, recipe):
 
 @pytest.mark.parametrize('name', recipes.names())
 def test_every_recipe_starts(command, name, poems_file, tmp_path):
-  small = ['--units=8', '--epochs=1', '--run_dir=r', f'--corpus={poems_file}', '--batch_size=4']
+  small = ['--units=8', '--epochs=1', '--run_dir=r', f'--corpus={poems_file}', '--batch_size=4',
+           '--warmup_steps=0']
   done = command('tangshi_tf.train', f'--recipe={name}', *small)
   assert done.returncode == 0, done.stderr
   config = json.loads((tmp_path / 'r/config.json').read_text(encoding='utf-8'))
