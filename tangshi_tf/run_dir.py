@@ -321,11 +321,11 @@ def _check_sizes(path, config, words: int, arrays: dict[str, np.ndarray]):
   options = config.get('model')
   valid = isinstance(options, dict) and {'cell', 'embedding_size', 'units'} <= set(options) <= set(HYPERPARAMETERS)
   if valid:
-    for name, value in options.items():
-      kind = type(HYPERPARAMETERS[name])
-      valid &= type(value) is kind or (kind is float and type(value) is int)
-      valid &= kind is bool or kind is str or value >= 0
-    valid &= min(options['embedding_size'], options['units'], options.get('layers', 1)) > 0
+    kinds = {name: (int, float) if type(default) is float else (type(default),)
+             for name, default in HYPERPARAMETERS.items()}
+    valid = all(type(value) in kinds[name] for name, value in options.items())
+    valid = valid and all(value >= 0 for value in options.values() if not isinstance(value, str))
+    valid = valid and min(options['embedding_size'], options['units'], options.get('layers', 1)) > 0
   if not valid:
     raise UserError(f'{path / CONFIG}: "model" is {corpus.shorten(json.dumps(options), 80)}; expected cell '
                     f'(rnn, lstm or gru), embedding_size, units and perhaps others of {", ".join(HYPERPARAMETERS)}')

@@ -160,6 +160,15 @@ DAMAGE = {
     'huge units': lambda p: edit_config(p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 10**9}),
     'unknown cell': lambda p: edit_config(p, model={'cell': 'x', 'embedding_size': 4, 'units': 6}),
     'unknown option': lambda p: edit_config(p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'x': 1}),
+    'units a text': lambda p: edit_config(p, model={'cell': 'rnn', 'embedding_size': 4, 'units': '6'}),
+    'layers a bool': lambda p: edit_config(p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'layers': True}),
+    'many layers': lambda p: edit_config(p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'layers': 10**9}),
+    'wide projection': lambda p: edit_config(
+        p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'projection': 10**9}),
+    'rate of 2': lambda p: edit_config(
+        p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'input_dropout': 2}),
+    'rate NaN': lambda p: edit_config(
+        p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'input_dropout': float('nan')}),
     'no vocabulary': lambda p: (p / 'vocabulary.json').unlink(),
     'vocabulary empty': lambda p: (p / 'vocabulary.json').write_text(''),
     'vocabulary not UTF-8': lambda p: (p / 'vocabulary.json').write_bytes(b'["\xff"]'),
@@ -176,6 +185,21 @@ DAMAGE = {
     'weights a bare array': lambda p: bare_array(p / 'weights/best.npz'),
     'no directory': shutil.rmtree,
 }
+
+
+@pytest.mark.parametrize('options', [
+    {'cell': 'lstm', 'layers': 3, 'layer_norm': True, 'input_dropout': 0.25}, {'tied': True, 'units': 6},
+    {'cell': 'gru', 'projection': 3, 'reset_after': False, 'locked_dropout': False}], ids=str)
+def test_a_model_with_options_comes_back(tmp_path, word2id, options):
+  model = myRNNModel(word2id, **{'units': 5, 'embedding_size': 4, **options})
+  with run_dir.claim(tmp_path / 'run') as path:
+    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
+    run_dir.save_weights(path, run_dir.BEST, model)
+  loaded = run_dir.load(tmp_path / 'run').model
+  assert loaded.hyperparameters == model.hyperparameters
+  assert len(np.load(tmp_path / 'run/weights/best.npz').files) == len(model.trainable_variables)
+  ids = np.arange(12).reshape(2, 6)
+  np.testing.assert_array_equal(loaded(ids), model(ids))
 
 
 @pytest.mark.parametrize('kind', DAMAGE)
