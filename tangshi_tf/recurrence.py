@@ -2,8 +2,7 @@
 
 The inputs of all steps are multiplied with their kernel at once, and so are
 the gradients of both kernels; the loops hold the recurrent products alone.
-Beside the states only the gates are kept for the gradient, about a third of
-what is kept for the general loop.
+For the gradient only the states and the gates are kept.
 """
 
 import tensorflow as tf
