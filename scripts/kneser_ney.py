@@ -22,7 +22,7 @@ class KneserNey:
       order: length of the longest n-gram.
     """
     self._classes, self._order = classes, order
-    self._known = []  # by order - 1: the sorted keys of the n-grams, see _keys
+    self._known = []  # by order - 1: the sorted keys of the n-grams: number of the context * classes + last id
     self._tables = []  # by order - 1: see _table
     place = _places(splits)
     # Numbers of the (n - 1)-grams that end before, and at, each token.
