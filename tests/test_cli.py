@@ -206,7 +206,7 @@ def test_generate_takes_the_newest_run_by_default(command, trained, tmp_path):
 def test_generate_uses_a_shipped_model_from_anywhere(command):
   done = command('tangshi_tf.generate', '--begin=春风', '--json')
   assert done.returncode == 0
-  assert json.loads(done.stdout)['model'] == 'rnn'
+  assert json.loads(done.stdout)['model'] == 'best'
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='uses a POSIX shell')
