@@ -303,11 +303,11 @@ def _rebuild(path, config, word2id, arrays):
     model = myRNNModel(word2id, **config['model'])
   except UserError as error:
     raise UserError(f'{path / CONFIG}: {error}') from None
-  expected = {key: tuple(variable.shape) for key, variable in _variables(model).items()}
-  if set(arrays) != set(expected):
+  variables = _variables(model)
+  if set(arrays) != set(variables):
     raise UserError(f'{path / WEIGHTS}: holds the arrays {", ".join(sorted(arrays)) or "(none)"}; '
-                    f'expected {", ".join(sorted(expected))}')
-  for key, variable in _variables(model).items():
+                    f'expected {", ".join(sorted(variables))}')
+  for key, variable in variables.items():
     _check_shape(path, key, arrays[key], tuple(variable.shape), len(word2id))
     if not np.isfinite(arrays[key]).all():
       raise UserError(f'{path / WEIGHTS}: {key} has values that are not finite')
