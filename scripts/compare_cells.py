@@ -35,6 +35,7 @@ _UNITS = flags.DEFINE_integer('units', 128, 'Units; of the LSTM where the parame
 _EPOCHS = flags.DEFINE_integer('epochs', 2, 'Epochs of each run.', lower_bound=1)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each kind.', lower_bound=1)
 _LEARNING_RATE = flags.DEFINE_float('learning_rate', 0.002, 'Greatest learning rate of all runs.', lower_bound=0)
+_WARMUP_STEPS = flags.DEFINE_integer('warmup_steps', 100, 'Steps in which the learning rate rises.', lower_bound=0)
 _FIGURES = flags.DEFINE_string('figures', str(pathlib.Path(__file__).parent / 'figures'), 'Where the pictures go.')
 
 CELLS = ('rnn', 'lstm', 'gru')
@@ -96,7 +97,7 @@ def train(cell: str, units: int, seed: int) -> pathlib.Path:
   path = pathlib.Path(_FOLDER.value) / f'{cell}-{units}-seed{seed}'
   flags_of_run = [f'--cell={cell}', f'--units={units}', f'--embedding_size={EMBEDDING_SIZE}', f'--seed={seed}',
                   f'--epochs={_EPOCHS.value}', f'--learning_rate={_LEARNING_RATE.value}', '--schedule=cosine',
-                  '--warmup_steps=100', '--reduction=token', '--batch_tokens=2000', '--clip_norm=1']
+                  f'--warmup_steps={_WARMUP_STEPS.value}', '--reduction=token', '--batch_tokens=2000', '--clip_norm=1']
   if _CORPUS.value is not None:
     flags_of_run.append(f'--corpus={_CORPUS.value}')
   if complete(path, flags_of_run):

@@ -18,6 +18,6 @@ def lint() -> int:
 
 
 if __name__ == '__main__':
-  environment.prepare('corpus,lint,test')
+  environment.prepare('corpus,lint,plot,test')
   status = lint()
   sys.exit(environment.run('-m', 'pytest', *sys.argv[1:]) or status)

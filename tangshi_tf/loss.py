@@ -185,6 +185,9 @@ def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, pre
   extended_kernel = operand(tf.concat([kernel, bias[None]], 0))
   # Transposed once: products with it are a tenth faster than with transpose_b, and its rows are gathered.
   class_rows = operand(tf.transpose(kernel))
+  chosen = tf.cast(tf.gather(class_rows, labels), tf.float32)
+  label_logits = (tf.reduce_sum(chosen * tf.cast(operand(hidden), tf.float32), -1)
+                  + tf.cast(tf.gather(extended_kernel[-1], labels), tf.float32))
   chunks = -(-n // ROWS)
   chunk = -(-n // tf.maximum(chunks, 1))
 
@@ -208,40 +211,26 @@ def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, pre
 
     return tf.cond(safe_sums(s), lambda: (e, s, tf.zeros_like(s)), shifted)
 
-  def labels_of(i):
-    """Returns the output layer's weights for each row's label and the label's logit."""
-    chosen = tf.cast(tf.gather(class_rows, rows(labels, i)), tf.float32)
-    x = tf.cast(operand(rows(hidden, i)), tf.float32)
-    chosen_bias = tf.cast(tf.gather(extended_kernel[-1], rows(labels, i)), tf.float32)
-    return chosen, tf.reduce_sum(chosen * x, axis=-1) + chosen_bias
-
-  mean_class = tf.reduce_mean(kernel, axis=1)
-
-  def target(chosen):
-    """Returns the mean of the classes' weights under the smoothed label."""
-    return (1 - label_smoothing) * chosen + label_smoothing * mean_class if label_smoothing else chosen
-
-  def loss_only(i, nll):
+  def loss_only(i, normalizers):
     _, s, shift = exponentials(i)
-    return i + 1, nll.write(i, tf.math.log(s) + shift - labels_of(i)[1])
+    return i + 1, normalizers.write(i, tf.math.log(s) + shift)
 
-  def loss_and_gradients(i, nll, d_hidden, d_kernel):
+  def loss_and_gradients(i, normalizers, d_hidden, d_kernel):
     e, s, shift = exponentials(i)
-    chosen, label_logits = labels_of(i)
-    nll = nll.write(i, tf.math.log(s) + shift - label_logits)
+    normalizers = normalizers.write(i, tf.math.log(s) + shift)
     weight = rows(weights, i)
     if precision == 'float16':
       p, scale = operand(e / s[:, None]), weight
     else:
       p, scale = operand(e), weight / s
-    d_hidden = d_hidden.write(i, product(p, class_rows) * scale[:, None] - target(chosen) * weight[:, None])
+    d_hidden = d_hidden.write(i, product(p, class_rows) * scale[:, None])
     d_kernel += product(operand(rows(extended_hidden, i) * scale[:, None]), p, transpose_a=True)
-    return i + 1, nll, d_hidden, d_kernel
+    return i + 1, normalizers, d_hidden, d_kernel
 
   if weights is None:
-    _, nll = tf.while_loop(lambda i, *_: i < chunks, loss_only, (0, array([None])), parallel_iterations=1)
-    return nll.concat(), None, None
-  _, nll, d_hidden, d_kernel = tf.while_loop(
+    _, normalizers = tf.while_loop(lambda i, *_: i < chunks, loss_only, (0, array([None])), parallel_iterations=1)
+    return normalizers.concat() - label_logits, None, None
+  _, normalizers, d_hidden, d_kernel = tf.while_loop(
       lambda i, *_: i < chunks, loss_and_gradients,
       (0, array([None]), array([None, units]), tf.zeros((units + 1, classes))),
       parallel_iterations=1)
@@ -249,12 +238,14 @@ def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, pre
   onehot_part = tf.transpose(tf.math.unsorted_segment_sum(weighted, labels, classes))
   evenly = None
   if label_smoothing:
+    mean_class = tf.reduce_mean(kernel, axis=1)
+    chosen = (1 - label_smoothing) * chosen + label_smoothing * mean_class
     even_part = tf.reduce_sum(weighted, axis=0)[:, None] / tf.cast(classes, tf.float32)
     onehot_part = (1 - label_smoothing) * onehot_part + label_smoothing * even_part
-    label_logits = tf.reduce_sum(hidden * tf.gather(tf.transpose(kernel), labels), -1) + tf.gather(bias, labels)
     evenly = label_logits - tf.linalg.matvec(hidden, mean_class) - tf.reduce_mean(bias)
+  d_hidden = d_hidden.concat() - chosen * weights[:, None]
   d_kernel -= onehot_part
-  return nll.concat(), (d_hidden.concat(), d_kernel[:-1], d_kernel[-1]), evenly
+  return normalizers.concat() - label_logits, (d_hidden, d_kernel[:-1], d_kernel[-1]), evenly
 
 
 def safe_sums(sums):

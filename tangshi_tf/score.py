@@ -35,6 +35,8 @@ def main(texts: list[str]) -> int:
   if texts and _FILE.value is not None:
     raise UserError(f'both --file={_FILE.value} and the text {corpus.shorten(texts[0])}; expected one of them')
   with cli.quiet_start():
+    import numpy as np
+
     from tangshi_tf import devices, evaluation
     devices.start()
   run = run_dir.load(name, _WEIGHTS.value)
@@ -43,6 +45,8 @@ def main(texts: list[str]) -> int:
   together = 1 if not texts and _FILE.value is None and sys.stdin.isatty() else _LINES
   while lines := [corpus.Poem('', ''.join(line.split())) for line in itertools.islice(source, together)]:
     ids, splits = corpus.encode_all(lines, run.word2id)
+    if not _WHOLE.value:
+      ids, splits = np.delete(ids, splits[1:] - 1), splits - np.arange(len(splits))
     bits = evaluation.token_nll(run.model, ids, splits) / math.log(2)
     for poem, first, end in zip(lines, splits, splits[1:]):
       print(_result(poem.content, ids[first + 1:end], bits[first + 1:end].tolist()), flush=together == 1)
@@ -59,10 +63,8 @@ def _lines():
 
 
 def _result(text: str, ids, bits: list[float]) -> str:
-  """Returns the line about one text; `ids` and `bits` have one more place, for eos."""
-  names = [*text, corpus.end_token]
-  if not _WHOLE.value:
-    names, bits = names[:-1], bits[:-1]
+  """Returns the line about one text; with --whole `ids` and `bits` have one more place, for eos."""
+  names = [*text, corpus.end_token] if _WHOLE.value else text
   unknown = sorted({character for character, i in zip(text, ids) if i == corpus.UNK_ID})
   total = sum(bits)
   most = max(range(len(bits)), key=bits.__getitem__, default=None)

@@ -174,9 +174,13 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
       callbacks.Checkpoints(path, model),
   ]
   with cli.interruptible() as stopped:
-    training.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches, steps_per_epoch=steps,
-                 validation=validation, callbacks=watchers, should_stop=stopped, schedule=schedule,
-                 patience=_PATIENCE.value, options=options)
+    try:
+      training.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches, steps_per_epoch=steps,
+                   validation=validation, callbacks=watchers, should_stop=stopped, schedule=schedule,
+                   patience=_PATIENCE.value, options=options)
+    except training.DivergedError as error:
+      run_dir.save_weights(path, run_dir.LAST, model)
+      raise UserError(f'{error}; the last good weights are kept in {path} as {run_dir.LAST}') from None
     interrupted = stopped()
   if interrupted:
     run_dir.save_weights(path, run_dir.LAST, model)

@@ -258,6 +258,33 @@ def make_optimizer(learning_rate: float = 0.0005, *, name: str = 'adam',
   return OPTIMIZERS[name](learning_rate)
 
 
+class DivergedError(UserError):
+  """The loss of a run is no longer finite; the model has its last good weights again."""
+
+
+class _GoodWeights:
+  """A context of training that, when it ends as `DivergedError`, brings back weights with a finite loss."""
+
+  def __init__(self, model):
+    self._variables = model.trainable_variables
+    self._good = self._newest = self._copy()
+
+  def _copy(self):
+    return [variable.numpy() for variable in self._variables]
+
+  def confirm(self):
+    """Says that the losses since the last call are finite: so the weights of then are good."""
+    self._good, self._newest = self._newest, self._copy()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, error, traceback):
+    if isinstance(error, DivergedError):
+      for variable, value in zip(self._variables, self._good):
+        variable.assign(value)
+
+
 class Callback:
   """What a run tells those who watch it; every method may be left out."""
 
@@ -327,48 +354,51 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     'validation_loss', 'validation_nll' and 'validation_perplexity'.
 
   Raises:
-    UserError: the loss is no longer finite.
+    DivergedError: the loss is no longer finite. The model then has weights from at
+      most forty steps before.
   """
   history = []
   step_number = 0
   average = averages(model, options.average)
-  for epoch in range(1, epochs + 1):
-    start = time.perf_counter()
-    totals = Totals()
-    for callback in callbacks:
-      callback.on_epoch_begin(epoch, steps_per_epoch)
-
-    def on_step(_, result, epoch=epoch, totals=totals):
-      nonlocal step_number
-      step_number += 1
-      totals.add(result)
-      if step_number % _CHECK_EVERY == 1:
-        _check_finite(float(result.loss), epoch)
+  with _GoodWeights(model) as good:
+    for epoch in range(1, epochs + 1):
+      start = time.perf_counter()
+      totals = Totals()
       for callback in callbacks:
-        callback.on_step(step_number, result)
-      return should_stop()
+        callback.on_epoch_begin(epoch, steps_per_epoch)
 
-    train(epoch, model, optimizer, epoch_batches(epoch), on_step=on_step, schedule=schedule, options=options)
-    if len(totals) < steps_per_epoch:
-      break
-    means = totals.take()
-    _check_finite(means['loss'], epoch)
-    metrics = {'epoch': epoch, 'train_loss': means['loss'], 'train_perplexity': means['perplexity'],
-               'tokens_per_second': means['tokens_per_second']}
-    with average.in_place() if average is not None else contextlib.nullcontext():
-      if validation is not None:
-        measured = evaluate(model, validation)
-        _check_finite(measured['loss'], epoch)
-        metrics.update(validation_loss=measured['loss'], validation_nll=measured['nll'],
-                       validation_perplexity=measured['perplexity'])
-        if schedule is not None:
-          schedule.after_epoch(measured['nll'])
-      metrics['seconds'] = time.perf_counter() - start
-      history.append(metrics)
-      for callback in callbacks:
-        callback.on_epoch_end(epoch, metrics)
-    if should_stop() or _epochs_since_best(history) >= patience > 0:
-      break
+      def on_step(_, result, epoch=epoch, totals=totals):
+        nonlocal step_number
+        step_number += 1
+        totals.add(result)
+        if step_number % _CHECK_EVERY == 1:
+          _check_finite(float(result.loss), epoch)
+          good.confirm()
+        for callback in callbacks:
+          callback.on_step(step_number, result)
+        return should_stop()
+
+      train(epoch, model, optimizer, epoch_batches(epoch), on_step=on_step, schedule=schedule, options=options)
+      if len(totals) < steps_per_epoch:
+        break
+      means = totals.take()
+      _check_finite(means['loss'], epoch)
+      metrics = {'epoch': epoch, 'train_loss': means['loss'], 'train_perplexity': means['perplexity'],
+                 'tokens_per_second': means['tokens_per_second']}
+      with average.in_place() if average is not None else contextlib.nullcontext():
+        if validation is not None:
+          measured = evaluate(model, validation)
+          _check_finite(measured['loss'], epoch)
+          metrics.update(validation_loss=measured['loss'], validation_nll=measured['nll'],
+                         validation_perplexity=measured['perplexity'])
+          if schedule is not None:
+            schedule.after_epoch(measured['nll'])
+        metrics['seconds'] = time.perf_counter() - start
+        history.append(metrics)
+        for callback in callbacks:
+          callback.on_epoch_end(epoch, metrics)
+      if should_stop() or _epochs_since_best(history) >= patience > 0:
+        break
   return history
 
 
@@ -380,5 +410,5 @@ def _epochs_since_best(history: list[dict[str, float]]) -> int:
 
 def _check_finite(loss: float, epoch: int):
   if not math.isfinite(loss):
-    raise UserError(f'the loss became {loss} in epoch {epoch}; expected a finite number '
-                    '(try a lower --learning_rate)')
+    raise DivergedError(f'the loss became {loss} in epoch {epoch}; expected a finite number '
+                        '(try a lower --learning_rate)')

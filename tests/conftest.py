@@ -40,6 +40,19 @@ def command(tmp_path):
   return run
 
 
+@pytest.fixture
+def script(tmp_path):
+  """Runs a script from an empty directory."""
+
+  def run(name, *arguments):
+    environment = {**os.environ}
+    environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
+    return subprocess.run([sys.executable, ROOT / 'scripts' / name, *map(str, arguments)], cwd=tmp_path,
+                          env=environment, capture_output=True, text=True, encoding='utf-8', timeout=600, check=False)
+
+  return run
+
+
 @pytest.fixture(scope='session')
 def trained(tmp_path_factory, poems_file):
   """A run directory made by the real command, and what the command printed."""

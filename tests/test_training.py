@@ -190,6 +190,24 @@ def test_a_loss_that_is_not_finite_ends_the_run(dataset):
   assert not seen
 
 
+def test_a_run_that_diverges_goes_back_to_weights_with_a_finite_loss(dataset):
+  ds, word2id, _ = dataset
+  model = myRNNModel(word2id, units=8, embedding_size=8)
+  before = [variable.numpy() for variable in model.trainable_variables]
+  optimizer = training.make_optimizer()
+
+  class Spoil(training.Callback):
+    def on_step(self, step, result):
+      if step == 50:
+        model.dense.bias.assign(np.full(len(word2id), np.inf))
+
+  with pytest.raises(training.DivergedError, match='loss became nan'):
+    training.fit(model, optimizer, epochs=100, epoch_batches=lambda _: ds, steps_per_epoch=8, callbacks=[Spoil()])
+  after = [variable.numpy() for variable in model.trainable_variables]
+  assert all(np.isfinite(value).all() for value in after)
+  assert not np.array_equal(before[0], after[0])
+
+
 def test_checkpoints_keep_the_best_and_write_json(dataset, tmp_path):
   _, word2id, _ = dataset
   model = myRNNModel(word2id, units=4, embedding_size=4)
