@@ -6,8 +6,9 @@
 
 Trains the three cells with the same number of units and with (nearly) the same number
 of parameters, each with several seeds and on the same tokens, into one folder; runs that
-stand there complete are not trained again. Prints a Markdown table, and draws curves and
-gradient norms into scripts/figures.
+stand there complete are not trained again. All else is the same for all: an embedding
+that is the output layer, too, and the settings of `train`. Prints a Markdown table, and
+draws curves and gradient norms into scripts/figures.
 
 The gradient norm at distance k is that of the loss at one position with respect to the
 state k positions before it, averaged over poems and divided by its value at distance 0
@@ -16,6 +17,7 @@ state k positions before it, averaged over poems and divided by its value at dis
 
 import json
 import pathlib
+import shlex
 import statistics
 import subprocess
 import sys
@@ -32,9 +34,9 @@ from tangshi_tf.errors import UserError
 _FOLDER = flags.DEFINE_string('folder', 'runs/compare', 'Where the runs go.')
 _CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
 _UNITS = flags.DEFINE_integer('units', 128, 'Units; of the LSTM where the parameters are equal.', lower_bound=1)
-_EPOCHS = flags.DEFINE_integer('epochs', 2, 'Epochs of each run.', lower_bound=1)
+_EPOCHS = flags.DEFINE_integer('epochs', 1, 'Epochs of each run.', lower_bound=1)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each kind.', lower_bound=1)
-_LEARNING_RATE = flags.DEFINE_float('learning_rate', 0.002, 'Greatest learning rate of all runs.', lower_bound=0)
+_LEARNING_RATE = flags.DEFINE_float('learning_rate', 0.006, 'Greatest learning rate of all runs.', lower_bound=0)
 _WARMUP_STEPS = flags.DEFINE_integer('warmup_steps', 100, 'Steps in which the learning rate rises.', lower_bound=0)
 _FIGURES = flags.DEFINE_string('figures', str(pathlib.Path(__file__).parent / 'figures'), 'Where the pictures go.')
 
@@ -81,10 +83,11 @@ def main() -> int:
 
 
 def parameters(cell: str, units: int, classes: int) -> int:
-  """Returns how many parameters the exercise's model has."""
+  """Returns how many parameters a model has whose output layer is the embedding."""
   gates = {'rnn': 1, 'lstm': 4, 'gru': 3}[cell]
   biases = 2 if cell == 'gru' else 1  # Keras's reset_after
-  return classes * (EMBEDDING_SIZE + units + 1) + gates * units * (EMBEDDING_SIZE + units + biases)
+  projection = units * EMBEDDING_SIZE if units != EMBEDDING_SIZE else 0
+  return classes * (EMBEDDING_SIZE + 1) + gates * units * (EMBEDDING_SIZE + units + biases) + projection
 
 
 def units_for(cell: str, target: int, classes: int) -> int:
@@ -96,7 +99,7 @@ def train(cell: str, units: int, seed: int) -> pathlib.Path:
   """Trains one model with the package's own command, unless it stands there complete; returns its run directory."""
   path = pathlib.Path(_FOLDER.value) / f'{cell}-{units}-seed{seed}'
   flags_of_run = [f'--cell={cell}', f'--units={units}', f'--embedding_size={EMBEDDING_SIZE}', f'--seed={seed}',
-                  f'--epochs={_EPOCHS.value}', f'--learning_rate={_LEARNING_RATE.value}', '--schedule=cosine',
+                  f'--epochs={_EPOCHS.value}', f'--learning_rate={_LEARNING_RATE.value}', '--schedule=cosine', '--tied',
                   f'--warmup_steps={_WARMUP_STEPS.value}', '--reduction=token', '--batch_tokens=2000', '--clip_norm=1']
   if _CORPUS.value is not None:
     flags_of_run.append(f'--corpus={_CORPUS.value}')
@@ -117,7 +120,7 @@ def complete(path: pathlib.Path, flags_of_run: list[str]) -> bool:
   try:
     config = json.loads((path / run_dir.CONFIG).read_text(encoding='utf-8'))
     epochs = json.loads((path / run_dir.METRICS).read_text(encoding='utf-8'))['epochs']
-    return len(epochs) == _EPOCHS.value and all(flag in config['training']['command'] for flag in flags_of_run)
+    return len(epochs) == _EPOCHS.value and set(flags_of_run) <= set(shlex.split(config['training']['command']))
   except (OSError, ValueError, KeyError):
     return False
 

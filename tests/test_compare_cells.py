@@ -17,9 +17,10 @@ def compare_cells(monkeypatch):
 
 
 @pytest.mark.parametrize('cell', ['rnn', 'lstm', 'gru'])
-def test_parameters_are_those_of_the_model(compare_cells, word2id, cell):
-  model = myRNNModel(word2id, cell=cell, units=24, embedding_size=compare_cells.EMBEDDING_SIZE)
-  assert compare_cells.parameters(cell, 24, len(word2id)) == model.count_params()
+@pytest.mark.parametrize('units', [24, 64])
+def test_parameters_are_those_of_the_model(compare_cells, word2id, cell, units):
+  model = myRNNModel(word2id, cell=cell, units=units, embedding_size=compare_cells.EMBEDDING_SIZE, tied=True)
+  assert compare_cells.parameters(cell, units, len(word2id)) == model.count_params()
 
 
 def test_gradient_norms_are_those_of_the_chain_rule(compare_cells, word2id):
