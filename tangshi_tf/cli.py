@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from absl import flags
 
+from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 
 flags.disclaim_key_flags()  # so that --help counts define_number's flags to the caller's
@@ -33,7 +34,8 @@ def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[st
     # Poems are UTF-8, also where the locale is not.
     stream.reconfigure(encoding='utf-8', errors='backslashreplace')
   module = sys.modules[main.__module__]
-  program = f'python -m {module.__spec__.name}' if module.__spec__ else os.path.basename(sys.argv[0])
+  name = module.__spec__ and module.__spec__.name.removesuffix('.__main__')
+  program = f'python -m {name}' if name else os.path.basename(sys.argv[0])
   try:
     if {'--help', '-help', '-h', '--helpfull', '--helpshort'} & set(sys.argv[1:]):
       print(module.__doc__)
@@ -59,6 +61,22 @@ def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[st
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     status = BROKEN_PIPE
   sys.exit(status)
+
+
+def texts(arguments: list[str], file: str | None) -> Iterator[str]:
+  """Returns the texts a user gave: the arguments, or the lines of a file, or those of standard input.
+
+  Raises:
+    UserError: there are arguments and a file, or the file cannot be read.
+  """
+  if file is not None:
+    if arguments:
+      raise UserError(f'both --file={file} and the text {corpus.shorten(arguments[0])}; expected one of them')
+    return iter(corpus.read_text(file).removesuffix('\n').split('\n'))
+  if arguments:
+    return iter(arguments)
+  sys.stdin.reconfigure(encoding='utf-8-sig', errors='surrogateescape')
+  return iter(sys.stdin)
 
 
 @contextlib.contextmanager

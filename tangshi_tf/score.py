@@ -15,7 +15,6 @@ import sys
 from absl import flags
 
 from tangshi_tf import cli, corpus, run_dir
-from tangshi_tf.errors import UserError
 
 _MODEL = flags.DEFINE_string(
     'model', None, 'A run directory or the name of a shipped model '
@@ -32,15 +31,13 @@ _LINES = 4096  # measured together
 def main(texts: list[str]) -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
   run_dir.locate(name)
-  if texts and _FILE.value is not None:
-    raise UserError(f'both --file={_FILE.value} and the text {corpus.shorten(texts[0])}; expected one of them')
+  source = cli.texts(texts, _FILE.value)
   with cli.quiet_start():
     import numpy as np
 
     from tangshi_tf import devices, evaluation
     devices.start()
   run = run_dir.load(name, _WEIGHTS.value)
-  source = iter(texts or _lines())
   # A person who types waits for an answer to each line.
   together = 1 if not texts and _FILE.value is None and sys.stdin.isatty() else _LINES
   while lines := [corpus.Poem('', ''.join(line.split())) for line in itertools.islice(source, together)]:
@@ -51,15 +48,6 @@ def main(texts: list[str]) -> int:
     for poem, first, end in zip(lines, splits, splits[1:]):
       print(_result(poem.content, ids[first + 1:end], bits[first + 1:end].tolist()), flush=together == 1)
   return 0
-
-
-def _lines():
-  """Yields the lines of --file or of standard input."""
-  if _FILE.value is not None:
-    yield from corpus.read_text(_FILE.value).removesuffix('\n').split('\n')
-    return
-  sys.stdin.reconfigure(encoding='utf-8-sig', errors='surrogateescape')
-  yield from sys.stdin
 
 
 def _result(text: str, ids, bits: list[float]) -> str:

