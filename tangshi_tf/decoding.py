@@ -1,6 +1,7 @@
 """Writing poems: a compiled loop for any number of poems at once."""
 
 import collections
+import dataclasses
 import functools
 import itertools
 import numbers
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from tangshi_tf import corpus, devices, loss
+from tangshi_tf import corpus, devices, loss, verse
 from tangshi_tf.errors import UserError
 
 INITS = ('zero', 'random')
@@ -23,26 +24,51 @@ _MOST_BEGUN = 8 * BATCH  # poems held back behind one that is still written
 _STEPS = 8  # tokens before complete poems make room for others
 _FEW, _STEPS_FEW = 8, 32  # so few poems, if they are all, wait for each other
 _BLOCK = 64
+_BISECTIONS = 32  # of 40 nats: to float32's last digit
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+  """How the next token is chosen.
+
+  Attributes:
+    temperature: 0 takes the most likely token; above 0 tokens are drawn from
+      softmax(logits / temperature), from those that the others leave.
+    top_k: only the k most likely; 0 for all.
+    top_p: only the most likely ones that together have this probability
+      (nucleus sampling, Holtzman et al. 2020, arXiv:1904.09751); 1 for all.
+    min_p: only those with at least this share of the greatest probability
+      (Nguyen et al. 2024, arXiv:2407.01082); 0 for all.
+    max_repeat: how often a character may stand in a poem, 日日 counting once
+      where they are neighbours; 0 for any number.
+  """
+
+  temperature: float = 0.0
+  top_k: int = 0
+  top_p: float = 1.0
+  min_p: float = 0.0
+  max_repeat: int = 0
+
+  def __post_init__(self):
+    if not 0 <= self.temperature <= MAX_TEMPERATURE:
+      raise UserError(f'temperature {self.temperature}: expected a number from 0 to {MAX_TEMPERATURE}')
+    for name in ('top_k', 'max_repeat'):
+      value = getattr(self, name)
+      if not isinstance(value, numbers.Integral) or value < 0:
+        raise UserError(f'{name} {value}: expected a whole number of at least 0')
+    if not 0 < self.top_p <= 1:
+      raise UserError(f'top_p {self.top_p}: expected a number above 0 up to 1')
+    if not 0 <= self.min_p <= 1:
+      raise UserError(f'min_p {self.min_p}: expected a number from 0 to 1')
 
 
 def gen_poem(begin_word: str, *, model, word2id: dict[str, int], id2word: dict[int, str],
-             init: str = 'zero', max_len: int = MAX_LEN, state_stddev: float = STATE_STDDEV,
-             temperature: float = 0.0, bos_first: bool = False, seed: int | None = None) -> list[str]:
+             seed: int | None = None, **options) -> list[str]:
   """Writes one poem.
 
   Args:
     begin_word: one or more characters that the poem begins with.
-    model: a `myRNNModel`.
-    word2id: the model's vocabulary.
-    id2word: the same by id.
-    init: 'zero' or 'random', the initial state.
-    max_len: the poem ends once more than this many tokens are collected, the
-      begin word's included, if eos has not ended it before.
-    state_stddev: standard deviation of the random state.
-    temperature: 0 takes the most likely token; above 0 tokens are drawn from
-      softmax(logits / temperature).
-    bos_first: feed bos before the begin word, as in training; the exercise
-      starts at the begin word itself.
+    model, word2id, id2word: see `generate`, as for all other options.
     seed: makes the random state and the drawing repeatable.
 
   Returns:
@@ -53,54 +79,69 @@ def gen_poem(begin_word: str, *, model, word2id: dict[str, int], id2word: dict[i
   """
   if seed is None:
     seed = int(np.random.default_rng().integers(2**31))
-  poem, = generate([(begin_word, seed)], model=model, word2id=word2id, id2word=id2word, init=init,
-                   max_len=max_len, state_stddev=state_stddev, temperature=temperature,
-                   bos_first=bos_first)
+  poem, = generate([(begin_word, seed)], model=model, word2id=word2id, id2word=id2word, **options)
   return poem
 
 
 def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, int],
              id2word: dict[int, str], init: str = 'zero', max_len: int = MAX_LEN,
-             state_stddev: float = STATE_STDDEV, temperature: float = 0.0,
-             bos_first: bool = False) -> Iterator[list[str]]:
+             state_stddev: float = STATE_STDDEV, temperature: float = 0.0, top_k: int = 0, top_p: float = 1.0,
+             min_p: float = 0.0, max_repeat: int = 0, bos_first: bool = False, plan: verse.Plan | None = None,
+             acrostic: str = '') -> Iterator[list[str]]:
   """Writes many poems, 512 at a time; where one ends the next begins.
 
   Args:
     requests: begin word and seed of each poem; what a poem becomes depends on
       these two alone, not on the poems beside it. They are read as they are
       needed, so there may be any number of them.
-    model, word2id, id2word, init, max_len, state_stddev, temperature,
-      bos_first: see `gen_poem`.
+    model: a `myRNNModel`.
+    word2id: the model's vocabulary.
+    id2word: the same by id.
+    init: 'zero' or 'random', the initial state.
+    max_len: a poem ends once more than this many tokens are collected, the
+      begin word's included, if eos has not ended it before.
+    state_stddev: standard deviation of the random state.
+    temperature, top_k, top_p, min_p, max_repeat: see `Sampling`.
+    bos_first: feed bos before the begin word, as in training; the exercise
+      starts at the begin word itself.
+    plan: the form that all poems are written in. They begin with bos then,
+      the form's length takes the place of `max_len`, and begin words may be
+      empty.
+    acrostic: with a plan, the first characters of the lines.
 
   Yields:
     The words of each poem, in order.
 
   Raises:
-    UserError: as `gen_poem`.
+    UserError: a begin word cannot be used, or an argument is out of range.
   """
+  sampling = Sampling(temperature, top_k, top_p, min_p, max_repeat)
   if init not in INITS:
     raise UserError(f'initial state {init!r} is unknown; expected one of {", ".join(INITS)}')
-  if not 0 <= temperature <= MAX_TEMPERATURE or not 0 <= state_stddev <= MAX_STDDEV:
-    raise UserError(f'temperature {temperature}, state_stddev {state_stddev}: expected numbers from 0 to '
-                    f'{MAX_TEMPERATURE} and {MAX_STDDEV}')
+  if not 0 <= state_stddev <= MAX_STDDEV:
+    raise UserError(f'state_stddev {state_stddev}: expected a number from 0 to {MAX_STDDEV}')
   if not isinstance(max_len, numbers.Integral) or max_len < 1:
     raise UserError(f'max_len {max_len}: expected a whole number of at least 1')
-  eos = word2id[corpus.end_token]
-  sampling = temperature >= _COLDEST
+  bos_first = bos_first or plan is not None
 
   def start(request):
     begin, seed = request
     if not isinstance(seed, numbers.Integral) or seed < 0:
       raise UserError(f'seed {seed}: expected a whole number of at least 0')
-    prefix = encode_begin(begin, word2id, bos_first=bos_first)
-    return _Poem(prefix, seed, max(max_len + 1 + bos_first, len(prefix)), sampling)
+    if plan is None:
+      given = encode_begin(begin, word2id, bos_first=bos_first)
+      return _Poem(given, seed, max(max_len + 1 + bos_first, len(given)))
+    words = plan.given(begin, acrostic)
+    given = [word2id[corpus.start_token], *(-1 if word is None else word2id[word] for word in words)]
+    return _Poem(given, seed, len(given), plan.start(words))
 
   def first_state(poems):
     if init == 'zero':
       return model.zero_state(len(poems))
     return model.random_state(len(poems), state_stddev, seed=[poem.seed for poem in poems])
 
-  for poem in _decode(model, map(start, requests), first_state, temperature if sampling else 0.0, eos):
+  writer = _Writer(model, sampling, word2id, plan)
+  for poem in _decode(writer, map(start, requests), first_state):
     yield [id2word[i] for i in poem.ids[bos_first:]]
 
 
@@ -132,25 +173,32 @@ def split_sentences(words: Iterable[str]) -> str:
 class _Poem:
   """A poem while it is written."""
 
-  def __init__(self, prefix: list[int], seed: int, limit: int, sampling: bool):
-    self.prefix, self.seed, self.limit = prefix, seed, limit
-    self.ids = prefix[:1]
-    # One generator a poem, so that a poem does not depend on its neighbours.
-    self.uniforms = np.random.default_rng([seed, _DRAWING]).random(limit, np.float32) if sampling else None
+  def __init__(self, given: list[int], seed: int, limit: int, commitment: tuple[int, int] = (0, 0)):
+    """Begins with the first given token; -1 stands where none is given."""
+    self.given, self.seed, self.limit, self.commitment = given, seed, limit, commitment
+    self.ids = given[:1]
+    self.uniforms = None
     self.complete = False
-    if len(prefix) == limit:
-      self.ids, self.complete = prefix, True
+    if len(given) == limit and -1 not in given:
+      self.ids, self.complete = given, True
+
+  def draw(self, count: int) -> np.ndarray:
+    """Returns the uniform numbers for the next tokens, float32, at most `count`."""
+    if self.uniforms is None:
+      # One generator a poem, so that a poem does not depend on its neighbours.
+      self.uniforms = np.random.default_rng([self.seed, _DRAWING]).random(self.limit, np.float32)
+    return self.uniforms[len(self.ids):len(self.ids) + count]
 
   def add(self, ids: list[int], eos: int):
     """Takes the ids that follow, up to eos or the limit."""
-    given = max(len(self.prefix) - len(self.ids), 0)
+    given = max(len(self.given) - len(self.ids), 0)
     room = self.limit - len(self.ids)
     end = ids.index(eos, given) if eos in ids[given:room] else room
     self.ids += ids[:end]
     self.complete = end < len(ids) or len(self.ids) == self.limit
 
 
-def _decode(model, poems: Iterator[_Poem], first_state, temperature: float, eos: int) -> Iterator[_Poem]:
+def _decode(writer, poems: Iterator[_Poem], first_state) -> Iterator[_Poem]:
   """Completes poems, at most `BATCH` at a time; returns them in order.
 
   The compiled loop stops after a few tokens, complete poems make room for
@@ -172,7 +220,7 @@ def _decode(model, poems: Iterator[_Poem], first_state, temperature: float, eos:
       break
     if few is None:
       few = len(arrived) <= _FEW
-    state = _write(model, writing, state, temperature, eos, few)
+    state = writer.write(writing, state, few)
     keep = [i for i, poem in enumerate(writing) if not poem.complete]
     if len(keep) < len(writing):
       writing = [writing[i] for i in keep]
@@ -182,34 +230,62 @@ def _decode(model, poems: Iterator[_Poem], first_state, temperature: float, eos:
   yield from arrived
 
 
-def _write(model, poems: list[_Poem], state, temperature: float, eos: int, few: bool):
-  """Writes the next tokens of all poems; returns the new state."""
-  rows, steps = (1 if len(poems) == 1 else _FEW, _STEPS_FEW) if few else (len(poems), _STEPS)
-  token, left = np.zeros((2, rows), np.int32)
-  given = np.full((rows, steps), -1, np.int32)
-  uniforms = np.zeros((rows, steps), np.float32)
-  token[:len(poems)] = [poem.ids[-1] for poem in poems]
-  left[:len(poems)] = [poem.limit - len(poem.ids) for poem in poems]
-  for i, poem in enumerate(poems):
-    done = len(poem.ids)
-    if done < len(poem.prefix):
-      follows = poem.prefix[done:done + steps]
-      given[i, :len(follows)] = follows
-    if temperature:
-      drawn = poem.uniforms[done:done + steps]
-      uniforms[i, :len(drawn)] = drawn
-  if rows > len(poems):
-    state = [np.concatenate([tensor, np.zeros((rows - len(poems), tensor.shape[1]), np.float32)])
-             for tensor in state]
-  ids, state = compiled_decoder(model, temperature > 0, few)(
-      token, state, given, left, uniforms, np.float32(temperature), np.int32(eos))
-  for poem, row in zip(poems, ids.numpy().tolist()):
-    poem.add(row, eos)
-  return state if rows == len(poems) else [tensor[:len(poems)] for tensor in state]
+class _Writer:
+  """Writes the next tokens of poems with the compiled loop."""
+
+  def __init__(self, model, sampling: Sampling, word2id: dict[str, int], plan: verse.Plan | None):
+    self._model, self._plan = model, plan
+    self._eos = np.int32(word2id[corpus.end_token])
+    drawing = sampling.temperature >= _COLDEST
+    self._temperature = np.float32(sampling.temperature if drawing else 1)
+    # What the graph depends on; the temperature itself is an argument.
+    self._sampling = dataclasses.replace(sampling if drawing else Sampling(max_repeat=sampling.max_repeat),
+                                         temperature=float(drawing))
+    self._tables = []
+    if plan is not None:
+      width = -(-len(word2id) // _BLOCK) * _BLOCK
+      beyond = ((0, 0), (0, width - len(word2id)))
+      self._tables = [tf.constant(table) for table in (
+          plan.classes, plan.admits, plan.rhymes, np.pad(plan.masks, beyond, constant_values=verse.NEVER),
+          plan.tone_of, plan.group_of, np.pad(plan.outside, beyond))]
+    self._content = tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in word2id])
+
+  def write(self, poems: list[_Poem], state, few: bool):
+    """Writes on; returns the new state."""
+    rows, steps = (1 if len(poems) == 1 else _FEW, _STEPS_FEW) if few else (len(poems), _STEPS)
+    token, left, place = np.zeros((3, rows), np.int32)
+    given = np.full((rows, steps), -1, np.int32)
+    uniforms = np.zeros((rows, steps), np.float32)
+    commitment = np.zeros((2, rows), np.int32)
+    longest = max(poem.limit for poem in poems) if self._sampling.max_repeat else 1
+    history = np.full((rows, longest), -1, np.int32)
+    for i, poem in enumerate(poems):
+      done = len(poem.ids)
+      token[i], left[i], place[i] = poem.ids[-1], poem.limit - done, done
+      if done < len(poem.given):
+        follows = poem.given[done:done + steps]
+        given[i, :len(follows)] = follows
+      if self._sampling.temperature:
+        drawn = poem.draw(steps)
+        uniforms[i, :len(drawn)] = drawn
+      if self._sampling.max_repeat:
+        known = poem.ids + poem.given[done:]
+        history[i, :len(known)] = known
+      commitment[:, i] = poem.commitment
+    if rows > len(poems):
+      state = [np.concatenate([tensor, np.zeros((rows - len(poems), tensor.shape[1]), np.float32)])
+               for tensor in state]
+    decode = compiled_decoder(self._model, self._sampling, few, self._plan is not None)
+    ids, state, *commitment = decode(token, state, given, left, uniforms, self._temperature, self._eos, place,
+                                     history, self._content, list(commitment), self._tables)
+    for poem, row, *numbers_of_row in zip(poems, *(tensor.numpy().tolist() for tensor in (ids, *commitment))):
+      poem.commitment = numbers_of_row
+      poem.add(row, int(self._eos))
+    return state if rows == len(poems) else [tensor[:len(poems)] for tensor in state]
 
 
 @functools.lru_cache(maxsize=8)
-def compiled_decoder(model, sampling: bool, few: bool):
+def compiled_decoder(model, sampling: Sampling, few: bool, formed: bool):
   """Returns the decoding loop as one graph, traced once for any number of rows.
 
   For `few` rows it is compiled by XLA, which takes a third of the time a step
@@ -219,60 +295,182 @@ def compiled_decoder(model, sampling: bool, few: bool):
   Its arguments: the last ids int32 `[rows]`; the state; the ids that are given,
   int32 `[rows, steps]`, -1 where there is none; how many tokens each row may
   still get, int32 `[rows]`; uniform numbers float32 `[rows, steps]` (used when
-  sampling), the temperature, and the id of eos. It returns the ids that follow,
-  int32 `[rows, steps]`, and the state. What stands after eos or after a row's
-  last token has no meaning.
+  drawing), the temperature, and the id of eos; how many tokens each row has,
+  int32 `[rows]`; all tokens of a row that are written or given, -1 for the
+  others, int32 `[rows, length]` (used with `max_repeat`); whether a token is a
+  character, bool `[V]`; and for poems that are `formed` the two numbers of each
+  row and the tables of `verse.Plan`, their last axis as wide as the logits. It
+  returns the ids that follow, int32 `[rows, steps]`, the state and the two
+  numbers. What stands after eos or after a row's last token has no meaning.
   """
+  ids_of_rows = tf.TensorSpec((None,), tf.int32)
+  matrix = tf.TensorSpec((None, None), tf.int32)
   signature = (
-      tf.TensorSpec((None,), tf.int32),
-      [tf.TensorSpec((None, model.rnncell.units)) for _ in range(model.state_tensors)],
-      tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, None)),
-      tf.TensorSpec(()), tf.TensorSpec((), tf.int32))
+      ids_of_rows, [tf.TensorSpec((None, model.rnncell.units)) for _ in range(model.state_tensors)], matrix,
+      ids_of_rows, tf.TensorSpec((None, None)), tf.TensorSpec(()), tf.TensorSpec((), tf.int32), ids_of_rows, matrix,
+      tf.TensorSpec((None,), tf.bool), [ids_of_rows] * 2,
+      [matrix, matrix, matrix, tf.TensorSpec((4, None)), ids_of_rows, ids_of_rows,
+       tf.TensorSpec((None, None), tf.bool)] if formed else [])
 
   @tf.function(input_signature=signature, jit_compile=few and devices.has_xla())
-  def decode(token, state, given, left, uniforms, temperature, eos):
+  def decode(token, state, given, left, uniforms, temperature, eos, place, history, content, commitment, tables):
     steps = tf.shape(given)[1]
-    logits_of = _narrow_logits(model) if few else _wide_logits(model)
+    form = _FormTables(*tables) if formed else None
+    logits_of = (_narrow_logits if few else _wide_logits)(model, form)
 
-    def body(step, token, done, state, ids):
+    def choose(step, hidden, commitment, history):
+      logits = logits_of(hidden, temperature, form.kinds(place + step - 1, *commitment) if formed else None)
+      if formed:
+        logits = form.rhyming(logits, place + step - 1, *commitment)
+      if sampling.max_repeat:
+        logits = _without_repeats(logits, history, place + step, content, sampling.max_repeat)
+      return _draw(_filtered(logits, sampling), uniforms[:, step]) if sampling.temperature else _most_likely(logits)
+
+    def body(step, token, done, state, ids, commitment, history):
       hidden, state = model.step(token, state)
-      if sampling:
-        following = _draw(logits_of(hidden, temperature), uniforms[:, step])
-      else:
-        following = _most_likely(logits_of(hidden, 1.0))
       free = given[:, step] < 0
+      # A form gives the marks of all lines at once.
+      following = tf.cond(tf.reduce_any(free & ~done), lambda: choose(step, hidden, commitment, history),
+                          lambda: given[:, step])
       token = tf.where(free, following, given[:, step])
+      if formed:
+        commitment = form.commit(token, place + step - 1, *commitment)
+      if sampling.max_repeat:
+        history = tf.where(tf.range(tf.shape(history)[1]) == (place + step)[:, None], token[:, None], history)
       done |= (free & (token == eos)) | (step + 1 >= left)
-      return step + 1, token, done, state, tf.where(tf.range(steps) == step, token[:, None], ids)
+      ids = tf.where(tf.range(steps) == step, token[:, None], ids)
+      return step + 1, token, done, state, ids, commitment, history
 
-    *_, state, ids = tf.while_loop(
+    *_, state, ids, commitment, _ = tf.while_loop(
         lambda step, _, done, *__: (step < steps) & ~tf.reduce_all(done), body,
-        (0, token, left <= 0, state, tf.zeros_like(given)))
-    return ids, state
+        (0, token, left <= 0, state, tf.zeros_like(given), commitment, history))
+    return ids, state, *commitment
 
   return decode.get_concrete_function()  # calling it takes 1 ms less than finding it anew
 
 
-def _narrow_logits(model):
-  """Returns a function from `(hidden, temperature)` to logits / temperature."""
+class _FormTables:
+  """The tables of a `verse.Plan` in a graph; `place` counts from the first token after bos."""
+
+  def __init__(self, classes, admits, rhymes, masks, tone_of, group_of, outside):
+    self.masks = masks
+    self._classes, self._admits, self._rhymes = classes, admits, rhymes
+    self._tone_of, self._group_of, self._outside = tone_of, group_of, outside
+
+  def _at(self, table, patterns, place):
+    return tf.gather_nd(table, tf.stack([patterns, tf.minimum(place, tf.shape(table)[1] - 1)], 1))
+
+  def kinds(self, place, patterns, group):
+    """Returns the row of `masks` that holds for each poem, int32 `[rows]`."""
+    del group
+    return self._at(self._classes, patterns, place)
+
+  def rhyming(self, logits, place, patterns, group):
+    """Returns the logits without what would spoil a rhyme."""
+    rhyme = self._at(self._rhymes, patterns, place) > verse.NO_RHYME
+
+    def without():
+      outside = tf.gather(self._outside, group)[:, :logits.shape[1]]
+      return tf.where(rhyme[:, None] & outside, verse.NEVER, logits)
+
+    return tf.ensure_shape(tf.cond(tf.reduce_any(rhyme), without, lambda: logits), logits.shape)
+
+  def commit(self, token, place, patterns, group):
+    """Returns the set of patterns and the rhyme group after a token."""
+    place = tf.minimum(place, tf.shape(self._admits)[0] - 1)
+    patterns &= tf.gather_nd(self._admits, tf.stack([place, tf.gather(self._tone_of, token)], 1))
+    begins = (self._at(self._rhymes, patterns, place) == verse.MUST_RHYME) & (group == tf.shape(self._outside)[0] - 1)
+    return [patterns, tf.where(begins, tf.gather(self._group_of, token), group)]
+
+
+def _narrow_logits(model, form: _FormTables | None):
+  """Returns a function from `(hidden, temperature, kinds)` to logits / temperature, of what a form's kinds admit."""
   kernel, bias = tf.convert_to_tensor(model.dense.kernel), model.next_bias()
-  return lambda hidden, temperature: (tf.matmul(hidden, kernel) + bias) / temperature
 
-
-def _wide_logits(model):
-  """Returns the function of `_narrow_logits` with fewer passes over the logits of many rows.
-
-  The temperature divides the small factor, the bias is one more row of the kernel, and the width is a multiple of
-  `_BLOCK`, filled up with classes that are never next.
-  """
-  missing = -model.dense.units % _BLOCK
-  kernel = tf.concat([tf.pad(model.dense.kernel, [[0, 0], [0, missing]]),
-                      tf.pad(model.next_bias(), [[0, missing]], constant_values=-np.inf)[None]], 0)
-
-  def logits(hidden, temperature):
-    return tf.matmul(tf.concat([hidden, tf.ones((tf.shape(hidden)[0], 1))], 1) / temperature, kernel)
+  def logits(hidden, temperature, kinds):
+    found = tf.matmul(hidden, kernel) + bias
+    if form is not None:
+      found += tf.gather(form.masks[:, :model.dense.units], kinds)
+    return found / temperature
 
   return logits
+
+
+def _wide_logits(model, form: _FormTables | None):
+  """Returns the function of `_narrow_logits` with fewer passes over the logits of many rows.
+
+  The temperature divides the small factor, the bias and the masks are more rows of the kernel, and the width is a
+  multiple of `_BLOCK`, filled up with classes that are never next.
+  """
+  missing = -model.dense.units % _BLOCK
+  kernel = [tf.pad(model.dense.kernel, [[0, 0], [0, missing]]),
+            tf.pad(model.next_bias(), [[0, missing]], constant_values=-np.inf)[None]]
+  if form is not None:
+    kernel.append(tf.ensure_shape(form.masks, (4, model.dense.units + missing)))
+  kernel = tf.concat(kernel, 0)
+
+  def logits(hidden, temperature, kinds):
+    factors = [hidden, tf.ones((tf.shape(hidden)[0], 1))]
+    if form is not None:
+      factors.append(tf.one_hot(kinds, 4))
+    return tf.matmul(tf.concat(factors, 1) / temperature, kernel)
+
+  return logits
+
+
+def _without_repeats(logits, history, length, content, most: int):
+  """Returns the logits without the characters that a poem has as often as it may.
+
+  Args:
+    logits: `[rows, width]`.
+    history: int32 `[rows, n]`, -1 where no token is known.
+    length: how many tokens come before the next, int32 `[rows]`.
+    content: bool `[V]`, whether a token is a character.
+    most: how often; a character after itself counts once with it, and may follow itself once.
+  """
+  before = tf.concat([tf.fill((tf.shape(history)[0], 1), -1), history[:, :-1]], 1)
+  known = (history >= 0) & tf.gather(content, tf.maximum(history, 0))
+  counted = known & (history != before)
+  if most > 1:
+    same = (history[:, :, None] == history[:, None, :]) & counted[:, None, :]
+    counted &= tf.reduce_sum(tf.cast(same, tf.int32), -1) >= most
+  end = tf.clip_by_value(length - 1, 0, tf.shape(history)[1] - 1)
+  last = tf.gather(history, end, batch_dims=1)
+  once = last != tf.gather(before, end, batch_dims=1)
+  counted &= ~(once[:, None] & (history == last[:, None]))
+  # Where nothing is to be taken away it is PAD that is, which is never next anyway.
+  taken = tf.where(counted, history, corpus.PAD_ID)
+  rows = tf.broadcast_to(tf.range(tf.shape(history)[0])[:, None], tf.shape(taken))
+  index = tf.reshape(tf.stack([rows, taken], -1), (-1, 2))
+  return tf.tensor_scatter_nd_update(logits, index, tf.fill((tf.shape(index)[0],), verse.NEVER))
+
+
+def _filtered(logits, sampling: Sampling):
+  """Returns the logits of the tokens that top-k, min-p and top-p leave, in this order; the others become -inf."""
+  def at_least(lowest):
+    return tf.where(logits >= lowest[:, None], logits, -np.inf)
+
+  if sampling.top_k:
+    logits = at_least(tf.math.top_k(logits, min(sampling.top_k, logits.shape[-1]))[0][:, -1])
+  if sampling.min_p:
+    logits = at_least(tf.reduce_max(logits, axis=-1) + np.float32(np.log(sampling.min_p)))
+  if sampling.top_p < 1:
+    logits = at_least(_nucleus(logits, sampling.top_p))
+  return logits
+
+
+def _nucleus(logits, mass: float):
+  """Returns the greatest threshold `[rows]` above which the probabilities sum to at least `mass`, by bisection."""
+  highest = tf.reduce_max(logits, axis=-1)
+  shares = tf.nn.softmax(logits)
+
+  def body(i, low, high):
+    middle = (low + high) / 2
+    enough = tf.reduce_sum(tf.where(logits >= middle[:, None], shares, 0.0), axis=-1) >= mass
+    return i + 1, tf.where(enough, middle, low), tf.where(enough, high, middle)
+
+  # What lies 40 below the greatest logit has less than 1e-13 of all probability.
+  return tf.while_loop(lambda i, *_: i < _BISECTIONS, body, (0, highest - 40, highest))[1]
 
 
 def _in_blocks(values, fill):

@@ -82,8 +82,8 @@ def test_complete_poems_make_room_for_waiting_ones(model, tables, monkeypatch):
   assert len({len(poem) for poem in expected}) > 3
   monkeypatch.setattr(decoding, 'BATCH', 10)
   widths, begun = [], []
-  write = decoding._write
-  monkeypatch.setattr(decoding, '_write', lambda *args: (widths.append(len(args[1])), write(*args))[1])
+  write = decoding._Writer.write
+  monkeypatch.setattr(decoding._Writer, 'write', lambda *args: (widths.append(len(args[1])), write(*args))[1])
 
   def requests():
     for seed in range(50):
@@ -111,8 +111,8 @@ def test_one_endless_poem_does_not_hold_back_thousands(model, tables, monkeypatc
 
 def test_random_state_has_the_stated_deviation(model, tables, monkeypatch):
   seen = []
-  write = decoding._write
-  monkeypatch.setattr(decoding, '_write', lambda *args: (seen.append(args[2]), write(*args))[1])
+  write = decoding._Writer.write
+  monkeypatch.setattr(decoding._Writer, 'write', lambda *args: (seen.append(args[2]), write(*args))[1])
   list(decoding.generate([('一', s) for s in range(512)], model=model, init='random', state_stddev=2.0, **tables))
   assert len(seen[0]) == model.state_tensors
   for tensor in seen[0]:
