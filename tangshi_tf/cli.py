@@ -128,13 +128,14 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def define_number(name: str, default: float, text: str, *, low: float, high: float, open_low: bool = False):
+def define_number(name: str, default: float | None, text: str, *, low: float, high: float, open_low: bool = False):
   """Defines a flag for a number from `low` (excluded if `open_low`) to `high`.
 
   Unlike absl's own bounds it does not let NaN pass.
   """
   expected = f'a number {"above" if open_low else "from"} {low:g} {"up " if open_low else ""}to {high:g}'
   holder = flags.DEFINE_float(name, default, f'{text} {expected.capitalize()}.')
-  flags.register_validator(name, lambda value: (low < value if open_low else low <= value) and value <= high,
-                           message=f'expected {expected}')
+  flags.register_validator(
+      name, lambda value: value is None or ((low < value if open_low else low <= value) and value <= high),
+      message=f'expected {expected}')
   return holder

@@ -18,7 +18,7 @@ MAX_LEN = 30  # the exercise's
 STATE_STDDEV = 0.5  # the exercise's
 MAX_STDDEV = MAX_TEMPERATURE = 100  # far beyond use, far below what float32 holds
 _DRAWING = 1  # tells a seed's stream for drawing from the one for its state
-_COLDEST = 1e-6  # below it, float32 cannot tell drawing from the most likely token
+COLDEST = 1e-6  # below it, float32 cannot tell drawing from the most likely token
 BATCH = 512  # poems written at once
 _MOST_BEGUN = 8 * BATCH  # poems held back behind one that is still written
 _STEPS = 8  # tokens before complete poems make room for others
@@ -236,7 +236,7 @@ class _Writer:
   def __init__(self, model, sampling: Sampling, word2id: dict[str, int], plan: verse.Plan | None):
     self._model, self._plan = model, plan
     self._eos = np.int32(word2id[corpus.end_token])
-    drawing = sampling.temperature >= _COLDEST
+    drawing = sampling.temperature >= COLDEST
     self._temperature = np.float32(sampling.temperature if drawing else 1)
     # What the graph depends on; the temperature itself is an argument.
     self._sampling = dataclasses.replace(sampling if drawing else Sampling(max_repeat=sampling.max_repeat),

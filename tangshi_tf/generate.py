@@ -2,6 +2,8 @@
 
     python -m tangshi_tf.generate --init=random
     python -m tangshi_tf.generate --model=runs/lstm --begin=春风 --temperature=0.8 --num=3
+    python -m tangshi_tf.generate --form=七绝 --num=3
+    python -m tangshi_tf.generate --acrostic=春夏秋冬 --rhyme=东 --vertical
 """
 
 import json
@@ -10,7 +12,7 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf import cli, corpus, originality, prosody, run_dir
 from tangshi_tf.errors import UserError
 
 _MODEL = flags.DEFINE_string(
@@ -18,56 +20,169 @@ _MODEL = flags.DEFINE_string(
     '(default: the newest run under runs/, else the shipped best).')
 _WEIGHTS = flags.DEFINE_string(
     'weights', None, 'best, last (an interrupted epoch) or epoch-NN (default: best where there is one).')
-_BEGIN = flags.DEFINE_multi_string('begin', list(corpus.SAMPLE_BEGINS), 'One or more characters that a poem '
-                                   'begins with; may be repeated. By default those of the seven that the model knows.')
+_BEGIN = flags.DEFINE_multi_string('begin', list(corpus.SAMPLE_BEGINS), 'What a poem begins with, with --form up to '
+                                   'two lines; may be repeated. By default those of the seven that the model knows, '
+                                   'with --form nothing.')
+_FORM = flags.DEFINE_string('form', None, f'{", ".join(prosody.FORMS)}, or LINESxCHARACTERS such as 6x5 '
+                            '(default: as the model likes).')
+_RHYME = flags.DEFINE_string(
+    'rhyme', None, 'With --form: any, off, or a level group such as 上平一东 or 东 (default: any if it has a name).')
+_TONES = flags.DEFINE_enum('tones', 'strict', prosody.TONES, 'With --form: as in tangshi_tf.prosody.')
+_ACROSTIC = flags.DEFINE_string('acrostic', None, 'The first characters of the lines, up to eight '
+                                '(藏头; --form is 七绝 then, or 七律 for more than four).')
 _INIT = flags.DEFINE_enum('init', 'zero', ['zero', 'random'], 'Initial state.')
 _STATE_STDDEV = cli.define_number('state_stddev', 0.5, 'Standard deviation of the random state.', low=0, high=100)
-_MAX_LEN = flags.DEFINE_integer('max_len', 30, 'A poem without an end stops once it has more characters than this.',
-                                lower_bound=1, upper_bound=10_000)
+_MAX_LEN = flags.DEFINE_integer('max_len', 30, 'A poem without an end stops once it has more characters than this; '
+                                'not with --form.', lower_bound=1, upper_bound=10_000)
 _TEMPERATURE = cli.define_number(
-    'temperature', 0.0, '0: the most likely character; above: drawn from softmax(logits / temperature).',
-    low=0, high=100)
+    'temperature', None, '0: the most likely character; above: drawn from softmax(logits / temperature) '
+    '(default: 0, with --form 0.8).', low=0, high=100)
+_TOP_K = flags.DEFINE_integer('top_k', 0, 'Draw from the k most likely characters only; 0: from all.', lower_bound=0)
+_TOP_P = cli.define_number('top_p', 1.0, 'Draw from the most likely characters that together have this probability.',
+                           low=0, high=1, open_low=True)
+_MIN_P = cli.define_number('min_p', 0.0, 'Draw from characters with at least this share of the greatest probability.',
+                           low=0, high=1)
+_MAX_REPEAT = flags.DEFINE_integer('max_repeat', None, 'How often a character may stand in a poem, 0: any number '
+                                   '(default: 0, with --form 1).', lower_bound=0)
 _NUM = flags.DEFINE_integer('num', 1, 'Poems for each begin word.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', None, 'Seed of the first poem, the next has one more (default: random).',
                              lower_bound=0, upper_bound=2**63 - 1)
-_BOS_FIRST = flags.DEFINE_bool('bos_first', False, 'Feed bos before the begin word, as in training.')
+_BOS_FIRST = flags.DEFINE_bool('bos_first', False, 'Feed bos before the begin word, as in training and with --form.')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
+_VERTICAL = flags.DEFINE_bool('vertical', False, 'Print a line of verse a column, from right to left.')
+
+_BEST_OF = flags.DEFINE_integer('best_of', 1, 'Write so many candidates for each poem and keep the one that the model '
+                                'finds likeliest, less a penalty for copied lines.', lower_bound=1, upper_bound=512)
+_ORIGINAL = flags.DEFINE_bool('original', False, 'Draw poems with a line that stands in the corpus again.')
+_CORPUS = flags.DEFINE_string('corpus', None, 'Where copied lines are looked up (default: the package\'s poems).')
+
+_FORM_TEMPERATURE = 0.8
+_MOST_ACROSTIC = 8  # the lines of 七律
 
 
 def main() -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
   run_dir.locate(name)
-  if not all(_BEGIN.value):
-    raise UserError('flag --begin: the begin word is empty; expected at least one character')
-
+  form, acrostic = _form()
+  _check_flags(form)
   with cli.quiet_start():
-    from tangshi_tf import decoding, devices
+    from tangshi_tf import composing, decoding, devices, verse
     devices.start()
   run = run_dir.load(name, _WEIGHTS.value)
-  begins = _BEGIN.value
-  if not flags.FLAGS['begin'].present:
-    begins = [begin for begin in begins if begin in run.word2id] or begins
+  plan = form and verse.Plan(form, run.word2id, tones=_TONES.value, rhyme=_rhyme(form))
+  begins = _begins(run, form)
   for begin in begins:
-    decoding.encode_begin(begin, run.word2id)
+    if plan is None:
+      decoding.encode_begin(begin, run.word2id)
+    else:
+      plan.start(plan.given(begin, acrostic))
+  index = None
+  if _ORIGINAL.value or _JSON.value or _BEST_OF.value > 1:
+    index = originality.Index(corpus.read_poems(_CORPUS.value or corpus.default_corpus_path()))
   if _MODEL.value is None:
     print(f'model: {name}', file=sys.stderr)
+
+  options = {'init': _INIT.value, 'state_stddev': _STATE_STDDEV.value, 'temperature': _temperature(form),
+             'top_k': _TOP_K.value, 'top_p': _TOP_P.value, 'min_p': _MIN_P.value,
+             'max_repeat': _MAX_REPEAT.value if _MAX_REPEAT.value is not None else int(form is not None)}
+  if plan is None:
+    options |= {'max_len': _MAX_LEN.value, 'bos_first': _BOS_FIRST.value}
+  total = _NUM.value * len(begins)
   first = _SEED.value if _SEED.value is not None else random.randrange(2**31)
-  requests = [(begin, i * _NUM.value) for i, begin in enumerate(begins)]
-  poems = decoding.generate(
-      ((begin, first + offset + i) for begin, offset in requests for i in range(_NUM.value)),
-      model=run.model, word2id=run.word2id, id2word=run.id2word, init=_INIT.value,
-      max_len=_MAX_LEN.value, state_stddev=_STATE_STDDEV.value, temperature=_TEMPERATURE.value,
-      bos_first=_BOS_FIRST.value)
-  for number, words in enumerate(poems):
+  poems = composing.compose(
+      ((begin, first + i * _NUM.value + k) for i, begin in enumerate(begins) for k in range(_NUM.value)),
+      run=run, stride=total, measure=_JSON.value, best_of=_BEST_OF.value, original=_ORIGINAL.value, index=index,
+      plan=plan, acrostic=acrostic, **options)
+  for number, poem in enumerate(poems):
+    if _ORIGINAL.value and poem.copied:
+      print(f'Still copied after {composing.MOST_ROUNDS} rounds: {" ".join(poem.copied)}', file=sys.stderr)
     if _JSON.value:
-      print(json.dumps({
-          'text': ''.join(words), 'begin': begins[number // _NUM.value], 'init': _INIT.value,
-          'model': name, 'seed': first + number, 'temperature': _TEMPERATURE.value,
-          'state_stddev': _STATE_STDDEV.value, 'max_len': _MAX_LEN.value, 'bos_first': _BOS_FIRST.value,
-      }, ensure_ascii=False))
+      print(json.dumps({'model': name, **options, **_facts(poem, form, acrostic, index)}, ensure_ascii=False))
     else:
-      print(('\n' if number else '') + decoding.split_sentences(words))
+      text = vertical(poem.text) if _VERTICAL.value else decoding.split_sentences(poem.words)
+      print(('\n' if number else '') + text)
   return 0
+
+
+def _form() -> tuple[prosody.Form | None, str]:
+  """Returns the form that is asked for, None without one, and the acrostic without its punctuation."""
+  acrostic = ''.join((_ACROSTIC.value or '').split())
+  bare = ''.join(mark for mark in acrostic if mark not in corpus.PUNCTUATION)
+  if bare != acrostic:
+    print(f'--acrostic: its punctuation is left out: {bare}', file=sys.stderr)
+  if _ACROSTIC.value is not None and not bare:
+    raise UserError('flag --acrostic: no characters in it; expected one to eight')
+  if _FORM.value is not None:
+    return prosody.find_form(_FORM.value), bare
+  return (_form_for_acrostic(bare) if bare else None), bare
+
+
+def _form_for_acrostic(acrostic: str) -> prosody.Form:
+  """Returns the form of an acrostic for which none is asked."""
+  if len(acrostic) > _MOST_ACROSTIC:
+    raise UserError(f'flag --acrostic={corpus.shorten(acrostic)}: {len(acrostic)} characters; expected at most '
+                    f'{_MOST_ACROSTIC}, or a --form with as many lines')
+  return prosody.FORMS['七绝' if len(acrostic) <= 4 else '七律']
+
+
+def _check_flags(form: prosody.Form | None):
+  """Raises a UserError for flags that contradict each other."""
+  given = {name for name in flags.FLAGS if flags.FLAGS[name].present}
+  if form is None:
+    for name in sorted({'rhyme', 'tones'} & given):
+      raise UserError(f'flag --{name} goes with a form; expected --form, too')
+    if not all(_BEGIN.value):
+      raise UserError('flag --begin: the begin word is empty; expected at least one character')
+  else:
+    for name in sorted({'max_len', 'bos_first'} & given):
+      raise UserError(f'flag --{name} does not go with a form, which has its own length and begins with bos')
+    if not form.regulated and 'tones' in given and _TONES.value != 'off':
+      raise UserError(f'flag --tones={_TONES.value}: {form.name} has no tone pattern; expected one of '
+                      f'{", ".join(prosody.FORMS)}')
+    _rhyme(form)
+  if _JSON.value and _VERTICAL.value:
+    raise UserError('both --json and --vertical; expected one of them')
+
+
+def _rhyme(form: prosody.Form) -> str | None:
+  if _RHYME.value is None:
+    return 'any' if form.regulated else None
+  if _RHYME.value in ('any', 'off'):
+    return {'any': 'any', 'off': None}[_RHYME.value]
+  return prosody.find_group(_RHYME.value)
+
+
+def _temperature(form: prosody.Form | None) -> float:
+  if _TEMPERATURE.value is not None:
+    return _TEMPERATURE.value
+  return _FORM_TEMPERATURE if form is not None else 0.0
+
+
+def _begins(run, form: prosody.Form | None) -> list[str]:
+  if flags.FLAGS['begin'].present:
+    return _BEGIN.value
+  if form is not None:
+    return ['']
+  return [begin for begin in _BEGIN.value if begin in run.word2id] or _BEGIN.value
+
+
+def _facts(poem, form: prosody.Form | None, acrostic: str, index: originality.Index) -> dict:
+  """Returns what --json says of a poem beside its options."""
+  facts = {'text': poem.text, 'begin': poem.begin, 'seed': poem.seed, 'log_probability': poem.log_probability,
+           'perplexity': poem.perplexity, 'copied_lines': poem.copied, 'copied_run': index.longest_run(poem.text)}
+  if form is not None:
+    checked = prosody.check(poem.text, form, _TONES.value)
+    facts |= {'form': form.name, 'tones': _TONES.value, 'acrostic': acrostic, 'rhyme': checked.rhyme,
+              'pattern': checked.pattern and checked.pattern.name,
+              'line_tones': [''.join(map(prosody.tone, line)) for line in corpus.verse_lines(poem.text)]}
+  return facts
+
+
+def vertical(text: str) -> str:
+  """Returns a poem in columns from right to left, without marks, as it was once written."""
+  lines = corpus.verse_lines(text)
+  return '\n'.join('\u3000'.join(line[i] if i < len(line) else '\u3000' for line in reversed(lines)).rstrip('\u3000')
+                   for i in range(max(map(len, lines), default=0)))
 
 
 if __name__ == '__main__':

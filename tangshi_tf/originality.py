@@ -32,7 +32,7 @@ class Index:
     return copied
 
   def longest_run(self, content: str) -> str:
-    """Returns the longest piece of a text that stands in one poem of the corpus, marks included; the first of several."""
+    """Returns the longest piece of a text, marks included, that stands in one poem; the first of several."""
     longest = ''
     for start in range(len(content)):
       while (end := start + len(longest) + 1) <= len(content) and content[start:end] in self._text:

@@ -12,7 +12,6 @@ ANY, KNOWN, LEVEL, OBLIQUE = range(4)  # what may stand at a place: rows of `Pla
 _CLASS = {frozenset('平'): LEVEL, frozenset('仄'): OBLIQUE, frozenset('平仄'): KNOWN}
 _TONES = prosody.LEVEL + prosody.OBLIQUE + prosody.EITHER + prosody.UNKNOWN  # in the order of `Plan.tone_of`
 NO_RHYME, MAY_RHYME, MUST_RHYME = range(3)
-MOST_ACROSTIC = 8
 
 
 class Plan:
@@ -219,15 +218,3 @@ class Plan:
 def _admits(found: str, want: str) -> bool:
   """Returns whether a character of tone `found` is sure to keep a pattern."""
   return want == prosody.EITHER or found in (want, prosody.EITHER)
-
-
-def form_for_acrostic(acrostic: str) -> prosody.Form:
-  """Returns the form that an acrostic gets by default: 七绝 for up to four characters, 七律 for up to eight.
-
-  Raises:
-    UserError: it is longer.
-  """
-  if len(acrostic) > MOST_ACROSTIC:
-    raise UserError(f'acrostic {corpus.shorten(acrostic)} has {len(acrostic)} characters; expected at most '
-                    f'{MOST_ACROSTIC}')
-  return prosody.FORMS['七绝' if len(acrostic) <= 4 else '七律']

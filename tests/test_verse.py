@@ -229,10 +229,3 @@ def test_plans_that_cannot_be_made(word2id):
   few = {word: i for i, word in enumerate([*corpus.SPECIAL_TOKENS, *'，。东红一二三四五六七八'])}
   with pytest.raises(UserError, match='the vocabulary has 2 of its characters; expected at least 3'):
     verse.Plan(form, few, rhyme='东')
-
-
-def test_the_form_of_an_acrostic():
-  assert verse.form_for_acrostic('春').name == verse.form_for_acrostic('春夏秋冬').name == '七绝'
-  assert verse.form_for_acrostic('春夏秋冬东').name == verse.form_for_acrostic('一二三四五六七八').name == '七律'
-  with pytest.raises(UserError, match='at most 8'):
-    verse.form_for_acrostic('一二三四五六七八九')
