@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from tangshi_tf import corpus, decoding, evaluation, originality
+from tangshi_tf import beam, corpus, decoding, evaluation, originality
 from tangshi_tf.errors import UserError
 
 COPY_PENALTY = 1.0  # nats a token, for a poem all of whose lines are copied
@@ -63,7 +63,8 @@ def compose(requests: Iterable[tuple[str, int]], *, run, stride: int = 0, best_o
     index: of the corpus; needed for `original`, and for ranking copies.
     measure: whether the poems get their log-probability even if there is only
       one candidate.
-    options: of `decoding.generate`.
+    options: of `decoding.generate`, or those of `beam.search` with its
+      `width`, where seeds mean nothing.
 
   Yields:
     The poems, in order.
@@ -117,7 +118,10 @@ def _candidates(requests: list[tuple[str, int]], run, index, measure: bool, opti
 
 
 def _written(requests, run, options) -> Iterator[list[str]]:
-  return decoding.generate(requests, model=run.model, word2id=run.word2id, id2word=run.id2word, **options)
+  options = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word, **options}
+  if 'width' in options:
+    return beam.search((begin for begin, _ in requests), **options)
+  return decoding.generate(requests, **options)
 
 
 def _copied(begin: str, words: list[str], index: originality.Index | None) -> list[str]:

@@ -241,14 +241,8 @@ class _Writer:
     # What the graph depends on; the temperature itself is an argument.
     self._sampling = dataclasses.replace(sampling if drawing else Sampling(max_repeat=sampling.max_repeat),
                                          temperature=float(drawing))
-    self._tables = []
-    if plan is not None:
-      width = -(-len(word2id) // _BLOCK) * _BLOCK
-      beyond = ((0, 0), (0, width - len(word2id)))
-      self._tables = [tf.constant(table) for table in (
-          plan.classes, plan.admits, plan.rhymes, np.pad(plan.masks, beyond, constant_values=verse.NEVER),
-          plan.tone_of, plan.group_of, np.pad(plan.outside, beyond))]
-    self._content = tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in word2id])
+    self._tables = plan_tables(plan) if plan is not None else []
+    self._content = content_words(word2id)
 
   def write(self, poems: list[_Poem], state, few: bool):
     """Writes on; returns the new state."""
@@ -309,13 +303,12 @@ def compiled_decoder(model, sampling: Sampling, few: bool, formed: bool):
       ids_of_rows, [tf.TensorSpec((None, model.rnncell.units)) for _ in range(model.state_tensors)], matrix,
       ids_of_rows, tf.TensorSpec((None, None)), tf.TensorSpec(()), tf.TensorSpec((), tf.int32), ids_of_rows, matrix,
       tf.TensorSpec((None,), tf.bool), [ids_of_rows] * 2,
-      [matrix, matrix, matrix, tf.TensorSpec((4, None)), ids_of_rows, ids_of_rows,
-       tf.TensorSpec((None, None), tf.bool)] if formed else [])
+      tables_spec() if formed else [])
 
   @tf.function(input_signature=signature, jit_compile=few and devices.has_xla())
   def decode(token, state, given, left, uniforms, temperature, eos, place, history, content, commitment, tables):
     steps = tf.shape(given)[1]
-    form = _FormTables(*tables) if formed else None
+    form = FormTables(*tables) if formed else None
     logits_of = (_narrow_logits if few else _wide_logits)(model, form)
 
     def choose(step, hidden, commitment, history):
@@ -323,7 +316,7 @@ def compiled_decoder(model, sampling: Sampling, few: bool, formed: bool):
       if formed:
         logits = form.rhyming(logits, place + step - 1, *commitment)
       if sampling.max_repeat:
-        logits = _without_repeats(logits, history, place + step, content, sampling.max_repeat)
+        logits = without_repeats(logits, history, place + step, content, sampling.max_repeat)
       return _draw(_filtered(logits, sampling), uniforms[:, step]) if sampling.temperature else _most_likely(logits)
 
     def body(step, token, done, state, ids, commitment, history):
@@ -349,7 +342,26 @@ def compiled_decoder(model, sampling: Sampling, few: bool, formed: bool):
   return decode.get_concrete_function()  # calling it takes 1 ms less than finding it anew
 
 
-class _FormTables:
+def content_words(word2id: dict[str, int]):
+  """Returns for each word whether it is a character, bool `[V]`."""
+  return tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in word2id])
+
+
+def plan_tables(plan: verse.Plan) -> list[tf.Tensor]:
+  """Returns what makes `FormTables`, as wide as the logits of many rows."""
+  beyond = ((0, 0), (0, -plan.masks.shape[1] % _BLOCK))
+  return [tf.constant(table) for table in (
+      plan.classes, plan.admits, plan.rhymes, np.pad(plan.masks, beyond, constant_values=verse.NEVER), plan.tone_of,
+      plan.group_of, np.pad(plan.outside, beyond))]
+
+
+def tables_spec() -> list[tf.TensorSpec]:
+  """Returns what a compiled function is told of `plan_tables`."""
+  ids, matrix = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, None), tf.int32)
+  return [matrix, matrix, matrix, tf.TensorSpec((4, None)), ids, ids, tf.TensorSpec((None, None), tf.bool)]
+
+
+class FormTables:
   """The tables of a `verse.Plan` in a graph; `place` counts from the first token after bos."""
 
   def __init__(self, classes, admits, rhymes, masks, tone_of, group_of, outside):
@@ -383,7 +395,7 @@ class _FormTables:
     return [patterns, tf.where(begins, tf.gather(self._group_of, token), group)]
 
 
-def _narrow_logits(model, form: _FormTables | None):
+def _narrow_logits(model, form: FormTables | None):
   """Returns a function from `(hidden, temperature, kinds)` to logits / temperature, of what a form's kinds admit."""
   kernel, bias = tf.convert_to_tensor(model.dense.kernel), model.next_bias()
 
@@ -396,7 +408,7 @@ def _narrow_logits(model, form: _FormTables | None):
   return logits
 
 
-def _wide_logits(model, form: _FormTables | None):
+def _wide_logits(model, form: FormTables | None):
   """Returns the function of `_narrow_logits` with fewer passes over the logits of many rows.
 
   The temperature divides the small factor, the bias and the masks are more rows of the kernel, and the width is a
@@ -418,7 +430,7 @@ def _wide_logits(model, form: _FormTables | None):
   return logits
 
 
-def _without_repeats(logits, history, length, content, most: int):
+def without_repeats(logits, history, length, content, most: int):
   """Returns the logits without the characters that a poem has as often as it may.
 
   Args:

@@ -48,9 +48,14 @@ _NUM = flags.DEFINE_integer('num', 1, 'Poems for each begin word.', lower_bound=
 _SEED = flags.DEFINE_integer('seed', None, 'Seed of the first poem, the next has one more (default: random).',
                              lower_bound=0, upper_bound=2**63 - 1)
 _BOS_FIRST = flags.DEFINE_bool('bos_first', False, 'Feed bos before the begin word, as in training and with --form.')
+_INTERACTIVE = flags.DEFINE_bool('interactive', False, 'Write a poem together: choose among the likeliest characters, '
+                                 'type your own, undo, or let the model go on.')
+_CHOICES = flags.DEFINE_integer('choices', 8, 'With --interactive: characters that are proposed.', lower_bound=1)
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 _VERTICAL = flags.DEFINE_bool('vertical', False, 'Print a line of verse a column, from right to left.')
 
+_BEAM = flags.DEFINE_integer('beam', 0, 'Instead of drawing, search for the likeliest poem and keep so many at a time '
+                             '(beam search); 0: do not.', lower_bound=0, upper_bound=1024)
 _BEST_OF = flags.DEFINE_integer('best_of', 1, 'Write so many candidates for each poem and keep the one that the model '
                                 'finds likeliest, less a penalty for copied lines.', lower_bound=1, upper_bound=512)
 _ORIGINAL = flags.DEFINE_bool('original', False, 'Draw poems with a line that stands in the corpus again.')
@@ -76,15 +81,20 @@ def main() -> int:
       decoding.encode_begin(begin, run.word2id)
     else:
       plan.start(plan.given(begin, acrostic))
+  if _INTERACTIVE.value:
+    return _interact(run, plan, begins[0], acrostic)
   index = None
   if _ORIGINAL.value or _JSON.value or _BEST_OF.value > 1:
     index = originality.Index(corpus.read_poems(_CORPUS.value or corpus.default_corpus_path()))
   if _MODEL.value is None:
     print(f'model: {name}', file=sys.stderr)
 
-  options = {'init': _INIT.value, 'state_stddev': _STATE_STDDEV.value, 'temperature': _temperature(form),
-             'top_k': _TOP_K.value, 'top_p': _TOP_P.value, 'min_p': _MIN_P.value,
-             'max_repeat': _MAX_REPEAT.value if _MAX_REPEAT.value is not None else int(form is not None)}
+  options = {'max_repeat': _max_repeat(form)}
+  if _BEAM.value:
+    options |= {'width': _BEAM.value}
+  else:
+    options |= {'init': _INIT.value, 'state_stddev': _STATE_STDDEV.value, 'temperature': _temperature(form),
+                'top_k': _TOP_K.value, 'top_p': _TOP_P.value, 'min_p': _MIN_P.value}
   if plan is None:
     options |= {'max_len': _MAX_LEN.value, 'bos_first': _BOS_FIRST.value}
   total = _NUM.value * len(begins)
@@ -104,14 +114,32 @@ def main() -> int:
   return 0
 
 
+def _interact(run, plan, begin: str, acrostic: str) -> int:
+  """Writes one poem with the person at the terminal."""
+  import numpy as np
+
+  from tangshi_tf import decoding, interactive
+  session = interactive.Session(run, plan=plan, begin=begin, acrostic=acrostic, max_repeat=_max_repeat(plan),
+                                max_len=_MAX_LEN.value, bos_first=_BOS_FIRST.value)
+  temperature = _TEMPERATURE.value if _TEMPERATURE.value is not None else _FORM_TEMPERATURE
+  complete = interactive.converse(session, read=lambda: input('> '), say=print, shown=_CHOICES.value,
+                                  temperature=temperature, generator=np.random.default_rng(_SEED.value))
+  print('\n' + (vertical(session.text) if _VERTICAL.value else decoding.split_sentences(session.text)))
+  return 0 if complete else cli.INTERRUPTED
+
+
+def _max_repeat(form) -> int:
+  return _MAX_REPEAT.value if _MAX_REPEAT.value is not None else int(form is not None)
+
+
 def _form() -> tuple[prosody.Form | None, str]:
   """Returns the form that is asked for, None without one, and the acrostic without its punctuation."""
   acrostic = ''.join((_ACROSTIC.value or '').split())
   bare = ''.join(mark for mark in acrostic if mark not in corpus.PUNCTUATION)
-  if bare != acrostic:
-    print(f'--acrostic: its punctuation is left out: {bare}', file=sys.stderr)
   if _ACROSTIC.value is not None and not bare:
     raise UserError('flag --acrostic: no characters in it; expected one to eight')
+  if bare != acrostic:
+    print(f'--acrostic: its punctuation is left out: {bare}', file=sys.stderr)
   if _FORM.value is not None:
     return prosody.find_form(_FORM.value), bare
   return (_form_for_acrostic(bare) if bare else None), bare
@@ -140,6 +168,13 @@ def _check_flags(form: prosody.Form | None):
       raise UserError(f'flag --tones={_TONES.value}: {form.name} has no tone pattern; expected one of '
                       f'{", ".join(prosody.FORMS)}')
     _rhyme(form)
+  for name in sorted({'init', 'state_stddev', 'temperature', 'top_k', 'top_p', 'min_p', 'num', 'seed', 'best_of',
+                      'original'} & given) if _BEAM.value else ():
+    raise UserError(f'both --beam and --{name}; expected one of them, since a search draws nothing')
+  for name in sorted({'json', 'beam', 'best_of', 'original', 'num', 'init'} & given) if _INTERACTIVE.value else ():
+    raise UserError(f'both --interactive and --{name}; expected one of them')
+  if _INTERACTIVE.value and len(_BEGIN.value) > 1 and 'begin' in given:
+    raise UserError(f'--interactive and {len(_BEGIN.value)} begin words; expected one')
   if _JSON.value and _VERTICAL.value:
     raise UserError('both --json and --vertical; expected one of them')
 

@@ -192,6 +192,20 @@ class Plan:
       return kept, self.no_group
     return kept, max(map(prosody.level_groups().index, bound), key=lambda group: np.sum(~self.outside[group]))
 
+  def allowed(self, place: int, commitment: tuple[int, int]) -> np.ndarray:
+    """Returns which tokens may stand at a place without a mark, bool `[V]`, as the decoding loop finds them."""
+    patterns, group = commitment
+    fit = self.masks[self.classes[patterns, place]] == 0
+    return fit & ~self.outside[group] if self.rhymes[patterns, place] != NO_RHYME else fit
+
+  def commit(self, place: int, commitment: tuple[int, int], token: int) -> tuple[int, int]:
+    """Returns what a poem is committed to after a token at a place."""
+    patterns, group = commitment
+    patterns &= int(self.admits[place, self.tone_of[token]])
+    if group == self.no_group and self.rhymes[patterns, place] == MUST_RHYME:
+      group = int(self.group_of[token])
+    return patterns, group
+
   def _conflicts(self, pattern: int, words, groups) -> tuple[list[str], frozenset[str]]:
     """Returns what is wrong with given characters under a pattern, and the rhyme groups that they leave."""
     width, found = self.form.characters + 1, []

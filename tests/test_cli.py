@@ -12,7 +12,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from tangshi_tf import devices, recipes, run_dir
+from tangshi_tf import devices, prosody, recipes, run_dir
 
 from .conftest import ROOT
 
@@ -322,6 +322,49 @@ def test_score(command, trained, tmp_path):
   assert second.endswith('(outside the vocabulary: 🙂)')
   assert_one_line(command('tangshi_tf.score', '--file=lines.txt', '山'), 'expected one of them')
   assert_one_line(command('tangshi_tf.score', '--file=none.txt'), 'none.txt: cannot be read')
+
+
+def test_poems_in_a_form(command, trained, tmp_path):
+  model = f'--model={trained[0]}'
+  options = (model, '--acrostic=日，月', '--form=五绝', '--seed=3')
+  drawn = command('tangshi_tf.generate', *options, '--json', '--num=2', '--max_repeat=2', '--rhyme=阳', '--tones=loose')
+  assert drawn.returncode == 0 and drawn.stderr == '--acrostic: its punctuation is left out: 日月\n', drawn.stderr
+  poems = [json.loads(line) for line in drawn.stdout.splitlines()]
+  assert [poem['seed'] for poem in poems] == [3, 4]
+  for poem in poems:
+    assert prosody.check(poem['text'], prosody.FORMS['五绝'], 'loose').keeps()
+    assert poem['text'][0] == '日' and poem['text'][6] == '月' and poem['form'] == '五绝'
+    assert poem['temperature'] == 0.8 and poem['max_repeat'] == 2 and poem['copied_run'] in poem['text']
+    assert poem['perplexity'] > 1 and len(poem['line_tones']) == 4 and '下平七阳' in prosody.readings(poem['text'][10])
+  again = command('tangshi_tf.generate', model, '--acrostic=日月', '--form=五绝', '--seed=4', '--max_repeat=2',
+                  '--rhyme=下平七阳', '--tones=loose')
+  assert ''.join(again.stdout.split()) == poems[1]['text']
+  columns = command('tangshi_tf.generate', *options, '--vertical').stdout.split('\n')
+  assert [len(row) for row in columns] == [7] * 5 + [0] and columns[0].endswith('月\u3000日')
+  for extra in (['--beam=3', f'--corpus={ROOT / "poems.txt"}', '--json'], ['--best_of=3', '--original', '--seed=1']):
+    done = command('tangshi_tf.generate', model, '--form=6x3', *extra)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+  together = command('tangshi_tf.generate', model, '--form=五绝', '--interactive', '--begin=日', '--seed=0',
+                     input='1\nu\n，\ng\n')
+  assert together.returncode == 0 and not together.stderr
+  assert prosody.check(''.join(together.stdout.split()[-2:]), prosody.FORMS['五绝']).keeps()
+  assert command('tangshi_tf.generate', model, '--interactive', input='1\n').returncode == 130
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--form=六绝'], "form '六绝' is unknown; expected 五绝"), (['--beam=2', '--temperature=1'], 'both --beam and'),
+    (['--form=五绝', '--rhyme=屋'], "'屋' is unknown; .*上平一东"),
+    (['--rhyme=东'], '--rhyme goes with a form'), (['--tones=off'], '--tones goes with a form'),
+    (['--form=五绝', '--max_len=3'], '--max_len does not go'), (['--form=2x3', '--tones=loose'], 'has no tone pattern'),
+    (['--acrostic=一二三四五六七八九'], '9 characters; expected at most 8'), (['--acrostic=，'], 'no characters in it'),
+    (['--form=五绝', '--acrostic=一二三四五'], 'at most 4, the lines of 五绝'),
+    (['--form=五绝', '--acrostic=🙂'], "'🙂' is not in the model"), (['--top_p=0'], 'above 0 up to 1'),
+    (['--min_p=2'], 'from 0 to 1'), (['--top_k=-1'], '--top_k'), (['--beam=1025'], '--beam'),
+    (['--best_of=2'], 'expected one above 0'), (['--json', '--vertical'], 'both --json and --vertical'),
+    (['--interactive', '--json'], 'both --interactive and --json'),
+])
+def test_forms_that_cannot_be_met(command, trained, arguments, message):
+  assert_one_line(command('tangshi_tf.generate', f'--model={trained[0]}', *arguments), message)
 
 
 def test_an_installed_package_carries_corpus_and_models(tmp_path):
