@@ -8,6 +8,7 @@ of a window that long; an empty line ends it after a closing report.
 """
 
 import contextlib
+import functools
 import json
 import pathlib
 import platform
@@ -185,10 +186,10 @@ def ceiling_worker():
 
 
 def decode_worker(times: str):
-  """Times poems of exactly 30 characters, and poems that end by themselves, so many times each."""
+  """Times poems of exactly 30 characters, poems that end by themselves, and poems in a form, so many times each."""
   import exercise
 
-  from tangshi_tf import decoding, devices, run_dir
+  from tangshi_tf import decoding, devices, prosody, run_dir, verse
   devices.start()
   run = run_dir.load('rnn')
   plain = exercise.myRNNModel(run.word2id, 'rnn')
@@ -206,6 +207,18 @@ def decode_worker(times: str):
       'batch512_sampling_chars_per_s': lambda: several(max_len=29, temperature=0.8),
   }
 
+  plan = verse.Plan(prosody.FORMS['七绝'], run.word2id)
+
+  def in_form(model, count):
+    poems = decoding.generate((('', seed) for seed in range(count)), plan=plan, temperature=0.8, max_repeat=1,
+                              **{**tables, 'model': model})
+    return sum(map(len, poems))
+
+  best = run_dir.load('best').model  # of the same vocabulary
+  formed = {f'form_{prefix}{name}': functools.partial(in_form, model, count)
+            for prefix, model in (('', run.model), ('best_', best))
+            for name, count in (('single_ms', 1), ('batch512_chars_per_s', 512))}
+
   def measure(cases):
     figures = {name: [] for name in cases}
     for name, case in cases.items():
@@ -217,7 +230,7 @@ def decode_worker(times: str):
         figures[name].append(1e3 * seconds if name.endswith('_ms') else characters / seconds)
     return {name: statistics.median(values) for name, values in figures.items()}
 
-  figures = measure(natural)
+  figures = measure(natural | formed)
   bias = run.model.dense.bias.numpy()
   bias[run.word2id[corpus.end_token]] = -1e9
   run.model.dense.bias.assign(bias)
