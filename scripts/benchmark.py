@@ -37,6 +37,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CELLS = ('rnn', 'lstm', 'gru')
 VARIANTS = ('exercise', 'float32', 'bfloat16')
 WORKERS = ROOT / 'scripts' / 'benchmark_workers.py'
+SCORED_TOGETHER = 4096  # lines, after which `tangshi_tf.score` prints
 GROWTH_POEMS = (5_000, 50_000, 250_000)
 
 
@@ -176,6 +177,7 @@ def measure_all() -> dict:
   result['decode'] = measured_once('decode', '7' if _QUICK.value else '15')
   say(f'{time.perf_counter() - start:4.0f} s: start-up ...')
   result['startup'] = measure_startup(3 if _QUICK.value else 7)
+  result['scoring'] = measure_scoring(1 if _QUICK.value else 3)
   say(f'{time.perf_counter() - start:4.0f} s: done')
   return result
 
@@ -185,10 +187,35 @@ def has_pytorch() -> bool:
   return importlib.util.find_spec('torch') is not None
 
 
-def measure_startup(times: int) -> dict:
-  """Times fresh processes, from their start to their first line or their end."""
+def start_python(arguments: list[str]) -> subprocess.Popen:
+  """Starts Python outside the checkout, with the checkout's package."""
   environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
   environment.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          cwd=tempfile.gettempdir(), env=environment)
+
+
+def measure_scoring(times: int) -> dict:
+  """Times `tangshi_tf.score` on lines of seven characters, from its first line of output to its last."""
+  lines = [line for poem in corpus.read_poems(corpus.default_corpus_path()) for line in corpus.verse_lines(poem.content)
+           if len(line) == 7]
+  with tempfile.TemporaryDirectory() as scratch:
+    path = pathlib.Path(scratch, 'lines.txt')
+    path.write_text('\n'.join(lines[:6 * SCORED_TOGETHER]) + '\n', encoding='utf-8')
+    rates = []
+    for _ in range(times):
+      process = start_python(['-m', 'tangshi_tf.score', '--model=gru', f'--file={path}'])
+      process.stdout.readline()
+      start = time.perf_counter()
+      process.stdout.read()
+      rates.append(5 * SCORED_TOGETHER / (time.perf_counter() - start))
+      if process.wait():
+        raise UserError(f'tangshi_tf.score ended with status {process.returncode}')
+  return {'lines_per_s': median(rates)}
+
+
+def measure_startup(times: int) -> dict:
+  """Times fresh processes, from their start to their first line or their end."""
   commands = {
       'import_tensorflow_s': ['-c', 'import tensorflow; print()'],
       'first_poem_s': ['-m', 'tangshi_tf.generate', '--model=rnn', '--begin=日'],
@@ -198,8 +225,7 @@ def measure_startup(times: int) -> dict:
   for _ in range(times):
     for name, arguments in commands.items():
       start = time.perf_counter()
-      process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                 cwd=tempfile.gettempdir(), env=environment)
+      process = start_python(arguments)
       process.stdout.readline()
       seconds[name].append(time.perf_counter() - start)
       process.stdout.read()
@@ -267,6 +293,7 @@ def tables(result: dict) -> str:
             f'| the same, `best` | {decode["form_best_single_ms"]:.1f} ms |',
             f'| 512 of them at once, `rnn` | {decode["form_batch512_chars_per_s"]:,.0f} characters/s |',
             f'| the same, `best` | {decode["form_best_batch512_chars_per_s"]:,.0f} characters/s |',
+            f'| `score`, lines of seven characters, `gru` | {result["scoring"]["lines_per_s"]:,.0f} lines/s |',
             f'| `import tensorflow` | {startup["import_tensorflow_s"]:.1f} s |',
             f'| shell to first poem, beyond that import | {startup["beyond_import_s"]:.1f} s |',
             f'| `--help` | {startup["help_s"]:.2f} s |', '',
