@@ -10,6 +10,11 @@ groups of the Pingshui table with their characters in traditional script.
 A character counts as itself and as the simplified character that OpenCC's t2s makes of
 it, since a few traditional ones live on (乾 beside 干). A simplified character that
 stands for several has the groups of all of them.
+
+Of a character with several level groups Tang poets mostly rhyme on one: 平 never rhymes
+with 先. Such pairs are listed as unused: those that make up less than a fiftieth of at
+least three rhymes, among the corpus's poems in a standard form, whose group the poem's
+other rhymes leave no doubt of.
 """
 
 import collections
@@ -69,13 +74,39 @@ def groups_of(table: dict, simplify) -> dict[str, str]:
   return groups
 
 
+def unused_rhymes(groups: dict[str, str], poems: list[corpus.Poem]) -> dict[str, str]:
+  """Returns by level group the characters in it that poets rhyme in another of their groups."""
+  level = collections.defaultdict(set)
+  for name, characters in groups.items():
+    if name[1] == '平':
+      for character in characters:
+        level[character].add(name)
+  uses = collections.defaultdict(collections.Counter)
+  for poem in poems:
+    if prosody.form_of(poem.content) == prosody.OTHER:
+      continue
+    ends = [line[-1] for line in corpus.verse_lines(poem.content)[1::2]]
+    for i, end in enumerate(ends):
+      common = frozenset.intersection(*(frozenset(level[other]) for j, other in enumerate(ends) if j != i))
+      if len(common) == 1 and len(level[end]) > 1 and common <= level[end]:
+        uses[end][next(iter(common))] += 1
+  unused = collections.defaultdict(str)
+  for character in sorted(uses):
+    for name in sorted(level[character], key=list(groups).index):
+      if uses[character].total() >= 3 and uses[character][name] * 50 < uses[character].total():
+        unused[name] += character
+  return {name: unused[name] for name in groups if name in unused}
+
+
 def main() -> int:
   try:
     import opencc
   except ImportError:
     raise UserError("OpenCC is not installed; run: pip install '.[corpus]'") from None
   groups = groups_of(read_table(_PACKAGE.value), opencc.OpenCC('t2s').convert)
-  data = json.dumps(groups, ensure_ascii=False, indent=0).encode('utf-8') + b'\n'
+  poems = corpus.read_poems(corpus.default_corpus_path())
+  unused = unused_rhymes(groups, poems)
+  data = json.dumps({'groups': groups, 'unused': unused}, ensure_ascii=False, indent=0).encode('utf-8') + b'\n'
   try:
     run_dir.write_bytes(pathlib.Path(_OUT.value), data)
   except OSError as error:
@@ -83,11 +114,12 @@ def main() -> int:
 
   readings = collections.Counter(mark for characters in groups.values() for mark in characters)
   running = collections.Counter()
-  for poem in corpus.read_poems(corpus.default_corpus_path()):
+  for poem in poems:
     running.update(mark for mark in poem.content if mark not in corpus.PUNCTUATION)
   known = {mark: count for mark, count in running.items() if mark in readings}
   print(f'{_OUT.value}: {len(groups)} groups, {len(readings):,} characters, '
-        f'{sum(count > 1 for count in readings.values()):,} of them in several groups, {len(data):,} bytes')
+        f'{sum(count > 1 for count in readings.values()):,} of them in several groups; '
+        f'{sum(map(len, unused.values()))} rhymes that poets do not use; {len(data):,} bytes')
   print(f'It knows {sum(known.values()) / running.total():.2%} of the corpus\'s running characters and '
         f'{len(known):,} of its {len(running):,} different ones; the most frequent of the others are '
         + ''.join(mark for mark, _ in running.most_common() if mark not in readings)[:20])

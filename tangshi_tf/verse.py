@@ -71,7 +71,7 @@ class Plan:
       if len(word) == 1 and word not in corpus.PUNCTUATION:
         content[i] = True
         self.tone_of[i] = _TONES.index(prosody.tone(word))
-        member[[prosody.level_groups().index(group) for group in prosody.rhymes_of(word)], i] = True
+        member[[prosody.level_groups().index(group) for group in prosody.usual_rhymes_of(word)], i] = True
     sizes = member.sum(1)
     self.group_of = np.argmax(member * sizes[:, None], axis=0).astype(np.int32)
     level, oblique = (np.isin(self.tone_of, [_TONES.index(tone), _TONES.index(prosody.EITHER)])

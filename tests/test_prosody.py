@@ -50,7 +50,10 @@ def test_the_table():
   assert prosody.tone('看') == '中' and {'上平十四寒', '去声十五翰'} <= set(prosody.readings('看'))
   # Simplified characters that stand for two: 發 and 髮 are both entering tone, 乾 (干) and 幹 are not of one tone.
   assert prosody.tone('发') == '仄' and prosody.tone('干') == '中' and prosody.readings('乾')
-  assert prosody.rhymes_of('看') == {'上平十四寒'}
+  assert prosody.rhymes_of('看') == prosody.usual_rhymes_of('看') == {'上平十四寒'}
+  assert prosody.rhymes_of('平') == {'下平八庚', '下平一先'} and prosody.usual_rhymes_of('平') == {'下平八庚'}
+  assert prosody.usual_rhymes_of('涯') == {'下平六麻', '上平四支'}
+  assert all(prosody.usual_rhymes_of(mark) for name in prosody.level_groups() for mark in groups[name])
 
 
 def test_patterns_oppose_and_cling():

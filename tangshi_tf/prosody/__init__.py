@@ -136,9 +136,13 @@ class Check:
 
 
 @functools.cache
+def _table() -> dict[str, dict[str, str]]:
+  return json.loads(TABLE.read_text(encoding='utf-8'))
+
+
 def rhyme_groups() -> dict[str, str]:
   """Returns the 106 rhyme groups with their characters, the 30 level ones first."""
-  return json.loads(TABLE.read_text(encoding='utf-8'))
+  return _table()['groups']
 
 
 @functools.cache
@@ -176,6 +180,11 @@ def fits(found: str, wanted: str) -> bool:
 def rhymes_of(character: str) -> frozenset[str]:
   """Returns the level rhyme groups of a character."""
   return frozenset(name for name in readings(character) if name[1] == '平')
+
+
+def usual_rhymes_of(character: str) -> frozenset[str]:
+  """Returns the level rhyme groups that poets rhyme a character in, see `scripts/build_pingshui.py`."""
+  return frozenset(name for name in rhymes_of(character) if character not in _table()['unused'].get(name, ''))
 
 
 def find_group(name: str) -> str:

@@ -1,0 +1,53 @@
+"""Building the rhyme table, from a small package."""
+
+import json
+import zipfile
+
+import pytest
+
+from tangshi_tf import corpus
+
+from .conftest import ROOT
+
+TABLE = {'ping': {'上平聲部': {'上平聲一東': ['東乾'], '上平聲二冬': ['冬']}, '下平聲部': {'下平聲一先': ['平先']}},
+         'ze': {'入聲部': {'入聲一屋': ['屋']}}}
+
+
+@pytest.fixture
+def build_pingshui(monkeypatch):
+  monkeypatch.syspath_prepend(ROOT / 'scripts')
+  import build_pingshui
+  return build_pingshui
+
+
+def test_groups(build_pingshui):
+  simple = str.maketrans('東聲乾', '东声干')
+  assert build_pingshui.groups_of(TABLE, lambda text: text.translate(simple)) == {
+      '上平一东': '东東干乾', '上平二冬': '冬', '下平一先': '平先', '入声一屋': '屋'}
+
+
+def test_what_poets_do_not_use(build_pingshui):
+  groups = {'上平一东': '东中平', '下平八庚': '庚平明', '入声一屋': '平'}
+
+  def poem(*ends):
+    return corpus.Poem('', ''.join(f'一一一一一，一一一一{end}。' for end in ends))
+
+  poems = [poem('平', '庚'), poem('明', '平'), poem('平', '明')]
+  assert build_pingshui.unused_rhymes(groups, poems) == {'上平一东': '平'}
+  assert build_pingshui.unused_rhymes(groups, poems[:2]) == {}  # too few to say
+  assert build_pingshui.unused_rhymes(groups, [*poems, poem('东', '平')]) == {}
+  # Two characters that could both be either, and a poem in no form, say nothing.
+  assert build_pingshui.unused_rhymes(groups, [poem('平', '平'), *[poem('平', '庚', '明')] * 9]) == {}
+
+
+def test_packages_that_cannot_be_read(script, tmp_path):
+  pytest.importorskip('opencc')
+  bad = tmp_path / 'bad.whl'
+  bad.write_bytes(b'nothing')
+  other = tmp_path / 'other.whl'
+  with zipfile.ZipFile(other, 'w') as archive:
+    archive.writestr('other.json', json.dumps(TABLE))
+  for package in (bad, other, tmp_path / 'none.whl'):
+    done = script('build_pingshui.py', f'--package={package}', '--out=out.json')
+    assert done.returncode == 2 and 'is no archive with' in done.stderr and done.stderr.count('\n') == 1
+  assert not (tmp_path / 'out.json').exists()
