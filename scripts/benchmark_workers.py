@@ -189,53 +189,52 @@ def decode_worker(times: str):
   """Times poems of exactly 30 characters, poems that end by themselves, and poems in a form, so many times each."""
   import exercise
 
-  from tangshi_tf import decoding, devices, prosody, run_dir, verse
+  from tangshi_tf import decoding, devices, model, prosody, run_dir, verse
   devices.start()
   run = run_dir.load('rnn')
+  tables = {'word2id': run.word2id, 'id2word': run.id2word}
+  # The exercise's model, whose poems never end here.
   plain = exercise.myRNNModel(run.word2id, 'rnn')
-  tables = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word}
+  endless = model.myRNNModel(run.word2id)
+  bias = endless.dense.bias.numpy()
+  bias[run.word2id[corpus.end_token]] = -1e9
+  endless.dense.bias.assign(bias)
+  assert len(decoding.gen_poem('日', model=endless, max_len=29, **tables)) == 30
 
-  def several(**options):
+  def several(writer, **options):
     requests = [(corpus.SAMPLE_BEGINS[i % 7], i) for i in range(512)]
-    return sum(map(len, decoding.generate(requests, init='random', **options, **tables)))
+    return sum(map(len, decoding.generate(requests, model=writer, init='random', **options, **tables)))
 
-  natural = {'batch512_natural_chars_per_s': lambda: several(bos_first=True, temperature=0.8)}
-  fixed = {
+  cases = {
       'stepwise_ms': lambda: len(exercise.gen_poem('日', plain, run.word2id, 1)),
-      'single_ms': lambda: len(decoding.gen_poem('日', max_len=29, **tables)),
-      'batch512_chars_per_s': lambda: several(max_len=29),
-      'batch512_sampling_chars_per_s': lambda: several(max_len=29, temperature=0.8),
+      'single_ms': lambda: len(decoding.gen_poem('日', model=endless, max_len=29, **tables)),
+      'batch512_chars_per_s': lambda: several(endless, max_len=29),
+      'batch512_sampling_chars_per_s': lambda: several(endless, max_len=29, temperature=0.8),
+      'batch512_natural_chars_per_s': lambda: several(run.model, bos_first=True, temperature=0.8),
   }
 
   plan = verse.Plan(prosody.FORMS['七绝'], run.word2id)
 
-  def in_form(model, count):
-    poems = decoding.generate((('', seed) for seed in range(count)), plan=plan, temperature=0.8, max_repeat=1,
-                              **{**tables, 'model': model})
+  def in_form(writer, count):
+    poems = decoding.generate((('', seed) for seed in range(count)), model=writer, plan=plan, temperature=0.8,
+                              max_repeat=1, **tables)
     return sum(map(len, poems))
 
   best = run_dir.load('best').model  # of the same vocabulary
-  formed = {f'form_{prefix}{name}': functools.partial(in_form, model, count)
-            for prefix, model in (('', run.model), ('best_', best))
-            for name, count in (('single_ms', 1), ('batch512_chars_per_s', 512))}
-
-  def measure(cases):
-    figures = {name: [] for name in cases}
-    for name, case in cases.items():
-      case()  # the first time is the warm-up
-      for _ in range(int(times)):
-        start = time.perf_counter()
-        characters = case()
-        seconds = time.perf_counter() - start
-        figures[name].append(1e3 * seconds if name.endswith('_ms') else characters / seconds)
-    return {name: statistics.median(values) for name, values in figures.items()}
-
-  figures = measure(natural | formed)
-  bias = run.model.dense.bias.numpy()
-  bias[run.word2id[corpus.end_token]] = -1e9
-  run.model.dense.bias.assign(bias)
-  assert len(decoding.gen_poem('日', max_len=29, **tables)) == 30
-  report(**measure(fixed), **figures)
+  for prefix, writer in (('', endless), ('best_', best)):
+    for name, count in (('single_ms', 1), ('batch512_chars_per_s', 512)):
+      cases[f'form_{prefix}{name}'] = functools.partial(in_form, writer, count)
+  figures = {}
+  for name, case in cases.items():
+    case()  # the first time is the warm-up
+    values = []
+    for _ in range(int(times)):
+      start = time.perf_counter()
+      characters = case()
+      seconds = time.perf_counter() - start
+      values.append(1e3 * seconds if name.endswith('_ms') else characters / seconds)
+    figures[name] = statistics.median(values)
+  report(**figures)
 
 
 def stages_worker(cell: str, times: str):
