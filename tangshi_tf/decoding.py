@@ -124,6 +124,12 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
     raise UserError(f'max_len {max_len}: expected a whole number of at least 1')
   bos_first = bos_first or plan is not None
 
+  @functools.lru_cache(maxsize=1000)
+  def formed(begin):
+    words = plan.given(begin, acrostic)
+    given = [word2id[corpus.start_token], *(-1 if word is None else word2id[word] for word in words)]
+    return given, plan.start(words)
+
   def start(request):
     begin, seed = request
     if not isinstance(seed, numbers.Integral) or seed < 0:
@@ -131,9 +137,8 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
     if plan is None:
       given = encode_begin(begin, word2id, bos_first=bos_first)
       return _Poem(given, seed, max(max_len + 1 + bos_first, len(given)))
-    words = plan.given(begin, acrostic)
-    given = [word2id[corpus.start_token], *(-1 if word is None else word2id[word] for word in words)]
-    return _Poem(given, seed, len(given), plan.start(words))
+    given, commitment = formed(begin)
+    return _Poem(given, seed, len(given), commitment)
 
   def first_state(poems):
     if init == 'zero':
