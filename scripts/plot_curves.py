@@ -53,7 +53,7 @@ def main() -> int:
     right.plot(epochs, perplexities, marker='o', markersize=3, label=path.name)
     print(f'{path.name}: training loss {smooth[-1]:.3f} at step {steps[-1]}, '
           f'validation perplexity {perplexities[-1]:.1f} after epoch {epochs[-1]}')
-  left.set(title='training loss', xlabel='step', ylabel='nats a token, averaged by poem')
+  left.set(title='training loss', xlabel='step', ylabel='nats a token')
   right.set(title='validation perplexity', xlabel='epoch', yscale='log')
   right.yaxis.set_major_formatter(ticker.ScalarFormatter())
   right.yaxis.set_minor_formatter(ticker.ScalarFormatter())
