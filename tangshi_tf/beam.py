@@ -15,12 +15,12 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
            plan: verse.Plan | None = None, acrostic: str = '') -> Iterator[list[str]]:
   """Finds one poem for each begin word, from the zero state.
 
-  A beam is judged by the log-probability of what it has added; what a plan or
-  `max_repeat` forbids does not count as added to the others' probability. Poems
-  that ended stay beside those that go on; of the last beams the one with the
-  greatest log-probability a token wins, since the sum alone would prefer short
-  poems (Graves 2012, arXiv:1211.3711; Wu et al. 2016, arXiv:1609.08144, with
-  their exponent at 1).
+  A beam is judged by its log-probability after the first token, as the model
+  has it: what a plan or `max_repeat` forbids does not make the rest likelier.
+  Poems that ended stay beside those that go on; of the last beams the one with
+  the greatest log-probability a token wins, since the sum alone would prefer
+  short poems (Graves 2012, arXiv:1211.3711; Wu et al. 2016, arXiv:1609.08144,
+  with their exponent at 1).
 
   Args:
     begins: what each poem begins with.
@@ -37,6 +37,7 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
   if not 1 <= width <= len(word2id):
     raise UserError(f'beam of {width}: expected 1 to {len(word2id)}, the words of the vocabulary')
   decoding.Sampling(max_repeat=max_repeat)
+  decoding.check_max_len(max_len)
   eos = word2id[corpus.end_token]
   bos_first = bos_first or plan is not None
   tables = decoding.plan_tables(plan) if plan is not None else []
@@ -100,7 +101,8 @@ def compiled_search(model, width: int, max_repeat: int, formed: bool):
       done |= (token == eos) & (forced < 0)
       ids = tf.where(tf.range(length) == step + 1, token[:, None], ids)
       if formed:
-        commitment = form.commit(token, place, *commitment)
+        commitment = [tf.where(forced < 0, new, old) for new, old in zip(
+            form.commit(token, place, *commitment), commitment)]
       return step + 1, ids, score, tokens, done, state, commitment
 
     rows = tf.tile(given[None], (width, 1))

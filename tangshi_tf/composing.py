@@ -48,15 +48,15 @@ class Composed:
     return self.log_probability / len(self.words) - COPY_PENALTY * len(self.copied) / lines
 
 
-def compose(requests: Iterable[tuple[str, int]], *, run, stride: int = 0, best_of: int = 1, original: bool = False,
+def compose(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, best_of: int = 1, original: bool = False,
             index: originality.Index | None = None, measure: bool = False, **options) -> Iterator[Composed]:
   """Writes poems, each the best of several.
 
   Args:
     requests: begin word and seed of each poem.
     run: a `run_dir.Run`.
-    stride: candidate k of a poem has its seed plus k times this; at least the
-      number of poems, so that no two have the same.
+    stride: candidate k of a poem has its seed plus k times this; with the
+      number of poems no two have the same.
     best_of: candidates a poem.
     original: whether poems with a copied line are drawn again, up to
       `MOST_ROUNDS` times; after that the poem with the fewest stays.
@@ -73,8 +73,10 @@ def compose(requests: Iterable[tuple[str, int]], *, run, stride: int = 0, best_o
     UserError: as `decoding.generate`, or several candidates are asked for
       without drawing.
   """
-  if (best_of > 1 or original) and options.get('temperature', 0) < decoding.COLDEST:
-    raise UserError('temperature 0 writes the same poem each time; expected one above 0 for several candidates')
+  drawn = options.get('temperature', 0) >= decoding.COLDEST or options.get('init') == 'random'
+  if (best_of > 1 or original) and not drawn:
+    raise UserError('temperature 0 writes the same poem each time; expected one above 0, or random states, for several '
+                    'candidates')
   measure |= best_of > 1
   requests = iter(requests)
   if not measure and not original:

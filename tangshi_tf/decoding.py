@@ -120,8 +120,7 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
     raise UserError(f'initial state {init!r} is unknown; expected one of {", ".join(INITS)}')
   if not 0 <= state_stddev <= MAX_STDDEV:
     raise UserError(f'state_stddev {state_stddev}: expected a number from 0 to {MAX_STDDEV}')
-  if not isinstance(max_len, numbers.Integral) or max_len < 1:
-    raise UserError(f'max_len {max_len}: expected a whole number of at least 1')
+  check_max_len(max_len)
   bos_first = bos_first or plan is not None
 
   @functools.lru_cache(maxsize=1000)
@@ -148,6 +147,12 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
   writer = _Writer(model, sampling, word2id, plan)
   for poem in _decode(writer, map(start, requests), first_state):
     yield [id2word[i] for i in poem.ids[bos_first:]]
+
+
+def check_max_len(max_len: int):
+  """Raises a UserError if a poem cannot have this length."""
+  if not isinstance(max_len, numbers.Integral) or max_len < 1:
+    raise UserError(f'max_len {max_len}: expected a whole number of at least 1')
 
 
 def encode_begin(begin: str, word2id: dict[str, int], *, bos_first: bool = False) -> list[int]:
@@ -252,7 +257,8 @@ class _Writer:
   def write(self, poems: list[_Poem], state, few: bool):
     """Writes on; returns the new state."""
     rows, steps = (1 if len(poems) == 1 else _FEW, _STEPS_FEW) if few else (len(poems), _STEPS)
-    token, left, place = np.zeros((3, rows), np.int32)
+    token, left = np.zeros((2, rows), np.int32)
+    place = np.ones(rows, np.int32)
     given = np.full((rows, steps), -1, np.int32)
     uniforms = np.zeros((rows, steps), np.float32)
     commitment = np.zeros((2, rows), np.int32)
@@ -329,10 +335,12 @@ def compiled_decoder(model, sampling: Sampling, few: bool, formed: bool):
       free = given[:, step] < 0
       # A form gives the marks of all lines at once.
       following = tf.cond(tf.reduce_any(free & ~done), lambda: choose(step, hidden, commitment, history),
-                          lambda: given[:, step])
+                          lambda: tf.maximum(given[:, step], 0))
       token = tf.where(free, following, given[:, step])
       if formed:
-        commitment = form.commit(token, place + step - 1, *commitment)
+        # What is given has been looked at before the poem began.
+        commitment = [tf.where(free, new, old) for new, old in zip(
+            form.commit(token, place + step - 1, *commitment), commitment)]
       if sampling.max_repeat:
         history = tf.where(tf.range(tf.shape(history)[1]) == (place + step)[:, None], token[:, None], history)
       done |= (free & (token == eos)) | (step + 1 >= left)
@@ -448,18 +456,18 @@ def without_repeats(logits, history, length, content, most: int):
   before = tf.concat([tf.fill((tf.shape(history)[0], 1), -1), history[:, :-1]], 1)
   known = (history >= 0) & tf.gather(content, tf.maximum(history, 0))
   counted = known & (history != before)
-  if most > 1:
-    same = (history[:, :, None] == history[:, None, :]) & counted[:, None, :]
-    counted &= tf.reduce_sum(tf.cast(same, tf.int32), -1) >= most
   end = tf.clip_by_value(length - 1, 0, tf.shape(history)[1] - 1)
   last = tf.gather(history, end, batch_dims=1)
   once = last != tf.gather(before, end, batch_dims=1)
   counted &= ~(once[:, None] & (history == last[:, None]))
-  # Where nothing is to be taken away it is PAD that is, which is never next anyway.
+  # Where nothing is counted it is PAD that is, which is never next anyway.
   taken = tf.where(counted, history, corpus.PAD_ID)
   rows = tf.broadcast_to(tf.range(tf.shape(history)[0])[:, None], tf.shape(taken))
   index = tf.reshape(tf.stack([rows, taken], -1), (-1, 2))
-  return tf.tensor_scatter_nd_update(logits, index, tf.fill((tf.shape(index)[0],), verse.NEVER))
+  if most == 1:
+    return tf.tensor_scatter_nd_update(logits, index, tf.fill((tf.shape(index)[0],), -np.inf))
+  counts = tf.scatter_nd(index, tf.ones((tf.shape(index)[0],), tf.int32), tf.shape(logits))
+  return tf.where(counts >= most, -np.inf, logits)
 
 
 def _filtered(logits, sampling: Sampling):

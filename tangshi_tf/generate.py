@@ -36,7 +36,7 @@ _MAX_LEN = flags.DEFINE_integer('max_len', 30, 'A poem without an end stops once
                                 'not with --form.', lower_bound=1, upper_bound=10_000)
 _TEMPERATURE = cli.define_number(
     'temperature', None, '0: the most likely character; above: drawn from softmax(logits / temperature) '
-    '(default: 0, with --form 0.8).', low=0, high=100)
+    '(default: 0, with --form or --interactive 0.8).', low=0, high=100)
 _TOP_K = flags.DEFINE_integer('top_k', 0, 'Draw from the k most likely characters only; 0: from all.', lower_bound=0)
 _TOP_P = cli.define_number('top_p', 1.0, 'Draw from the most likely characters that together have this probability.',
                            low=0, high=1, open_low=True)
@@ -107,7 +107,8 @@ def main() -> int:
     if _ORIGINAL.value and poem.copied:
       print(f'Still copied after {composing.MOST_ROUNDS} rounds: {" ".join(poem.copied)}', file=sys.stderr)
     if _JSON.value:
-      print(json.dumps({'model': name, **options, **_facts(poem, form, acrostic, index)}, ensure_ascii=False))
+      print(json.dumps({'model': name, 'weights': _WEIGHTS.value, **options, **_facts(poem, form, acrostic, index)},
+                       ensure_ascii=False))
     else:
       text = vertical(poem.text) if _VERTICAL.value else decoding.split_sentences(poem.words)
       print(('\n' if number else '') + text)
@@ -171,8 +172,17 @@ def _check_flags(form: prosody.Form | None):
   for name in sorted({'init', 'state_stddev', 'temperature', 'top_k', 'top_p', 'min_p', 'num', 'seed', 'best_of',
                       'original'} & given) if _BEAM.value else ():
     raise UserError(f'both --beam and --{name}; expected one of them, since a search draws nothing')
-  for name in sorted({'json', 'beam', 'best_of', 'original', 'num', 'init'} & given) if _INTERACTIVE.value else ():
+  for name in sorted({'json', 'beam', 'best_of', 'original', 'num', 'init', 'top_k', 'top_p', 'min_p'} & given
+                     ) if _INTERACTIVE.value else ():
     raise UserError(f'both --interactive and --{name}; expected one of them')
+  for name in sorted({'top_k', 'top_p', 'min_p'} & given) if not _temperature(form) else ():
+    raise UserError(f'flag --{name} is for drawing; expected a --temperature above 0, too')
+  if 'state_stddev' in given and _INIT.value != 'random':
+    raise UserError('flag --state_stddev is for random states; expected --init=random, too')
+  if 'choices' in given and not _INTERACTIVE.value:
+    raise UserError('flag --choices is for --interactive; expected it, too')
+  if 'corpus' in given and not (_JSON.value or _ORIGINAL.value or _BEST_OF.value > 1):
+    raise UserError('flag --corpus is for looking up copied lines; expected --json, --original or --best_of, too')
   if _INTERACTIVE.value and len(_BEGIN.value) > 1 and 'begin' in given:
     raise UserError(f'--interactive and {len(_BEGIN.value)} begin words; expected one')
   if _JSON.value and _VERTICAL.value:
@@ -203,11 +213,14 @@ def _begins(run, form: prosody.Form | None) -> list[str]:
 
 def _facts(poem, form: prosody.Form | None, acrostic: str, index: originality.Index) -> dict:
   """Returns what --json says of a poem beside its options."""
-  facts = {'text': poem.text, 'begin': poem.begin, 'seed': poem.seed, 'log_probability': poem.log_probability,
-           'perplexity': poem.perplexity, 'copied_lines': poem.copied, 'copied_run': index.longest_run(poem.text)}
+  facts = {'text': poem.text, 'begin': poem.begin, 'seed': None if _BEAM.value else poem.seed,
+           'log_probability': poem.log_probability, 'perplexity': poem.perplexity,
+           'copied_lines': poem.copied, 'copied_run': index.longest_run(poem.text)}
   if form is not None:
     checked = prosody.check(poem.text, form, _TONES.value)
-    facts |= {'form': form.name, 'tones': _TONES.value, 'acrostic': acrostic, 'rhyme': checked.rhyme,
+    asked = _rhyme(form)
+    facts |= {'form': form.name, 'tones': _TONES.value if form.regulated else None, 'acrostic': acrostic,
+              'rhyme_asked': asked or 'off', 'rhyme': asked and checked.rhyme,
               'pattern': checked.pattern and checked.pattern.name,
               'line_tones': [''.join(map(prosody.tone, line)) for line in corpus.verse_lines(poem.text)]}
   return facts

@@ -53,7 +53,7 @@ class Session:
       logits, state = self._step(tf.constant([i], tf.int32), state)
     self._past = [_Moment([run.id2word[i] for i in prefix if i != start], state, commitment, logits.numpy()[0])]
     self._choices = []  # how long the past was before each
-    self.complete = False
+    self.complete = len(self._past[0].words) >= self._length
     self._take_given()
 
   @property
@@ -66,7 +66,7 @@ class Session:
     now = self._past[-1]
     allowed = self._allowed(now)
     logits = np.where(allowed, now.logits, -np.inf) / temperature
-    shares = np.exp(logits - logits.max())
+    shares = np.exp(logits - (logits.max() if allowed.any() else 0))
     order = np.argsort(-shares, kind='stable')[:allowed.sum()]
     return [self._run.id2word[i] for i in order], shares[order] / shares.sum()
 
@@ -96,6 +96,8 @@ class Session:
     """Lets the model write the rest."""
     while not self.complete:
       words, shares = self.choices(max(temperature, 1e-3))
+      if not words:
+        raise UserError('nothing fits here any more; take something back')
       self.take(words[generator.choice(len(words), p=shares)])
 
   def _next_given(self) -> str | None:
@@ -112,7 +114,9 @@ class Session:
     if word == corpus.end_token:
       self.complete = True
       return
-    commitment = self._plan.commit(len(now.words), now.commitment, i) if self._plan else now.commitment
+    commitment = now.commitment
+    if self._plan is not None and self._next_given() is None:
+      commitment = self._plan.commit(len(now.words), commitment, i)
     logits, state = self._step(tf.constant([i], tf.int32), now.state)
     self._past.append(_Moment([*now.words, word], state, commitment, logits.numpy()[0]))
     self.complete = len(now.words) + 1 >= self._length
@@ -145,7 +149,7 @@ class Session:
       wanted = self._plan.classes[now.commitment[0], len(now.words)]
       if self._plan.masks[wanted, token] != 0:
         return f'{word} is {prosody.tone(word)}; expected {["", "平 or 仄", "平", "仄"][wanted]}'
-      groups = ' '.join(sorted(prosody.rhymes_of(word)))
+      groups = ' '.join(sorted(prosody.usual_rhymes_of(word)))
       if now.commitment[1] < self._plan.no_group:
         return f'{word} rhymes as {groups}; expected {prosody.level_groups()[now.commitment[1]]}'
       return f'{word} rhymes as {groups}, of which too few characters are known'
@@ -171,6 +175,8 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
   proposed = shown
   while not session.complete:
     words, shares = session.choices()
+    if not words:
+      say('Nothing fits here any more; take something back.')
     say(session.text or '(nothing yet)')
     say('  '.join(f'{number} {word} {share:.0%}' for number, (word, share) in enumerate(zip(words, shares), 1)
                   if number <= proposed))
@@ -193,7 +199,7 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
         if not answer.isdigit() or not 1 <= int(answer) <= len(words):
           raise UserError(f'{answer}: expected 1 to {len(words)}; {HELP}')
         session.take(words[int(answer) - 1])
-      else:
+      elif answer or words:
         _take_all(session, answer or words[0])
     except UserError as error:
       say(str(error))

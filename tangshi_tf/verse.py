@@ -72,21 +72,25 @@ class Plan:
         content[i] = True
         self.tone_of[i] = _TONES.index(prosody.tone(word))
         member[[prosody.level_groups().index(group) for group in prosody.usual_rhymes_of(word)], i] = True
-    sizes = member.sum(1)
+    sizes = self._sizes = member.sum(1)
     self.group_of = np.argmax(member * sizes[:, None], axis=0).astype(np.int32)
     level, oblique = (np.isin(self.tone_of, [_TONES.index(tone), _TONES.index(prosody.EITHER)])
                       for tone in (prosody.LEVEL, prosody.OBLIQUE))
     self.masks = np.where(np.stack([content, level | oblique, level, oblique]), 0, NEVER).astype(np.float32)
     # A group must have characters enough for a poem that repeats none.
-    needed = self.form.lines // 2 + 1
-    small = sizes < 2 * needed
-    first = level & small[self.group_of]
+    self._needed = 2 * (self.form.lines // 2 + 1)
+    first = level & (sizes < self._needed)[self.group_of]
     self.outside = np.concatenate([level & ~member, first[None]])
     if self.rhyme not in (None, 'any'):
-      group = prosody.level_groups().index(prosody.find_group(self.rhyme))
-      if sizes[group] < needed:
-        raise UserError(f'rhyme group {self.rhyme}: the vocabulary has {sizes[group]} of its characters; expected at '
-                        f'least {needed}')
+      self._check_size(prosody.find_group(self.rhyme))
+    elif self.rhyme is not None:
+      self._check_size(prosody.level_groups()[sizes.argmax()])
+
+  def _check_size(self, name: str):
+    found = self._sizes[prosody.level_groups().index(name)]
+    if found < self._needed:
+      raise UserError(f"rhyme group {name}: the model's vocabulary has {found} of its characters; {self.form.name} "
+                      f'needs at least {self._needed}')
 
   def _tabulate_places(self):
     """Makes what holds at each place under each set of patterns."""
@@ -142,7 +146,10 @@ class Plan:
     if len(characters) > min(2, form.lines) * form.characters:
       raise UserError(f'begin {corpus.shorten(begin)} has {len(characters)} characters; expected at most two lines, '
                       f'{min(2, form.lines) * form.characters}')
-    for i, line in enumerate(corpus.verse_lines(begin)[:-1]):
+    lines = corpus.verse_lines(begin)
+    if begin and not lines:
+      raise UserError(f'begin {corpus.shorten(begin)} has no characters; expected some, or none at all')
+    for i, line in enumerate(lines if begin[-1:] in corpus.PUNCTUATION else lines[:-1]):
       if len(line) != form.characters:
         raise UserError(f'begin {corpus.shorten(begin)}: line {i + 1} has {len(line)} characters; expected '
                         f'{form.characters} as in {form.name}')
@@ -190,7 +197,9 @@ class Plan:
     bound = frozenset.intersection(*groups)
     if everything in groups or not bound:
       return kept, self.no_group
-    return kept, max(map(prosody.level_groups().index, bound), key=lambda group: np.sum(~self.outside[group]))
+    group = max(map(prosody.level_groups().index, bound), key=self._sizes.__getitem__)
+    self._check_size(prosody.level_groups()[group])
+    return kept, group
 
   def allowed(self, place: int, commitment: tuple[int, int]) -> np.ndarray:
     """Returns which tokens may stand at a place without a mark, bool `[V]`, as the decoding loop finds them."""
@@ -210,23 +219,37 @@ class Plan:
     """Returns what is wrong with given characters under a pattern, and the rhyme groups that they leave."""
     width, found = self.form.characters + 1, []
     name = f' ({self.patterns[pattern].name})' if self.patterns else ''
-    looser = {'strict': ', or --tones=loose', 'loose': ', or --tones=off', 'off': ''}[self.tones]
-    for place, word in enumerate(words):
-      line, position = divmod(place, width)
-      if word is None or position == self.form.characters:
-        continue
-      where, want = f'line {line + 1}, character {position + 1}: {word}', self.wanted(pattern, line)[position]
-      if not _admits(prosody.tone(word), want):
-        has = 'is not in the rhyme table' if prosody.tone(word) == prosody.UNKNOWN else f'is {prosody.tone(word)}'
-        found.append(f'{where} {has}; expected {want}{name}{looser}')
-      elif position == self.form.characters - 1 and self.rhyme is not None and self.rhymes_at(pattern, line):
-        left = groups & prosody.rhymes_of(word)
-        if left:
-          groups = left
-        else:
-          expected = next(iter(groups)) if len(groups) == 1 else 'one rhyme group'
-          found.append(f'{where} is in {" ".join(sorted(prosody.rhymes_of(word)))}; expected {expected}{name}')
+    for line in range(self.form.lines):
+      given = words[line * width:(line + 1) * width - 1]
+      wanted = self.wanted(pattern, line)
+      # A whole line may also be one that makes up for what it breaks.
+      whole = self.patterns and None not in given and self._keeps(''.join(given), pattern, line)
+      for position, word in enumerate(given):
+        if word is None:
+          continue
+        where, tone = f'line {line + 1}, character {position + 1}: {word}', prosody.tone(word)
+        if not whole and not prosody.fits(tone, wanted[position]):
+          found.append(f'{where} is {tone}; expected {wanted[position]}{name}'
+                       + self._advice(pattern, line, position, tone))
+        elif position == self.form.characters - 1 and self.rhyme is not None and self.rhymes_at(pattern, line):
+          left = groups & prosody.usual_rhymes_of(word) or groups & prosody.rhymes_of(word)
+          if not left:
+            expected = next(iter(groups)) if len(groups) == 1 else 'a level rhyme'
+            rhymes = ' '.join(sorted(prosody.rhymes_of(word)))
+            found.append(f'{where} is in {rhymes or "no level group"}; expected {expected}{name}, or --rhyme=off')
+          groups = left or groups
     return found, groups
+
+  def _keeps(self, line: str, pattern: int, number: int) -> bool:
+    faults = prosody.check_tones(line, self.patterns[pattern].kinds[number])
+    return not any(self.tones == 'strict' or fault.rule == 'tone' for fault in faults)
+
+  def _advice(self, pattern: int, line: int, position: int, tone: str) -> str:
+    """Returns which flag would let a character of some tone pass, ready to follow what is expected."""
+    if not self.patterns:
+      return ', or --rhyme=off'
+    loose = prosody.line_pattern(self.patterns[pattern].kinds[line], self.form.characters, 'loose')
+    return ', or --tones=loose' if prosody.fits(tone, loose[position]) else ', or --tones=off'
 
 
 def _admits(found: str, want: str) -> bool:

@@ -20,10 +20,12 @@ def build_pingshui(monkeypatch):
   return build_pingshui
 
 
-def test_groups(build_pingshui):
+def test_groups(build_pingshui, monkeypatch):
+  monkeypatch.setattr(build_pingshui, 'MISSING', {'下平一先': '仙'})
+  monkeypatch.setattr(build_pingshui, 'VARIANTS', {'仐': '屋'})
   simple = str.maketrans('東聲乾', '东声干')
   assert build_pingshui.groups_of(TABLE, lambda text: text.translate(simple)) == {
-      '上平一东': '东東干乾', '上平二冬': '冬', '下平一先': '平先', '入声一屋': '屋'}
+      '上平一东': '东東干乾', '上平二冬': '冬', '下平一先': '平先仙', '入声一屋': '屋仐'}
 
 
 def test_what_poets_do_not_use(build_pingshui):

@@ -80,6 +80,7 @@ def test_patterns_oppose_and_cling():
     ('时时误拂弦', '日时误拂弦', (4, 1, '孤平')),
     ('素手玉房前', '素手金房前', (2, 3, '三平尾')),
     ('鸣筝金粟柱', '鸣筝玉粟柱', (1, 3, '三仄尾')),
+    ('素手玉房前', '素手金玉前', (2, 4, 'tone')),
     ('时时误拂弦', '时时误拂门', (4, 5, 'rhyme')),
     ('时时误拂弦', '时时误拂目', (4, 5, 'tone')),
 ])
@@ -95,7 +96,8 @@ def test_faults(line, replaced, fault):
 def test_what_makes_up_for_a_fault():
   assert not rules('鸣筝金粟柱，素手玉房前。欲得周郎顾，日时空拂弦。')  # 孤平, but level third
   assert not rules('鸣筝玉房柱，素手玉房前。欲得周郎顾，时时误拂弦。')  # 平平仄平仄
-  assert rules('玉筝玉房柱，素手玉房前。欲得周郎顾，时时误拂弦。')
+  assert rules('玉筝玉房柱，素手玉房前。欲得周郎顾，时时误拂弦。') == [(1, 4, 'tone')]
+  assert rules('鸣筝金粟柱，素手金玉前。欲得周郎顾，时时误拂弦。') == [(2, 4, 'tone')]  # no 三平尾
 
 
 def test_lines_of_the_wrong_length_and_number():
@@ -110,9 +112,15 @@ def rules_of(content, form):
 
 
 def test_characters_that_are_not_in_the_table_are_told():
-  checked = check('月落乌啼霜满天，江枫渔火对愁眠。姑苏城外寒山寺，夜半钟声到客船。')
-  assert [(note.line, note.position, note.rule) for note in checked.notes] == [(1, 4, 'unknown')]
-  assert check('鸣筝金粟柱，素手玉房🙂。欲得周郎顾，时时误拂弦。').keeps()
+  checked = check('鸣筝金粟柱，素手玉房🙂。欲得周郎顾，时时误拂弦。')
+  assert checked.keeps() and [(note.line, note.position, note.rule) for note in checked.notes] == [(2, 5, 'unknown')]
+
+
+def test_the_group_of_rhymes_that_disagree():
+  # 机 and 旗 are both in 微 and 支, but poets rhyme 旗 in 支.
+  assert check('白日依山尽，黄河入海机。欲穷千里目，更上一层旗。').rhyme == '上平四支'
+  two = check('白日依山尽，黄河入海流。欲穷千里目，更上一层东。')
+  assert two.rhyme is None and not two.keeps('rhyme')
 
 
 def test_a_form_without_a_name_has_no_tones():
@@ -149,7 +157,13 @@ def test_command(command, tmp_path):
   first, second = map(json.loads, done.stdout.splitlines())
   assert first['pattern'] == '仄起首句不入韵' and not first['faults']
   assert second['faults'] == [{'line': 4, 'character': 0, 'rule': 'form', 'text': '4 characters; expected 5'}]
-  for arguments, message in ((['--form=六绝', good], "form '六绝' is unknown"), ([bad], 'lines of 4, 5 characters'),
+  # One that has no form at all does not end the checking of the others.
+  (tmp_path / 'poems.txt').write_text(f'{bad}\n，。\n{"一二三。" * 70}\n{good}\n', encoding='utf-8')
+  done = command('tangshi_tf.prosody', '--file=poems.txt')
+  assert done.returncode == 1 and not done.stderr
+  assert 'lines of 4, 5 characters; expected lines of one length' in done.stdout and 'no lines; expected' in done.stdout
+  assert '70x3' in done.stdout and done.stdout.splitlines()[-1] == 'no faults'
+  for arguments, message in ((['--form=六绝', good], "form '六绝' is unknown"),
                              (['--file=none'], 'none: cannot be read')):
     done = command('tangshi_tf.prosody', *arguments)
     assert done.returncode == 2 and done.stderr.count('\n') == 1

@@ -109,8 +109,16 @@ def test_acrostic_and_begin(model, tables):
 @pytest.mark.parametrize(('options', 'message'), [
     ({'begin': '白日依山尽，黄河入海流。欲'}, 'at most two lines, 10'),
     ({'begin': '白日，黄河'}, 'line 1 has 2 characters; expected 5 as in 五绝'),
+    ({'begin': '白日，'}, 'line 1 has 2 characters; expected 5 as in 五绝'),
+    ({'begin': '，'}, 'has no characters'),
+    ({'begin': '春风玉人月'}, None), ({'begin': '春风玉人月', 'tones': 'loose'}, None),
+    ({'begin': '🙂', 'tones': 'off'}, "'🙂' is not in the model"),
+    ({'begin': '白日依山尽，黄河入海月', 'rhyme': None}, 'expected 平'),
+    ({'begin': '白日依山尽，黄河入海月', 'tones': 'off'}, 'expected 平, or --rhyme=off'),
+    ({'begin': '山风玉月人，日月'}, None),
+    ({'begin': '日风玉月山'}, 'line 1, character 1: 日 is 仄; expected 平 (平起首句入韵), or --tones=loose'),
     ({'begin': '白日依山流', 'tones': 'loose'}, None),
-    ({'begin': '白日依水尽'}, 'line 1, character 4: 水 is 仄; expected 平 (仄起首句不入韵), or --tones=loose'),
+    ({'begin': '白日依水尽'}, 'line 1, character 4: 水 is 仄; expected 平 (仄起首句不入韵), or --tones=off'),
     ({'begin': '白日依水尽', 'tones': 'loose'}, 'or --tones=off'),
     ({'begin': '白日依水尽', 'tones': 'off'}, None),
     ({'acrostic': '一二三四五'}, 'has 5 characters; expected at most 4, the lines of 五绝'),
@@ -118,7 +126,7 @@ def test_acrostic_and_begin(model, tables):
     ({'begin': '白', 'acrostic': '黑'}, 'begins with 白 in --begin and with 黑 in the acrostic'),
     ({'begin': '白', 'acrostic': '白'}, None),
     ({'begin': '白日依山尽，黄河入海流。', 'rhyme': '东'}, 'line 2, character 5: 流 is in 下平十一尤; expected 上平一'),
-    ({'begin': '黄河入海流，白日照山东。'}, '东 is in 上平一东; expected 下平十一尤'),
+    ({'begin': '黄河入海流，白日照山东。'}, '东 is in 上平一东; expected 下平十一尤 (平起首句入韵), or --rhyme=off'),
 ])
 def test_what_cannot_be_met(model, tables, options, message):
   if message is None:
@@ -132,6 +140,20 @@ def test_what_cannot_be_met(model, tables, options, message):
 def test_a_poem_does_not_depend_on_those_beside_it(model, tables):
   many = write(model, tables, '五绝', 30)
   assert [write(model, tables, '五绝', 3)[i] for i in range(3)] == many[:3]
+
+
+def test_forms_without_xla(model, tables, monkeypatch):
+  expected = write(model, tables, '七绝', 3, acrostic='春夏')
+  monkeypatch.setattr(decoding.devices, 'has_xla', lambda: False)
+  decoding.compiled_decoder.cache_clear()
+  assert write(model, tables, '七绝', 3, acrostic='春夏') == expected
+  decoding.compiled_decoder.cache_clear()
+
+
+def test_a_begin_rhymes_as_poets_do(model, tables):
+  plan = verse.Plan(prosody.FORMS['五绝'], tables['word2id'])
+  _, group = plan.start(plan.given('白日依山尽，黄河入海平'))
+  assert prosody.level_groups()[group] == '下平八庚'
 
 
 def test_greedy_takes_the_most_likely_of_what_the_form_allows(model, tables):
@@ -227,5 +249,7 @@ def test_plans_that_cannot_be_made(word2id):
   with pytest.raises(UserError, match='has no 。'):
     verse.Plan(form, {word: i for word, i in word2id.items() if word != '。'})
   few = {word: i for i, word in enumerate([*corpus.SPECIAL_TOKENS, *'，。东红一二三四五六七八'])}
-  with pytest.raises(UserError, match='the vocabulary has 2 of its characters; expected at least 3'):
-    verse.Plan(form, few, rhyme='东')
+  for rhyme in ('东', 'any'):
+    with pytest.raises(UserError, match='上平一东: .* has 2 of its characters; 七绝 needs at least 6'):
+      verse.Plan(form, few, rhyme=rhyme)
+  assert verse.Plan(form, few, rhyme=None)

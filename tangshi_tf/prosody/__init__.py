@@ -290,7 +290,7 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
   best = None
   for pattern in candidates:
     by_rule = [fault for i, (kind, line) in enumerate(zip(pattern.kinds, lines), 1)
-               for fault in _check_tones(line, kind, i)]
+               for fault in check_tones(line, kind, i)]
     rhyme, wrong = _check_rhymes(lines, [i for i in range(form.lines) if pattern.rhymes(i)])
     passed = [fault for fault in by_rule if fault.rule != 'tone'] if tones == 'loose' else []
     found = Check(form, pattern, rhyme, [fault for fault in by_rule if fault not in passed] + wrong, notes + passed)
@@ -300,8 +300,8 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
   return best
 
 
-def _check_tones(line: str, kind: str, number: int):
-  """Yields what is wrong with the tones of a line; the rule is 'tone' where `loose` forbids it, too."""
+def check_tones(line: str, kind: str, number: int = 1):
+  """Yields what is wrong with the tones of a line of some kind; the rule is 'tone' where `loose` forbids it, too."""
   found = [tone(mark) for mark in line]
   wanted = line_pattern(kind, len(line), 'loose')
   for j, (mark, is_tone, want) in enumerate(zip(line, found, wanted), 1):
@@ -317,9 +317,9 @@ def _check_tones(line: str, kind: str, number: int):
     return
   if kind == 'B' and not fits(last[0], LEVEL) and not fits(last[2], LEVEL):
     yield Fault(number, first, '孤平', f'{line[-5]} is 仄 (孤平); expected 平 here or at character {first + 2}')
-  elif kind == 'D' and not fits(last[2], OBLIQUE):
+  elif kind == 'D' and not fits(last[2], OBLIQUE) and matches('中中平平平'):
     yield Fault(number, first + 2, '三平尾', f'{line[-3]} is 平 (三平尾); expected 仄')
-  elif kind == 'C' and not fits(last[2], LEVEL):
+  elif kind == 'C' and not fits(last[2], LEVEL) and matches('中中仄仄仄'):
     yield Fault(number, first + 2, '三仄尾', f'{line[-3]} is 仄 (三仄尾); expected 平')
 
 
@@ -329,12 +329,15 @@ def _is_exchange(found: list[str], kind: str, position: int, characters: int) ->
 
 
 def _check_rhymes(lines: list[str], places) -> tuple[str | None, list[Fault]]:
-  """Returns the group that most of the rhymes belong to, and a fault for each of the others."""
+  """Returns the group that most of the rhymes belong to, None where no two do, and a fault for each of the others."""
   ends = [(i, lines[i][-1]) for i in places]
   count = collections.Counter(name for _, mark in ends for name in rhymes_of(mark))
   if not count:
     return None, [Fault(i + 1, len(lines[i]), 'rhyme', f'{mark} has no level rhyme; expected one')
                   for i, mark in ends if readings(mark)]
-  rhyme = max(count, key=count.get)
-  return rhyme, [Fault(i + 1, len(lines[i]), 'rhyme', f'{mark} is in {" ".join(readings(mark))}; expected {rhyme}')
-                 for i, mark in ends if readings(mark) and rhyme not in readings(mark)]
+  usual = collections.Counter(name for _, mark in ends for name in usual_rhymes_of(mark))
+  first = rhymes_of(ends[0][1])
+  rhyme = max(level_groups(), key=lambda name: (count[name], usual[name], name in first))
+  faults = [Fault(i + 1, len(lines[i]), 'rhyme', f'{mark} is in {" ".join(readings(mark))}; expected {rhyme}')
+            for i, mark in ends if readings(mark) and rhyme not in readings(mark)]
+  return rhyme if count[rhyme] > 1 or not faults else None, faults

@@ -12,7 +12,6 @@ import json
 from absl import flags
 
 from tangshi_tf import cli, corpus, prosody
-from tangshi_tf.errors import UserError
 
 _FORM = flags.DEFINE_string('form', None, f'{", ".join(prosody.FORMS)}, or LINESxCHARACTERS such as 6x5 '
                             '(default: the one whose lines the poem has).')
@@ -30,7 +29,7 @@ def main(texts: list[str]) -> int:
     content = ''.join(text.split()).rpartition(':')[2]
     if not content:
       continue
-    checked = prosody.check(content, form or _form_of(content), _TONES.value)
+    checked = _check(content, form)
     good &= checked.keeps()
     if _JSON.value:
       print(json.dumps(_object(content, checked), ensure_ascii=False))
@@ -40,15 +39,18 @@ def main(texts: list[str]) -> int:
   return 0 if good else 1
 
 
-def _form_of(content: str) -> prosody.Form:
-  name = prosody.form_of(content)
-  if name != prosody.OTHER:
-    return prosody.FORMS[name]
-  lengths = sorted({len(line) for line in corpus.verse_lines(content)})
-  if len(lengths) == 1:
-    return prosody.find_form(f'{len(corpus.verse_lines(content))}x{lengths[0]}')
-  raise UserError(f'{corpus.shorten(content)}: lines of {", ".join(map(str, lengths))} characters; expected lines of '
-                  'one length, or a --form to hold it against')
+def _check(content: str, form: prosody.Form | None) -> prosody.Check:
+  """Holds a poem against a form, or against that of its own lines."""
+  if form is None and (name := prosody.form_of(content)) != prosody.OTHER:
+    form = prosody.FORMS[name]
+  lines = [len(line) for line in corpus.verse_lines(content)]
+  if form is None and len(set(lines)) == 1:
+    form = prosody.Form(f'{len(lines)}x{lines[0]}', len(lines), lines[0])
+  if form is not None:
+    return prosody.check(content, form, _TONES.value)
+  found = f'lines of {", ".join(map(str, sorted(set(lines))))} characters' if lines else 'no lines'
+  return prosody.Check(prosody.Form(prosody.OTHER, 0, 0), None, None, [prosody.Fault(
+      0, 0, 'form', f'{found}; expected lines of one length, or a --form to hold them against')], [])
 
 
 def _object(content: str, checked: prosody.Check) -> dict:
