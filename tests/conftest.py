@@ -1,9 +1,11 @@
+import importlib
 import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
+from absl import flags
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -38,6 +40,20 @@ def command(tmp_path):
                           capture_output=True, text=True, encoding='utf-8', timeout=300, check=False, **kwargs)
 
   return run
+
+
+@pytest.fixture(scope='module')
+def load_script():
+  """Imports scripts as modules; they and their flags, whose names they share, are gone afterwards."""
+  known_flags, known_modules, folder = set(flags.FLAGS), set(sys.modules), str(ROOT / 'scripts')
+  sys.path.insert(0, folder)
+  yield importlib.import_module
+  sys.path.remove(folder)
+  for name in set(flags.FLAGS) - known_flags:
+    delattr(flags.FLAGS, name)
+  for name in set(sys.modules) - known_modules:
+    if (getattr(sys.modules[name], '__file__', None) or '').startswith(folder):
+      del sys.modules[name]
 
 
 @pytest.fixture

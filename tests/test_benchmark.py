@@ -6,14 +6,10 @@ import pytest
 
 from tangshi_tf.errors import UserError
 
-from .conftest import ROOT
 
-
-@pytest.fixture
-def benchmark(monkeypatch):
-  monkeypatch.syspath_prepend(ROOT / 'scripts')
-  import benchmark
-  return benchmark
+@pytest.fixture(scope='module')
+def benchmark(load_script):
+  return load_script('benchmark')
 
 
 def test_windows_of_training(benchmark, poems_file):

@@ -6,12 +6,15 @@ import pytest
 
 from .conftest import ROOT
 
-sys.path.insert(0, str(ROOT / 'scripts'))
-import build_corpus
+
+@pytest.fixture(scope='module')
+def build_corpus(load_script):
+  return load_script('build_corpus')
 
 
-def clean(text):
-  return build_corpus.clean_content([text], lambda t: t)
+@pytest.fixture
+def clean(build_corpus):
+  return lambda text: build_corpus.clean_content([text], lambda t: t)
 
 
 @pytest.mark.parametrize(('text', 'expected'), [
@@ -21,7 +24,7 @@ def clean(text):
     ('春（甲〖1〗（乙）丙）風。（後記。）。', '春風。'),
     ('「春風」『起』1，2a秋 月。', '春風起，秋月。'),
 ])
-def test_editorial_material_goes(text, expected):
+def test_editorial_material_goes(clean, text, expected):
   assert clean(text) == (expected, '')
 
 
@@ -30,11 +33,11 @@ def test_editorial_material_goes(text, expected):
     ('綠{艹尔}。', 'lost character'), ('春…。', 'lost character'), ('春\ue829風。', 'lost character'),
     ('讀《易》刪。', 'other signs left'), ('春（風。', 'other signs left'), ('（注。）', 'nothing left'),
 ])
-def test_poems_that_are_dropped(text, reason):
+def test_poems_that_are_dropped(clean, text, reason):
   assert clean(text) == ('', reason)
 
 
-def test_titles_keep_to_one_line_without_colons():
+def test_titles_keep_to_one_line_without_colons(build_corpus):
   assert build_corpus.clean_title('送人:一\t（一作二） 首', lambda t: t) == '送人：一 首'
   assert build_corpus.clean_title(' ', lambda t: t) == '无题'
 

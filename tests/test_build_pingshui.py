@@ -7,17 +7,13 @@ import pytest
 
 from tangshi_tf import corpus
 
-from .conftest import ROOT
-
 TABLE = {'ping': {'上平聲部': {'上平聲一東': ['東乾'], '上平聲二冬': ['冬']}, '下平聲部': {'下平聲一先': ['平先']}},
          'ze': {'入聲部': {'入聲一屋': ['屋']}}}
 
 
-@pytest.fixture
-def build_pingshui(monkeypatch):
-  monkeypatch.syspath_prepend(ROOT / 'scripts')
-  import build_pingshui
-  return build_pingshui
+@pytest.fixture(scope='module')
+def build_pingshui(load_script):
+  return load_script('build_pingshui')
 
 
 def test_groups(build_pingshui, monkeypatch):

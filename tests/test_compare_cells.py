@@ -6,14 +6,10 @@ import pytest
 from tangshi_tf import corpus, run_dir
 from tangshi_tf.model import myRNNModel
 
-from .conftest import ROOT
 
-
-@pytest.fixture
-def compare_cells(monkeypatch):
-  monkeypatch.syspath_prepend(ROOT / 'scripts')
-  import compare_cells
-  return compare_cells
+@pytest.fixture(scope='module')
+def compare_cells(load_script):
+  return load_script('compare_cells')
 
 
 @pytest.mark.parametrize('cell', ['rnn', 'lstm', 'gru'])

@@ -5,16 +5,12 @@ import collections
 import numpy as np
 import pytest
 
-from .conftest import ROOT
-
 BOS, EOS = 2, 3
 
 
-@pytest.fixture
-def kneser_ney(monkeypatch):
-  monkeypatch.syspath_prepend(ROOT / 'scripts')
-  import kneser_ney
-  return kneser_ney
+@pytest.fixture(scope='module')
+def kneser_ney(load_script):
+  return load_script('kneser_ney')
 
 
 def texts(seed, count, words=9):

@@ -6,14 +6,10 @@ import pytest
 
 from tangshi_tf import corpus, originality
 
-from .conftest import ROOT
 
-
-@pytest.fixture
-def verse_report(monkeypatch):
-  monkeypatch.syspath_prepend(ROOT / 'scripts')
-  import verse_report
-  return verse_report
+@pytest.fixture(scope='module')
+def verse_report(load_script):
+  return load_script('verse_report')
 
 
 def test_figures_of_texts(verse_report):
