@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tangshi_tf import corpus, data, evaluation, prosody, training
+from tangshi_tf import corpus, data, evaluation, training
 from tangshi_tf.model import myRNNModel
 
 
@@ -75,10 +75,3 @@ def test_forms_positions_and_unknown_characters_by_hand():
   assert figures['chars_perplexity'] == pytest.approx((4**5 * 2**24) ** (1 / 29))
   nothing = evaluation.summarize(poems[2:], ids[splits[2]:], splits[2:] - splits[2], nll[splits[2]:])
   assert nothing['chars_perplexity'] is None and nothing['by_position'] == {}
-
-
-def test_forms():
-  for form, (lines, characters) in prosody.FORMS.items():
-    assert prosody.form_of(('山' * characters + '，') * (lines - 1) + '山' * characters) == form
-  for other in ('', '，', '山', '山山山山山。' * 3, '山山山山山，山山山山山山山。' * 2, '山山山山山' * 4):
-    assert prosody.form_of(other) == prosody.OTHER

@@ -56,6 +56,14 @@ def test_the_table():
   assert all(prosody.usual_rhymes_of(mark) for name in prosody.level_groups() for mark in groups[name])
 
 
+def test_the_form_of_a_poem():
+  for name, form in prosody.FORMS.items():
+    line = '山' * form.characters
+    assert prosody.form_of(f'{line}，' * (form.lines - 1) + line) == name
+  for other in ('', '，', '山', '山山山山山。' * 3, '山山山山山，山山山山山山山。' * 2, '山山山山山' * 4):
+    assert prosody.form_of(other) == prosody.OTHER
+
+
 def test_patterns_oppose_and_cling():
   for form in prosody.FORMS.values():
     found = prosody.patterns(form)
