@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tangshi_tf import decoding, gen_poem
+from tangshi_tf import decoding, gen_poem, sampling
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, myRNNModel
 
@@ -128,7 +128,8 @@ def test_extremes_stay_poems(model, tables, extreme):
 @pytest.mark.usefixtures('width')
 @pytest.mark.parametrize('block', [8, 64])
 def test_sampling_follows_the_softmax(tables, block, monkeypatch):
-  monkeypatch.setattr(decoding, '_BLOCK', block)
+  for module in (decoding, sampling):
+    monkeypatch.setattr(module, 'BLOCK', block)
   model = myRNNModel(tables['word2id'], embedding_size=4, units=4)
   for variable in model.trainable_variables:
     variable.assign(tf.zeros_like(variable))
@@ -164,7 +165,7 @@ def test_drawing_never_takes_what_has_no_mass():
   masses = rng.random((4000, 70), np.float32) * (rng.random((4000, 70)) < 0.2)
   masses[:, 0] = 1e-3
   for targets in (np.zeros(4000), masses.sum(1), 1.001 * masses.sum(1), -1e-3 * np.ones(4000)):
-    index, before = decoding._first_above(tf.constant(masses), tf.constant(targets, tf.float32))
+    index, before = sampling.first_above(tf.constant(masses), tf.constant(targets, tf.float32))
     taken = masses[np.arange(4000), index]
     assert (taken > 0).all()
     np.testing.assert_allclose(before, [row[:i].sum() for row, i in zip(masses, index.numpy())], atol=1e-5)
@@ -174,10 +175,10 @@ def test_what_is_drawn_does_not_change_with_a_constant_added_to_all_logits():
   rng = np.random.default_rng(0)
   logits = rng.normal(scale=3, size=(1000, 100)).astype(np.float32)
   uniforms = rng.random(1000, np.float32)
-  drawn = decoding._draw(tf.constant(logits), uniforms).numpy()
+  drawn = sampling.draw(tf.constant(logits), uniforms).numpy()
   assert len(set(drawn)) > 50
   for constant in (-200, 200):  # exp would underflow, or overflow
-    shifted = decoding._draw(tf.constant(logits + np.float32(constant)), uniforms).numpy()
+    shifted = sampling.draw(tf.constant(logits + np.float32(constant)), uniforms).numpy()
     assert (shifted == drawn).mean() > 0.99  # but for rounding
 
 
