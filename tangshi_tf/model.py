@@ -216,6 +216,9 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     if self.cell == 'lstm' and not devices.has_gpu():
       h, c = state or [tf.zeros((tf.shape(inputs)[0], cell.units))] * 2
       return recurrence.lstm(inputs, h, c, cell.kernel, kernel, cell.bias)
+    if self.cell == 'gru' and cell.reset_after and not devices.has_gpu():
+      h, = state or [tf.zeros((tf.shape(inputs)[0], cell.units))]
+      return recurrence.gru(inputs, h, cell.kernel, kernel, cell.bias)
     if kernel is cell.recurrent_kernel:
       return layer(inputs, initial_state=state)
     with keras.StatelessScope([(cell.recurrent_kernel, kernel)]):  # the layer reads this one instead

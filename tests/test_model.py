@@ -183,17 +183,20 @@ def test_a_tied_output_layer_is_the_embedding(word2id):
   assert untied.count_params() - model.count_params() == 40 * 8
 
 
-def test_the_lstm_for_processors_has_the_gradients_of_keras(ids):
+@pytest.mark.parametrize('make, own, state_tensors', [(keras.layers.LSTM, recurrence.lstm, 2),
+                                                      (keras.layers.GRU, recurrence.gru, 1)])
+def test_the_loops_for_processors_have_the_gradients_of_keras(make, own, state_tensors):
   rng = np.random.default_rng(0)
-  layer = keras.layers.LSTM(5, return_sequences=True, return_state=True)
+  layer = make(5, return_sequences=True, return_state=True)
   layer.build((None, None, 6))
-  inputs, *state = (tf.constant(rng.normal(size=shape), tf.float32) for shape in ((3, 11, 6), (3, 5), (3, 5)))
-  weights = [tf.constant(rng.normal(size=shape), tf.float32) for shape in ((3, 11, 5), (3, 5), (3, 5))]
+  inputs, *state = (tf.constant(rng.normal(size=shape), tf.float32)
+                    for shape in ((3, 11, 6), *[(3, 5)] * state_tensors))
+  weights = [tf.constant(rng.normal(size=shape), tf.float32) for shape in ((3, 11, 5), *[(3, 5)] * state_tensors)]
   variables = layer.trainable_variables
   for variable in variables:
     variable.assign(rng.normal(size=variable.shape))
   results = []
-  for run in (lambda: layer(inputs, initial_state=state), lambda: recurrence.lstm(inputs, *state, *variables)):
+  for run in (lambda: layer(inputs, initial_state=state), lambda: own(inputs, *state, *variables)):
     with tf.GradientTape() as tape:
       tape.watch([inputs, *state])
       outputs = run()
