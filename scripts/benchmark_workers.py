@@ -111,7 +111,7 @@ def train_package(source, cell, precision, windows, first_step):
   model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
   options = training.StepOptions(precision=precision)
 
-  def on_step(step, result):
+  def on_step(step, result, state):
     if not step:
       first_step(tokens=int(poems.flat_values.shape[0]), classes=len(word2id),
                  bytes_per_token=(poems.flat_values.numpy().nbytes + poems.row_splits.numpy().nbytes)

@@ -9,7 +9,7 @@ import time
 import tensorflow as tf
 
 from tangshi_tf import corpus, decoding, run_dir
-from tangshi_tf.training import Callback, Totals
+from tangshi_tf.fitting import Callback, Totals
 
 
 class Progress(Callback):
@@ -24,7 +24,11 @@ class Progress(Callback):
     self._terminal = sys.stdout.isatty()
     self._interval = 0.5 if self._terminal else 30.0
     self._start = self._shown = time.perf_counter()
-    self._best = math.inf
+    self._first = None  # the step before the first one that was seen
+
+  def on_begin(self, position):
+    self._best = min((metrics.get('validation_perplexity', math.inf) for metrics in position.history),
+                     default=math.inf)
 
   def on_epoch_begin(self, epoch, steps):
     self._epoch, self._steps = epoch, steps
@@ -32,13 +36,15 @@ class Progress(Callback):
 
   def on_step(self, step, result):
     self._totals.add(result)
+    if self._first is None:
+      self._first = step - 1
     now = time.perf_counter()
     if now - self._shown < self._interval:
       return
     self._shown = now
     means = self._totals.take()
     done = step - (self._epoch - 1) * self._steps
-    left = (now - self._start) / step * (self._epochs * self._steps - step)
+    left = (now - self._start) / (step - self._first) * (self._epochs * self._steps - step)
     line = (f'{done}/{self._steps}  loss {means["loss"]:.3f}  perplexity {means["perplexity"]:.1f}  '
             f'{means["tokens_per_second"]:,.0f} tokens/s  {_duration(left)} left')
     if self._terminal:
@@ -103,8 +109,11 @@ class TensorBoard(Callback):
     self._validation_poem = validation_poem
     self._every = every
 
+  def on_begin(self, position):
+    self._totals = Totals(position.watchers.get(type(self).__name__))
+
   def on_epoch_begin(self, epoch, steps):
-    self._totals = Totals()
+    self._totals = Totals(self._totals.sums())  # the time between epochs does not count
 
   def on_step(self, step, result):
     self._totals.add(result)
@@ -131,6 +140,10 @@ class TensorBoard(Callback):
         tf.summary.text('prediction', self._prediction())
     self._writer.flush()
 
+  def checkpoint(self):
+    self._writer.flush()
+    return self._totals.sums()
+
   def _sample_poems(self) -> str:
     begins = [begin for begin in corpus.SAMPLE_BEGINS if begin in self._word2id]
     poems = decoding.generate([(begin, 0) for begin in begins], model=self._model, word2id=self._word2id,
@@ -150,15 +163,24 @@ class Checkpoints(Callback):
 
   def __init__(self, path: pathlib.Path, model):
     self._path, self._model = path, model
-    self._epochs = []
-    self._best = None
+
+  def on_begin(self, position):
+    self._epochs, self._best = [], None
+    for metrics in position.history:
+      self._take_in(metrics)
+
+  def _take_in(self, metrics) -> bool:
+    """Notes an epoch's figures; returns whether it is the best so far."""
+    self._epochs.append({name: value if math.isfinite(value) else None for name, value in metrics.items()})
+    # Without validation the last epoch counts as the best.
+    figure = metrics.get('validation_nll', -metrics['epoch'])
+    if self._best is not None and figure >= self._best[0]:
+      return False
+    self._best = figure, metrics['epoch']
+    return True
 
   def on_epoch_end(self, epoch, metrics):
-    self._epochs.append({name: value if math.isfinite(value) else None for name, value in metrics.items()})
     run_dir.save_weights(self._path, f'epoch-{epoch:02}', self._model)
-    # Without validation the last epoch counts as the best.
-    figure = metrics.get('validation_nll', -epoch)
-    if self._best is None or figure < self._best[0]:
-      self._best = figure, epoch
+    if self._take_in(metrics):
       run_dir.save_weights(self._path, run_dir.BEST, self._model)
     run_dir.write_json(self._path / run_dir.METRICS, {'best_epoch': self._best[1], 'epochs': self._epochs})

@@ -17,6 +17,7 @@ flags.disclaim_key_flags()  # so that --help counts define_number's flags to the
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+TERMINATED = 143  # 128 + SIGTERM
 
 
 def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[str]] = lambda arguments: arguments,
@@ -108,24 +109,26 @@ def quiet_start():
 
 @contextlib.contextmanager
 def interruptible():
-  """Turns the first Ctrl-C into a question: yields a function that tells if it came.
+  """Turns the first Ctrl-C or SIGTERM into a question: yields a function that tells if one came.
 
-  A second Ctrl-C interrupts at once.
+  It returns the exit status that belongs to the signal, or 0. A second signal
+  interrupts at once.
   """
   asked = []
 
-  def note(*_):
+  def note(number, _):
     if asked:
       raise KeyboardInterrupt
-    asked.append(True)
+    asked.append(INTERRUPTED if number == signal.SIGINT else TERMINATED)
     # Not print: a handler must not enter a stream that is being written to.
     os.write(2, b'\nStopping after this step (Ctrl-C again to stop at once) ...\n')
 
-  before = signal.signal(signal.SIGINT, note)
+  before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
   try:
-    yield lambda: bool(asked)
+    yield lambda: asked[0] if asked else 0
   finally:
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+      signal.signal(number, handler)
 
 
 def define_number(name: str, default: float | None, text: str, *, low: float, high: float, open_low: bool = False):

@@ -113,7 +113,7 @@ def bucket_widths(lengths: np.ndarray, max_buckets: int = MAX_BUCKETS) -> np.nda
 
 
 def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int = 0, batching: str = 'bucket',
-            shuffle: bool = True, seed: int | None = None) -> tf.data.Dataset:
+            shuffle: bool = True, seed: int | None = None, skip: int = 0) -> tf.data.Dataset:
   """Batches packed poems.
 
   Args:
@@ -127,6 +127,7 @@ def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int 
       poems by rising length, in the same order at every pass.
     shuffle: whether the order is random, anew at each pass.
     seed: makes the order repeatable.
+    skip: leave out so many of the first batches.
 
   Returns:
     A dataset of `(x, y, seqlen)`: int32 `[batch, time]`, `[batch, time]` (x
@@ -155,7 +156,7 @@ def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int 
     tokens = tf.pad(tokens, [[0, 0], [0, missing]], constant_values=corpus.PAD_ID)
     return tokens[:, :-1], tokens[:, 1:], lengths
 
-  return indices.map(pad, num_parallel_calls=2, deterministic=True).prefetch(8)
+  return indices.skip(skip).map(pad, num_parallel_calls=2, deterministic=True).prefetch(8)
 
 
 def count_batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int = 0,
@@ -167,7 +168,8 @@ def count_batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens
   return sum(-(-len(rows) // size) for _, rows, size in _buckets(poems, batch_size, batch_tokens))
 
 
-def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | None = None) -> tf.data.Dataset:
+def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | None = None,
+           skip: int = 0) -> tf.data.Dataset:
   """Cuts the poems, one after another in random order, into windows for truncated back-propagation.
 
   The text is laid out in `batch_size` rows of equal length, and each window
@@ -179,6 +181,7 @@ def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | 
     batch_size: rows.
     window: positions a window.
     seed: of the poems' order.
+    skip: leave out so many of the first windows.
 
   Returns:
     A dataset of `(x, y, seqlen)` as `batches` makes them, without padding; the
@@ -196,7 +199,7 @@ def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | 
     part = rows[:, i * window:(i + 1) * window + 1]
     return part[:, :-1], part[:, 1:], tf.fill((batch_size,), tf.shape(part)[1] - 1)
 
-  return tf.data.Dataset.range(-(-length // window)).map(cut).prefetch(8)
+  return tf.data.Dataset.range(skip, -(-length // window)).map(cut).prefetch(8)
 
 
 def count_windows(poems: tf.RaggedTensor, *, batch_size: int, window: int) -> int:

@@ -5,6 +5,7 @@
     metrics.json       figures by epoch
     weights/*.npz      epoch-NN.npz after each epoch; best.npz by validation
                        perplexity; last.npz from an interrupted epoch
+    checkpoint.npz     where the run stood last, see `checkpoint`
     events.out.*       TensorBoard
     .lock              held by the process that trains
 
@@ -29,10 +30,11 @@ from tangshi_tf.errors import UserError
 FORMAT_VERSION = 1
 PRETRAINED = pathlib.Path(__file__).parent / 'pretrained'
 CONFIG, VOCABULARY, METRICS, WEIGHTS = 'config.json', 'vocabulary.json', 'metrics.json', 'weights'
+CHECKPOINT = 'checkpoint.npz'
 BEST, LAST = 'best', 'last'
 LOCK = '.lock'
-_OWN_NAMES = {CONFIG, VOCABULARY, METRICS, WEIGHTS, LOCK, f'{CONFIG}.partial', f'{VOCABULARY}.partial',
-              f'{METRICS}.partial'}
+_FILES = CONFIG, VOCABULARY, METRICS, CHECKPOINT
+_OWN_NAMES = {WEIGHTS, LOCK, *_FILES, *(f'{name}.partial' for name in _FILES)}
 
 
 @dataclasses.dataclass
@@ -47,7 +49,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def claim(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pathlib.Path]:
+def claim(path: str | os.PathLike, *, overwrite: bool = False, resume: bool = False) -> Iterator[pathlib.Path]:
   """Holds a directory for one training run, without touching a run in it.
 
   The directory is made if need be and locked while the context lasts; the lock
@@ -56,15 +58,19 @@ def claim(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pathl
   Args:
     path: where the run will be written.
     overwrite: whether a run that stands there may be replaced.
+    resume: whether a run must stand there, to go on with.
 
   Yields:
     The path.
 
   Raises:
     UserError: it cannot be written, another process holds it, it has a run and
-      `overwrite` is false, or it has a `config.json` that is none of ours.
+      neither is set, it has none and `resume` is, or it has a `config.json`
+      that is none of ours.
   """
   path = pathlib.Path(path)
+  if resume and not os.path.exists(path / CONFIG):
+    raise UserError(f'{path}: holds no run to resume; expected a run directory, or no --resume to begin a run')
   with _clear_errors(path):
     if path.exists() and not path.is_dir():
       raise UserError(f'{path}: is a file; expected a directory to write the run into')
@@ -80,7 +86,7 @@ def claim(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pathl
     lock = open(path / LOCK, 'a+', encoding='ascii')
   try:
     with lock:
-      _hold(lock, path, replace=overwrite or CONFIG not in names)
+      _hold(lock, path, replace=overwrite or resume or CONFIG not in names)
       try:
         yield path
       finally:
@@ -98,7 +104,8 @@ def _hold(lock, path: pathlib.Path, *, replace: bool):
     raise UserError(f'{path}: process {lock.read().strip() or "?"} is training into it; '
                     'expected a directory of its own for each run')
   if not replace:
-    raise UserError(f'{path}: holds a run already; give --overwrite to replace it, or another --run_dir')
+    raise UserError(f'{path}: holds a run already; give --resume to go on with it, --overwrite to replace it, or '
+                    'another --run_dir')
   lock.truncate(0)
   lock.write(str(os.getpid()))
   lock.flush()
@@ -152,7 +159,7 @@ def create(path: pathlib.Path, words: list[str], config: dict):
     weights = path / WEIGHTS
     weights.mkdir(exist_ok=True)
     for old in (*path.glob('events.out.tfevents.*'), *weights.glob('*.npz'), *weights.glob('*.partial'),
-                *path.glob('*.partial'), path / METRICS):
+                *path.glob('*.partial'), path / METRICS, path / CHECKPOINT):
       old.unlink(missing_ok=True)
   write_json(path / CONFIG, {'format_version': FORMAT_VERSION, **config})
   write_bytes(path / VOCABULARY, json.dumps(words, ensure_ascii=False).encode())
@@ -251,25 +258,45 @@ def load(model: str | os.PathLike, weights: str | None = None) -> Run:
     UserError: the directory is missing or damaged.
   """
   path = locate(os.fspath(model))
-  config = _read_json(path / CONFIG, dict)
-  if config.get('format_version') != FORMAT_VERSION:
-    raise UserError(f'{path / CONFIG}: format version {config.get("format_version")!r}; '
-                    f'this version of tangshi_tf reads {FORMAT_VERSION}')
-  words = _read_json(path / VOCABULARY, list)
-  if (not all(isinstance(word, str) for word in words) or len(set(words)) != len(words)
-      or words[:2] != [corpus.pad_token, corpus.unknown_token]
-      or not {corpus.start_token, corpus.end_token} <= set(words)):
-    raise UserError(f'{path / VOCABULARY}: is no vocabulary; expected distinct words, '
-                    f'{", ".join(corpus.SPECIAL_TOKENS)} among them')
+  config = read_config(path)
+  words = read_vocabulary(path)
   if weights is None:
     weights = next((name for name in (BEST, LAST) if os.path.exists(path / WEIGHTS / f'{name}.npz')), None)
     if weights is None:
       raise UserError(f'{path / WEIGHTS}: holds neither {BEST}.npz nor {LAST}.npz; the run has not got that far')
   if not re.fullmatch(r'[\w-]+', weights):
     raise UserError(f'weights {corpus.shorten(weights)}: expected {BEST}, {LAST} or epoch-NN')
-  arrays = _read_weights(path / WEIGHTS / f'{weights}.npz')
+  arrays = read_arrays(path / WEIGHTS / f'{weights}.npz')
   word2id, id2word = corpus.word_tables(words)
   return Run(str(model), _rebuild(path, config, word2id, arrays), word2id, id2word, config)
+
+
+def read_config(path: pathlib.Path) -> dict:
+  """Returns what a run directory's `config.json` says.
+
+  Raises:
+    UserError: it is missing, damaged or of another version.
+  """
+  config = _read_json(path / CONFIG, dict)
+  if config.get('format_version') != FORMAT_VERSION:
+    raise UserError(f'{path / CONFIG}: format version {config.get("format_version")!r}; '
+                    f'this version of tangshi_tf reads {FORMAT_VERSION}')
+  return config
+
+
+def read_vocabulary(path: pathlib.Path) -> list[str]:
+  """Returns the words of a run directory's `vocabulary.json` by id.
+
+  Raises:
+    UserError: it is missing, damaged or no vocabulary.
+  """
+  words = _read_json(path / VOCABULARY, list)
+  if (not all(isinstance(word, str) for word in words) or len(set(words)) != len(words)
+      or words[:2] != [corpus.pad_token, corpus.unknown_token]
+      or not {corpus.start_token, corpus.end_token} <= set(words)):
+    raise UserError(f'{path / VOCABULARY}: is no vocabulary; expected distinct words, '
+                    f'{", ".join(corpus.SPECIAL_TOKENS)} among them')
+  return words
 
 
 def _read_json(path: pathlib.Path, kind: type):
@@ -284,7 +311,12 @@ def _read_json(path: pathlib.Path, kind: type):
   return value
 
 
-def _read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
+def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """Reads the arrays of an `.npz` file by name.
+
+  Raises:
+    UserError: it is missing or damaged.
+  """
   try:
     with np.load(path, allow_pickle=False) as archive:
       return {key: archive[key] for key in archive.files}

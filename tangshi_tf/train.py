@@ -2,6 +2,7 @@
 
     python -m tangshi_tf.train --cell=lstm
     python -m tangshi_tf.train --recipe=best
+    python -m tangshi_tf.train --resume --run_dir=runs/best
     tensorboard --logdir=runs
 """
 
@@ -96,13 +97,28 @@ _SEED = flags.DEFINE_integer('seed', 0, 'Seed of weights, order and dropout; mak
                              lower_bound=0, upper_bound=2**31 - 1)
 _RUN_DIR = flags.DEFINE_string('run_dir', None, 'Where the run is written (default: runs/<recipe>, or runs/<cell>).')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace the run that stands in --run_dir.')
+_RESUME = flags.DEFINE_bool(
+    'resume', False, 'Go on with the run in --run_dir from its last checkpoint, with its flags. On a CPU it ends as if '
+    'it had never stopped.')
+_CHECKPOINT_EVERY = flags.DEFINE_integer(
+    'checkpoint_every', 500, 'Steps between checkpoints within an epoch; 0: only after each.', lower_bound=0)
 _LOG_EVERY = flags.DEFINE_integer('log_every', 10, 'Steps between points of the TensorBoard curves.', lower_bound=1)
 
 
+# What may differ when a run is resumed: no weight that was trained before depends on it.
+_FREE = (_EPOCHS, _PATIENCE, _LOG_EVERY, _CHECKPOINT_EVERY)
+# What is no setting of the model.
+_ABOUT_FILES = {_CORPUS.name, _RUN_DIR.name, _OVERWRITE.name, _RESUME.name}
+
+
 def main() -> int:
-  words, encoded, validation_poem, origin = _read_corpus()
+  if _RESUME.value and _OVERWRITE.value:
+    raise UserError('both --resume and --overwrite; expected one of them')
   run_path = _RUN_DIR.value if _RUN_DIR.value is not None else os.path.join('runs', _RECIPE.value or _CELL.value)
-  with run_dir.claim(run_path, overwrite=_OVERWRITE.value) as path:
+  with run_dir.claim(run_path, overwrite=_OVERWRITE.value, resume=_RESUME.value) as path:
+    if _RESUME.value:
+      _take_settings(path)
+    words, encoded, validation_poem, origin = _read_corpus()
     with cli.quiet_start():
       import tensorflow as tf
 
@@ -139,12 +155,36 @@ def _read_corpus() -> tuple[list[str], dict[str, tuple], corpus.Poem | None, dic
       'poems': {name: len(part) for name, part in parts.items()}}
 
 
+def _take_settings(path: pathlib.Path):
+  """Sets the flags to those of the run in a directory.
+
+  Raises:
+    UserError: a flag was given that differs, and is not one of `_FREE`.
+  """
+  settings = run_dir.read_config(path).get('training', {})
+  known = {holder.name: holder for holder in _setting_flags()}
+  stored = settings.get('flags')
+  if not isinstance(stored, dict) or not set(stored) <= set(known):
+    raise UserError(f'{path / run_dir.CONFIG}: does not say all flags of its run; expected a run of this version of '
+                    'tangshi_tf')
+  free = {holder.name for holder in _FREE} - ({_EPOCHS.name} if stored.get(_SCHEDULE.name) == 'cosine' else set())
+  for name, value in stored.items():
+    flag = flags.FLAGS[name]
+    if not flag.present:
+      if value is not None:
+        flag.parse(value)
+    elif flag.value != value and name not in free:
+      raise UserError(f'--{name}={flag.value}: the run in {path} has {value}; leave the flag out to resume it, or '
+                      'begin another run with another --run_dir')
+  flags.FLAGS.validate_all_flags()
+
+
 def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], validation_poem: corpus.Poem | None,
            origin: dict) -> int:
   """Makes the model, trains it and writes the run; returns the exit status. Empties `encoded`."""
   import keras
 
-  from tangshi_tf import callbacks, data, schedules, training
+  from tangshi_tf import callbacks, checkpoint, data, fitting, schedules, training
 
   word2id, id2word = corpus.word_tables(words)
   packed = {name: data.pack(*encoded.pop(name)) for name in list(encoded)}
@@ -154,13 +194,24 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
   options = training.StepOptions(
       reduction=_REDUCTION.value, label_smoothing=_LABEL_SMOOTHING.value, precision=_PRECISION.value,
       clip_norm=_CLIP_NORM.value, average=_AVERAGE.value, carry_state=_BPTT.value > 0, seed=_SEED.value)
+  average = training.averages(model, options.average)
   epoch_batches, steps = _make_batches(packed['train'])
   schedule = schedules.LearningRate(
       _LEARNING_RATE.value, schedule=_SCHEDULE.value, steps_per_epoch=steps, epochs=_EPOCHS.value,
       warmup_steps=_WARMUP_STEPS.value, hold_epochs=_HOLD_EPOCHS.value, decay=_DECAY.value, final=_FINAL.value)
 
-  run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
+  position = None
+  if _RESUME.value:
+    _check_same(path, model, words, origin)
+    if os.path.exists(path / run_dir.CHECKPOINT):
+      position = checkpoint.restore(path, model, optimizer, average)
+    elif any((path / run_dir.WEIGHTS).glob('*.npz')):
+      raise UserError(f'{path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a checkpoint')
+  if position is None:
+    run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
+  if position is not None:
+    print(f'Resumed at step {int(optimizer.iterations):,} of {_EPOCHS.value * steps:,}.', flush=True)
   if 'validation' not in packed:
     print('The corpus is too small for a validation part; the last epoch counts as the best.')
 
@@ -175,21 +226,37 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
   ]
   with cli.interruptible() as stopped:
     try:
-      training.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches, steps_per_epoch=steps,
-                   validation=validation, callbacks=watchers, should_stop=stopped, schedule=schedule,
-                   patience=_PATIENCE.value, options=options)
-    except training.DivergedError as error:
+      fitting.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches, steps_per_epoch=steps,
+                  validation=validation, callbacks=watchers, should_stop=stopped, schedule=schedule,
+                  patience=_PATIENCE.value, options=options, position=position, save_every=_CHECKPOINT_EVERY.value,
+                  save=lambda position: checkpoint.write(path, model, optimizer, average, position))
+    except fitting.DivergedError as error:
       run_dir.save_weights(path, run_dir.LAST, model)
       raise UserError(f'{error}; the last good weights are kept in {path} as {run_dir.LAST}') from None
-    interrupted = stopped()
-  if interrupted:
+    status = stopped()
+  if status:
     run_dir.save_weights(path, run_dir.LAST, model)
-    print(f'Interrupted; the weights so far are kept. Write poems with them: '
+    print(f'Stopped; go on: python -m tangshi_tf.train --resume --run_dir={path}\n'
+          f'Write poems with the weights so far: '
           f'python -m tangshi_tf.generate --model={path} --weights={run_dir.LAST}')
-    return cli.INTERRUPTED
+    return status
   print(f'Done. Write poems: python -m tangshi_tf.generate --model={path}\n'
         f'See the curves: tensorboard --logdir={path.parent}')
   return 0
+
+
+def _check_same(path: pathlib.Path, model, words: list[str], origin: dict):
+  """Checks that corpus and model are those of the run that is resumed; says if TensorFlow is not."""
+  before = run_dir.read_config(path)
+  if origin['corpus_sha256'] != before['training'].get('corpus_sha256') or words != run_dir.read_vocabulary(path):
+    raise UserError(f'{path}: was begun with {before["training"].get("corpus")!r}, and {origin["corpus"]!r} holds '
+                    'other poems; expected the same corpus, by --corpus if need be')
+  if before['model'] != model.hyperparameters:
+    raise UserError(f'{path / run_dir.CONFIG}: its model is not that of its flags; expected a run of this version of '
+                    'tangshi_tf')
+  if origin['tensorflow'] != before['training'].get('tensorflow'):
+    print(f'The run was begun with TensorFlow {before["training"].get("tensorflow")}, this is {origin["tensorflow"]}: '
+          'its figures may differ in their last digits from those of a run that never stopped.')
 
 
 def _make_model(word2id: dict[str, int]):
@@ -215,10 +282,16 @@ def _make_batches(poems):
     batching = {'batching': _BATCHING.value, 'batch_tokens': _BATCH_TOKENS.value}
   batching['batch_size'] = _BATCH_SIZE.value
 
-  def epoch_batches(epoch):
-    return make(poems, seed=(_SEED.value * 1_000_003 + epoch) % 2**31, **batching)
+  def epoch_batches(epoch, skip):
+    return make(poems, seed=(_SEED.value * 1_000_003 + epoch) % 2**31, skip=skip, **batching)
 
   return epoch_batches, count(poems, **batching)
+
+
+def _setting_flags() -> list[flags.FlagHolder]:
+  """Returns the flags that say how the model comes about."""
+  return [holder for holder in globals().values()
+          if isinstance(holder, flags.FlagHolder) and holder.name not in _ABOUT_FILES]
 
 
 def _settings() -> dict:
@@ -226,8 +299,7 @@ def _settings() -> dict:
   import tensorflow as tf
   return {
       'command': shlex.join(['python', '-m', 'tangshi_tf.train', *sys.argv[1:]]),
-      'flags': {holder.name: holder.value for holder in globals().values()
-                if isinstance(holder, flags.FlagHolder) and holder.name not in ('corpus', 'run_dir', 'overwrite')},
+      'flags': {holder.name: holder.value for holder in _setting_flags()},
       'tensorflow': tf.__version__, 'python': platform.python_version(),
   }
 

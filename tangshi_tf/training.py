@@ -1,11 +1,10 @@
-"""Training: one step, one pass, and a whole run with its callbacks."""
+"""Training: one step, one pass over the data, and how good a model is."""
 
 import collections
 import contextlib
 import dataclasses
 import functools
 import math
-import time
 
 import keras
 import numpy as np
@@ -16,7 +15,6 @@ from tangshi_tf.errors import UserError
 
 OPTIMIZERS = {'adam': keras.optimizers.Adam, 'adamw': keras.optimizers.AdamW,
               'rmsprop': keras.optimizers.RMSprop, 'sgd': keras.optimizers.SGD}
-_CHECK_EVERY = 20  # steps between looks at whether the loss is still finite
 
 StepResult = collections.namedtuple('StepResult', 'loss nll tokens gradient_norm')
 StepResult.__doc__ = """Scalars of one step.
@@ -148,7 +146,8 @@ def compiled_step(model, optimizer, options: StepOptions):
   return step
 
 
-def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: StepOptions = StepOptions()):
+def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: StepOptions = StepOptions(),
+          state=None):
   """Trains on one pass over a dataset.
 
   Args:
@@ -156,29 +155,30 @@ def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: 
     model: a `myRNNModel`.
     optimizer: a Keras optimizer.
     ds: batches `(x, y, seqlen)`.
-    on_step: called with the step's number (from 0) and its `StepResult`; ends
-      the pass when it returns True. By default the loss is printed every 500
-      steps.
+    on_step: called with the step's number (from 0), its `StepResult` and the
+      state that is carried on (an empty list without `carry_state`); ends the
+      pass when it returns True. By default the loss is printed every 500 steps.
     schedule: called with the number of steps the optimizer has taken; returns
       the learning rate of the next. By default the rate stays as it is.
-    options: see `StepOptions`; a carried state begins as zeros.
+    options: see `StepOptions`.
+    state: the carried state to begin with, a list of `[batch, units]`; zeros by
+      default.
 
   Returns:
     The last step's loss, a scalar tensor.
   """
   step_function = compiled_step(model, optimizer, options)
   taken = int(optimizer.iterations)
-  state = None
   loss = tf.constant(0.0)
   for step, (x, y, seqlen) in enumerate(ds):
     if schedule is not None:
       optimizer.learning_rate.assign(schedule(taken + step))
-    if state is None:
+    if not state:
       state = model.zero_state(x.shape[0]) if options.carry_state else []
     result, state = step_function(x, y, seqlen, state)
     loss = result.loss
     if on_step is not None:
-      if on_step(step, result):
+      if on_step(step, result, state):
         break
     elif step % 500 == 0:
       print(f'epoch {epoch} step {step}: loss {float(loss):.4f}')
@@ -256,159 +256,3 @@ def make_optimizer(learning_rate: float = 0.0005, *, name: str = 'adam',
   if weight_decay:
     raise UserError(f'weight decay {weight_decay} with optimizer {name!r}; expected adamw')
   return OPTIMIZERS[name](learning_rate)
-
-
-class DivergedError(UserError):
-  """The loss of a run is no longer finite; the model has its last good weights again."""
-
-
-class _GoodWeights:
-  """A context of training that, when it ends as `DivergedError`, brings back weights with a finite loss."""
-
-  def __init__(self, model):
-    self._variables = model.trainable_variables
-    self._good = self._newest = self._copy()
-
-  def _copy(self):
-    return [variable.numpy() for variable in self._variables]
-
-  def confirm(self):
-    """Says that the losses since the last call are finite: so the weights of then are good."""
-    self._good, self._newest = self._newest, self._copy()
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, kind, error, traceback):
-    if isinstance(error, DivergedError):
-      for variable, value in zip(self._variables, self._good):
-        variable.assign(value)
-
-
-class Callback:
-  """What a run tells those who watch it; every method may be left out."""
-
-  def on_epoch_begin(self, epoch: int, steps: int):
-    """Epoch `epoch` (from 1) of `steps` steps begins."""
-
-  def on_step(self, step: int, result: StepResult):
-    """Step `step` (from 1, over all epochs) is done."""
-
-  def on_epoch_end(self, epoch: int, metrics: dict[str, float]):
-    """Epoch `epoch` is done; `metrics` as `fit` returns them."""
-
-
-class Totals:
-  """Sums step results without waiting for the device at each step."""
-
-  def __init__(self):
-    self._results = []
-    self._start = time.perf_counter()
-
-  def add(self, result: StepResult):
-    self._results.append(result)
-
-  def __len__(self):
-    return len(self._results)
-
-  def take(self) -> dict[str, float]:
-    """Returns the means since the last call and starts anew."""
-    results = [StepResult(*(float(value) for value in result)) for result in self._results]
-    now = time.perf_counter()
-    tokens = sum(result.tokens for result in results)
-    nll = sum(result.nll for result in results) / tokens
-    means = {
-        'loss': sum(result.loss for result in results) / len(results),
-        'nll': nll,
-        'perplexity': perplexity(nll),
-        'gradient_norm': sum(result.gradient_norm for result in results) / len(results),
-        'tokens_per_second': tokens / (now - self._start),
-    }
-    self._results, self._start = [], now
-    return means
-
-
-def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, validation=None,
-        callbacks=(), should_stop=lambda: False, schedule=None, patience: int = 0,
-        options: StepOptions = StepOptions()) -> list[dict[str, float]]:
-  """Trains for several epochs and validates after each.
-
-  Args:
-    model: a `myRNNModel`.
-    optimizer: a Keras optimizer.
-    epochs: how many.
-    epoch_batches: called with the epoch's number (from 1); returns its batches.
-    steps_per_epoch: how many batches that is.
-    validation: batches to validate on, or None.
-    callbacks: `Callback`s.
-    should_stop: asked after each step and each epoch; True ends the run at once.
-    schedule: a `schedules.LearningRate`; by default the optimizer's rate stays.
-    patience: end after so many epochs in a row without better validation
-      (early stopping); 0 for never.
-    options: see `StepOptions`. Where there is an average of the weights, it is
-      in the model when it is validated and when callbacks see the epoch's end.
-
-  Returns:
-    For each complete epoch its number, 'train_loss', 'train_perplexity',
-    'tokens_per_second', 'seconds' and, where there is validation,
-    'validation_loss', 'validation_nll' and 'validation_perplexity'.
-
-  Raises:
-    DivergedError: the loss is no longer finite. The model then has weights from at
-      most forty steps before.
-  """
-  history = []
-  step_number = 0
-  average = averages(model, options.average)
-  with _GoodWeights(model) as good:
-    for epoch in range(1, epochs + 1):
-      start = time.perf_counter()
-      totals = Totals()
-      for callback in callbacks:
-        callback.on_epoch_begin(epoch, steps_per_epoch)
-
-      def on_step(_, result, epoch=epoch, totals=totals):
-        nonlocal step_number
-        step_number += 1
-        totals.add(result)
-        if step_number % _CHECK_EVERY == 1:
-          _check_finite(float(result.loss), epoch)
-          good.confirm()
-        for callback in callbacks:
-          callback.on_step(step_number, result)
-        return should_stop()
-
-      train(epoch, model, optimizer, epoch_batches(epoch), on_step=on_step, schedule=schedule, options=options)
-      if len(totals) < steps_per_epoch:
-        break
-      means = totals.take()
-      _check_finite(means['loss'], epoch)
-      metrics = {'epoch': epoch, 'train_loss': means['loss'], 'train_perplexity': means['perplexity'],
-                 'tokens_per_second': means['tokens_per_second']}
-      with average.in_place() if average is not None else contextlib.nullcontext():
-        if validation is not None:
-          measured = evaluate(model, validation)
-          _check_finite(measured['loss'], epoch)
-          metrics.update(validation_loss=measured['loss'], validation_nll=measured['nll'],
-                         validation_perplexity=measured['perplexity'])
-          if schedule is not None:
-            schedule.after_epoch(measured['nll'])
-        metrics['seconds'] = time.perf_counter() - start
-        history.append(metrics)
-        for callback in callbacks:
-          callback.on_epoch_end(epoch, metrics)
-      if should_stop() or _epochs_since_best(history) >= patience > 0:
-        break
-  return history
-
-
-def _epochs_since_best(history: list[dict[str, float]]) -> int:
-  """Returns how many epochs ago validation was best; 0 without validation."""
-  nll = [metrics.get('validation_nll', -i) for i, metrics in enumerate(history)]
-  return len(nll) - 1 - nll.index(min(nll))
-
-
-def _check_finite(loss: float, epoch: int):
-  if not math.isfinite(loss):
-    raise DivergedError(f'the loss became {loss} in epoch {epoch}; expected a finite number '
-                        '(try a lower --learning_rate)')

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tangshi_tf import callbacks, corpus, data, loss, run_dir, schedules, train_one_step, training
+from tangshi_tf import callbacks, corpus, data, fitting, loss, run_dir, schedules, train_one_step, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, myRNNModel
 
@@ -67,7 +67,7 @@ def test_the_state_is_carried_from_window_to_window(poems_file):
   def over_windows(**options):
     results = []
     training.train(1, model, frozen, data.stream(packed, batch_size=4, window=20, seed=1),
-                   on_step=lambda _, result: results.append(result),
+                   on_step=lambda _, result, state: results.append(result),
                    options=training.StepOptions(reduction='token', **options))
     assert len(results) == data.count_windows(packed, batch_size=4, window=20) > 20
     tokens = sum(int(result.tokens) for result in results)
@@ -112,23 +112,23 @@ def test_the_average_of_the_weights(dataset):
   assert np.abs(last - expected).max() > 1e-3
 
 
-def test_early_stopping_and_schedule(dataset):
+def test_early_stopping_and_schedule(dataset, monkeypatch):
   ds, word2id, _ = dataset
   model, optimizer = myRNNModel(word2id, units=8, embedding_size=8), training.make_optimizer(0.5)
+  figures = [5.0, 4.0, 4.5, 3.0, 3.5, 3.2, 2.0]
+  measured = iter(figures)
+  monkeypatch.setattr(training, 'evaluate', lambda *_: dict.fromkeys(('loss', 'nll', 'perplexity'), next(measured)))
   seen = []
 
-  class Watch(training.Callback):
+  class Watch(fitting.Callback):
     def on_step(self, step, result):
       seen.append(float(optimizer.learning_rate))
 
-  steps = sum(1 for _ in ds)
-  schedule = schedules.LearningRate(0.5, schedule='plateau', steps_per_epoch=steps, epochs=20, warmup_steps=2,
-                                    decay=0.5)
-  history = training.fit(model, optimizer, epochs=20, epoch_batches=lambda _: ds, steps_per_epoch=steps,
-                         validation=ds, callbacks=[Watch()], schedule=schedule, patience=2)
-  figures = [metrics['validation_nll'] for metrics in history]
-  assert len(history) < 20 and figures.index(min(figures)) == len(figures) - 3
-  assert seen[:3] == [0.25, 0.5, 0.5] and seen[-1] < 0.5
+  schedule = schedules.LearningRate(0.5, schedule='plateau', steps_per_epoch=3, epochs=20, warmup_steps=2, decay=0.5)
+  history = fitting.fit(model, optimizer, epochs=20, epoch_batches=lambda *_: ds.take(3), steps_per_epoch=3,
+                        validation=ds, callbacks=[Watch()], schedule=schedule, patience=2)
+  assert [metrics['validation_nll'] for metrics in history] == figures[:6]
+  assert seen == [0.25, *[0.5] * 8, *[0.25] * 6, *[0.125] * 3]
 
 
 @pytest.mark.parametrize('name', training.OPTIMIZERS)
@@ -180,13 +180,13 @@ def test_a_loss_that_is_not_finite_ends_the_run(dataset):
   model.dense.bias.assign(np.full(len(word2id), np.nan))
   seen = []
 
-  class Watch(training.Callback):
+  class Watch(fitting.Callback):
     def on_epoch_end(self, epoch, metrics):
       seen.append(epoch)
 
   with pytest.raises(UserError, match='loss became nan in epoch 1'):
-    training.fit(model, training.make_optimizer(), epochs=2, epoch_batches=lambda _: ds, steps_per_epoch=8,
-                 callbacks=[Watch()])
+    fitting.fit(model, training.make_optimizer(), epochs=2, epoch_batches=lambda *_: ds, steps_per_epoch=8,
+                callbacks=[Watch()])
   assert not seen
 
 
@@ -196,13 +196,13 @@ def test_a_run_that_diverges_goes_back_to_weights_with_a_finite_loss(dataset):
   before = [variable.numpy() for variable in model.trainable_variables]
   optimizer = training.make_optimizer()
 
-  class Spoil(training.Callback):
+  class Spoil(fitting.Callback):
     def on_step(self, step, result):
       if step == 50:
         model.dense.bias.assign(np.full(len(word2id), np.inf))
 
-  with pytest.raises(training.DivergedError, match='loss became nan'):
-    training.fit(model, optimizer, epochs=100, epoch_batches=lambda _: ds, steps_per_epoch=8, callbacks=[Spoil()])
+  with pytest.raises(fitting.DivergedError, match='loss became nan'):
+    fitting.fit(model, optimizer, epochs=100, epoch_batches=lambda *_: ds, steps_per_epoch=8, callbacks=[Spoil()])
   after = [variable.numpy() for variable in model.trainable_variables]
   assert all(np.isfinite(value).all() for value in after)
   assert not np.array_equal(before[0], after[0])
@@ -213,6 +213,7 @@ def test_checkpoints_keep_the_best_and_write_json(dataset, tmp_path):
   model = myRNNModel(word2id, units=4, embedding_size=4)
   (tmp_path / 'weights').mkdir()
   checkpoints = callbacks.Checkpoints(tmp_path, model)
+  checkpoints.on_begin(fitting.Position())
   for epoch, nll in ((1, 800.0), (2, 5.0), (3, 6.0)):
     model.dense.bias.assign(np.full(len(word2id), epoch))
     checkpoints.on_epoch_end(epoch, {'epoch': epoch, 'train_loss': nll, 'validation_nll': nll,
@@ -231,6 +232,7 @@ def test_the_progress_line_fits_the_terminal(columns, monkeypatch):
   clock = itertools.count()
   monkeypatch.setattr('time.perf_counter', lambda: float(next(clock)))
   progress = callbacks.Progress(10)
+  progress.on_begin(fitting.Position())
   progress.on_epoch_begin(1, 498)
   for step in range(1, 400):
     progress.on_step(step, training.StepResult(6.6, 6.6 * 5000, 5000, 1.0))
