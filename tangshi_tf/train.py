@@ -202,8 +202,8 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
 
   position = None
   if _RESUME.value:
-    _check_same(path, model, words, origin)
     if os.path.exists(path / run_dir.CHECKPOINT):
+      _check_same(path, model, words, origin)
       position = checkpoint.restore(path, model, optimizer, average)
     elif any((path / run_dir.WEIGHTS).glob('*.npz')):
       raise UserError(f'{path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a checkpoint')
