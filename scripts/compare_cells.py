@@ -36,7 +36,8 @@ _CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems t
 _UNITS = flags.DEFINE_integer('units', 128, 'Units; of the LSTM where the parameters are equal.', lower_bound=1)
 _EPOCHS = flags.DEFINE_integer('epochs', 1, 'Epochs of each run.', lower_bound=1)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each kind.', lower_bound=1)
-_LEARNING_RATE = flags.DEFINE_float('learning_rate', 0.006, 'Greatest learning rate of all runs.', lower_bound=0)
+_LEARNING_RATE = cli.define_number('learning_rate', 0.006, 'Greatest learning rate of all runs.', low=0, high=100,
+                                   open_low=True)
 _WARMUP_STEPS = flags.DEFINE_integer('warmup_steps', 100, 'Steps in which the learning rate rises.', lower_bound=0)
 _FIGURES = flags.DEFINE_string('figures', str(pathlib.Path(__file__).parent / 'figures'), 'Where the pictures go.')
 
@@ -144,7 +145,7 @@ def gradient_norms(run, poems: list[corpus.Poem]) -> np.ndarray:
   gradients = tape.gradient(loss, states)
   norms = [tf.reduce_mean(tf.norm(tf.concat([tf.convert_to_tensor(part) for part in parts if part is not None], 1),
                                   axis=1)) for parts in gradients]
-  return np.array(norms[::-1]) / norms[-1]
+  return np.array(norms[::-1]) / float(norms[-1])
 
 
 def table(rows: list[dict], norms: dict[str, np.ndarray], device: str, tokens: int) -> str:

@@ -13,6 +13,7 @@ from kneser_ney import KneserNey
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus
+from tangshi_tf.errors import UserError
 
 _ORDER = flags.DEFINE_integer('order', 5, 'Length of the longest n-gram.', lower_bound=1, upper_bound=20)
 _SPLIT = flags.DEFINE_enum('split', 'test', ['validation', 'test'], 'What is measured.')
@@ -23,9 +24,11 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object, as tangshi_tf.e
 def main() -> int:
   path = _CORPUS.value or corpus.default_corpus_path()
   parts = corpus.training_parts(corpus.read_poems(path), path)
+  poems = parts[_SPLIT.value]
+  if not poems:
+    raise UserError(f'{path}: its {_SPLIT.value} part is empty; expected more poems')
   word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train']))
   model = KneserNey(*corpus.encode_all(parts['train'], word2id), len(word2id), _ORDER.value)
-  poems = parts[_SPLIT.value]
   ids, splits = corpus.encode_all(poems, word2id)
   with cli.quiet_start():
     from tangshi_tf import evaluation

@@ -4,10 +4,10 @@
 
 The best weights are stored as float16. Perplexity on the validation and the test part
 of the corpus is measured with the rounded weights, as they will be loaded, and beside
-it the validation perplexity of the unrounded ones.
+it the validation perplexity of the unrounded ones. Nothing is shipped whose rounding
+costs more than 0.1% of perplexity, or that takes 10 MB or more.
 """
 
-import json
 import pathlib
 import re
 import sys
@@ -23,6 +23,9 @@ _RUN_DIR = flags.DEFINE_string('run_dir', None, 'The run to ship.', required=Tru
 _NAME = flags.DEFINE_string('name', None, 'The name users will give to --model.', required=True)
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus of the run (default: the package\'s own).')
 
+MOST_LOST = 0.001  # of perplexity, by rounding
+MOST_BYTES = 10e6
+
 
 def main() -> int:
   with cli.quiet_start():
@@ -31,7 +34,8 @@ def main() -> int:
   if not re.fullmatch('[a-z0-9_]+', _NAME.value):
     raise UserError(f'flag --name={_NAME.value}: expected lower-case letters, digits and underscores')
   path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
-  run = run_dir.load(_RUN_DIR.value)
+  run = run_dir.load(_RUN_DIR.value, run_dir.BEST)
+  metrics = run_dir.read_metrics(pathlib.Path(_RUN_DIR.value))
   poems = corpus.read_poems(path)
   if corpus.fingerprint(poems) != run.config['training']['corpus_sha256']:
     raise UserError(f'{path}: is not the corpus that {_RUN_DIR.value} was trained on')
@@ -42,15 +46,21 @@ def main() -> int:
     return training.evaluate(model, data.batches(packed, shuffle=False))['perplexity']
 
   figures = {'validation_perplexity_float32': perplexity('validation', run.model)}
+  for variable in run.model.trainable_variables:
+    with np.errstate(over='ignore'):  # infinite weights fail the comparison
+      variable.assign(variable.numpy().astype(np.float16).astype(np.float32))
+  for part in ('validation', 'test'):
+    figures[f'{part}_perplexity'] = perplexity(part, run.model)
+  size = 2 * run.model.count_params()
+  lost = figures['validation_perplexity'] / figures['validation_perplexity_float32'] - 1
+  if not lost <= MOST_LOST or size >= MOST_BYTES:
+    raise UserError(f'{_RUN_DIR.value}: float16 weights take {size / 1e6:.1f} MB and cost {lost:.2%} of perplexity; '
+                    f'expected less than {MOST_BYTES / 1e6:.0f} MB and at most {MOST_LOST:.1%}')
   config = {key: value for key, value in run.config.items() if key != 'format_version'}
   with run_dir.claim(run_dir.PRETRAINED / _NAME.value, overwrite=True) as target:
     run_dir.create(target, list(run.word2id), config)
     run_dir.save_weights(target, run_dir.BEST, run.model, np.float16)
   (target / run_dir.LOCK).unlink()
-  shipped = run_dir.load(target).model
-  for part in ('validation', 'test'):
-    figures[f'{part}_perplexity'] = perplexity(part, shipped)
-  metrics = json.loads((pathlib.Path(_RUN_DIR.value) / run_dir.METRICS).read_text(encoding='utf-8'))
   run_dir.write_json(target / run_dir.METRICS, {**figures, **metrics})
   for name, value in figures.items():
     print(f'{value:9.2f}  {name}')

@@ -1,5 +1,6 @@
 """Who watches a run: the progress line, TensorBoard, and the run directory."""
 
+import contextlib
 import math
 import pathlib
 import shutil
@@ -9,6 +10,7 @@ import time
 import tensorflow as tf
 
 from tangshi_tf import corpus, decoding, run_dir
+from tangshi_tf.errors import UserError
 from tangshi_tf.fitting import Callback, Totals
 
 
@@ -103,6 +105,7 @@ class TensorBoard(Callback):
 
   def __init__(self, path: pathlib.Path, model, optimizer, word2id, id2word, *,
                validation_poem: corpus.Poem | None = None, every: int = 10):
+    self._path = path
     self._writer = tf.summary.create_file_writer(str(path), flush_millis=10_000)
     self._model, self._optimizer = model, optimizer
     self._word2id, self._id2word = word2id, id2word
@@ -123,7 +126,7 @@ class TensorBoard(Callback):
 
   def _write_step(self):
     means = self._totals.take()
-    with self._writer.as_default(self._step):
+    with self._writing(), self._writer.as_default(self._step):
       for name in ('loss', 'perplexity', 'gradient_norm', 'tokens_per_second'):
         tf.summary.scalar(f'step/{name}', means[name])
       tf.summary.scalar('step/learning_rate', float(self._optimizer.learning_rate))
@@ -131,18 +134,30 @@ class TensorBoard(Callback):
   def on_epoch_end(self, epoch, metrics):
     if len(self._totals):
       self._write_step()
-    with self._writer.as_default(epoch):
+    texts = {'poems': self._sample_poems()}
+    if self._validation_poem is not None:
+      texts['prediction'] = self._prediction()
+    with self._writing(), self._writer.as_default(epoch):
       for name in ('train_loss', 'train_perplexity', 'validation_loss', 'validation_perplexity'):
         if name in metrics:
           tf.summary.scalar(f'epoch/{name}', metrics[name])
-      tf.summary.text('poems', self._sample_poems())
-      if self._validation_poem is not None:
-        tf.summary.text('prediction', self._prediction())
-    self._writer.flush()
+      for name, text in texts.items():
+        tf.summary.text(name, text)
+    self.checkpoint()
 
   def checkpoint(self):
-    self._writer.flush()
+    with self._writing():
+      self._writer.flush()
     return self._totals.sums()
+
+  @contextlib.contextmanager
+  def _writing(self):
+    """Says in one line that the points could not be written."""
+    try:
+      yield
+    except tf.errors.OpError as error:
+      raise UserError(f"{self._path}: TensorBoard's points cannot be written ({error.message}); "
+                      'expected a writable directory with room') from None
 
   def _sample_poems(self) -> str:
     begins = [begin for begin in corpus.SAMPLE_BEGINS if begin in self._word2id]

@@ -6,6 +6,7 @@
 """
 
 import json
+import sys
 
 from absl import flags
 
@@ -25,22 +26,28 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object.')
 def main() -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
   run_dir.locate(name)
-  poems, source, left_out = _read()
+  poems, source, left_out, fingerprint = _read()
   with cli.quiet_start():
     from tangshi_tf import devices, evaluation
     devices.start()
   run = run_dir.load(name, _WEIGHTS.value)
-  figures = {'model': name, 'split': source, 'left_out': left_out,
+  other = fingerprint not in (None, run.config.get('training', {}).get('corpus_sha256'))
+  if other:
+    print(f'{name} was trained on another corpus, perhaps on some of these poems: for this model {source} may not be '
+          'held out.', file=sys.stderr)
+  figures = {'model': name, 'split': source, 'left_out': left_out, 'other_corpus': other,
              **evaluation.evaluate(run.model, poems, run.word2id)}
   print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluation.table(figures))
   return 0
 
 
-def _read() -> tuple[list[corpus.Poem], str, int]:
-  """Returns the poems, what they are, and how many were left out for their length."""
+def _read() -> tuple[list[corpus.Poem], str, int, str | None]:
+  """Returns the poems, what they are, how many were left out for their length, and whose split they are a part of."""
+  fingerprint = None
   if _SPLIT.value in corpus.SPLITS:
     path = _CORPUS.value if _CORPUS.value is not None else corpus.default_corpus_path()
-    every = corpus.split_poems(corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value))[_SPLIT.value]
+    corpus_poems = corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value)
+    every, fingerprint = corpus.split_poems(corpus_poems)[_SPLIT.value], corpus.fingerprint(corpus_poems)
     source = f'the {_SPLIT.value} part'
   else:
     path = source = _SPLIT.value
@@ -49,7 +56,7 @@ def _read() -> tuple[list[corpus.Poem], str, int]:
   if not poems:
     raise UserError(f'{path}: {source} has no poem of at most {corpus.MAX_TOKENS} tokens '
                     '(characters plus bos and eos); expected at least one')
-  return poems, source, len(every) - len(poems)
+  return poems, source, len(every) - len(poems), fingerprint
 
 
 if __name__ == '__main__':

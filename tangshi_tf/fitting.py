@@ -108,8 +108,8 @@ class Callback:
 class _GoodWeights:
   """A context of training that, when it ends as `DivergedError`, brings back weights with a finite loss."""
 
-  def __init__(self, model):
-    self._variables = model.trainable_variables
+  def __init__(self, model, average):
+    self._variables = [*model.trainable_variables, *(pair[1] for pair in (average.pairs if average else ()))]
     self._good = self._newest = self._copy()
 
   def _copy(self):
@@ -190,7 +190,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       keep()
     return stop
 
-  with _GoodWeights(model) as good:
+  with _GoodWeights(model, average) as good:
     while position.epoch <= epochs and not _epochs_since_best(position.history) >= patience > 0:
       totals = Totals(position.totals)
       for callback in callbacks:

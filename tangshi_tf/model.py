@@ -117,6 +117,11 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     if cell not in CELLS:
       raise UserError(f'cell {cell!r} is unknown; expected one of {", ".join(CELLS)}')
     given = locals()
+    for name, least in (('embedding_size', 1), ('units', 1), ('layers', 1), ('projection', 0)):
+      if not isinstance(given[name], numbers.Integral) or given[name] < least:
+        raise UserError(f'{name} {given[name]}: expected a whole number from {least}')
+    if not 0 < embedding_range < np.inf:
+      raise UserError(f'embedding_range {embedding_range}: expected a number above 0')
     for name in _RATES:
       if not 0 <= given[name] < 1:
         raise UserError(f'{name} {given[name]}: expected a rate from 0 to below 1')

@@ -299,6 +299,15 @@ def read_vocabulary(path: pathlib.Path) -> list[str]:
   return words
 
 
+def read_metrics(path: pathlib.Path) -> dict:
+  """Returns what a run directory's `metrics.json` says.
+
+  Raises:
+    UserError: it is missing or damaged.
+  """
+  return _read_json(path / METRICS, dict)
+
+
 def _read_json(path: pathlib.Path, kind: type):
   try:
     value = json.loads(path.read_text(encoding='utf-8', errors='surrogatepass'))

@@ -38,6 +38,8 @@ def main(texts: list[str]) -> int:
     from tangshi_tf import devices, evaluation
     devices.start()
   run = run_dir.load(name, _WEIGHTS.value)
+  if _MODEL.value is None:
+    print(f'model: {name}', file=sys.stderr)
   # A person who types waits for an answer to each line.
   together = 1 if not texts and _FILE.value is None and sys.stdin.isatty() else _LINES
   while lines := [corpus.Poem('', ''.join(line.split())) for line in itertools.islice(source, together)]:
@@ -46,11 +48,11 @@ def main(texts: list[str]) -> int:
       ids, splits = np.delete(ids, splits[1:] - 1), splits - np.arange(len(splits))
     bits = evaluation.token_nll(run.model, ids, splits) / math.log(2)
     for poem, first, end in zip(lines, splits, splits[1:]):
-      print(_result(poem.content, ids[first + 1:end], bits[first + 1:end].tolist()), flush=together == 1)
+      print(_result(name, poem.content, ids[first + 1:end], bits[first + 1:end].tolist()), flush=together == 1)
   return 0
 
 
-def _result(text: str, ids, bits: list[float]) -> str:
+def _result(model: str, text: str, ids, bits: list[float]) -> str:
   """Returns the line about one text; with --whole `ids` and `bits` have one more place, for eos."""
   names = [*text, corpus.end_token] if _WHOLE.value else text
   unknown = sorted({character for character, i in zip(text, ids) if i == corpus.UNK_ID})
@@ -58,7 +60,7 @@ def _result(text: str, ids, bits: list[float]) -> str:
   most = max(range(len(bits)), key=bits.__getitem__, default=None)
   if _JSON.value:
     return json.dumps({
-        'text': text, 'bits': total, 'bits_per_token': total / len(bits) if bits else None,
+        'model': model, 'text': text, 'bits': total, 'bits_per_token': total / len(bits) if bits else None,
         'perplexity': 2 ** (total / len(bits)) if bits else None,
         'tokens': [{'token': name, 'bits': value} for name, value in zip(names, bits)],
         'most_surprising': most, 'unknown': unknown}, ensure_ascii=False)

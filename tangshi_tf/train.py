@@ -6,6 +6,7 @@
     tensorboard --logdir=runs
 """
 
+import contextlib
 import os
 import pathlib
 import platform
@@ -14,7 +15,7 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, recipes, run_dir
+from tangshi_tf import cli, corpus, recipes, run_dir, schedules
 from tangshi_tf.errors import UserError
 
 
@@ -83,7 +84,7 @@ _AVERAGE = _define_rate('average', 'Decay by step of a moving average of the wei
                         'kept; 0: none.')
 _LEARNING_RATE = cli.define_number('learning_rate', 0.0005, 'Greatest learning rate.', low=0, high=100, open_low=True)
 _SCHEDULE = flags.DEFINE_enum(
-    'schedule', 'constant', ['constant', 'cosine', 'decay', 'plateau'],
+    'schedule', 'constant', schedules.SCHEDULES,
     'Of the learning rate. cosine: falls to --final of it over the run; decay: times --decay with each epoch after '
     '--hold_epochs; plateau: times --decay after an epoch without better validation.')
 _WARMUP_STEPS = flags.DEFINE_integer('warmup_steps', 0, 'Steps in which the learning rate rises.', lower_bound=0)
@@ -119,12 +120,15 @@ def main() -> int:
     if _RESUME.value:
       _take_settings(path)
     words, encoded, validation_poem, origin = _read_corpus()
+    goes_on = _RESUME.value and _has_checkpoint(path, words, origin)
     with cli.quiet_start():
       import tensorflow as tf
 
       from tangshi_tf import devices
       device = devices.start()
     print(device, flush=True)
+    for note in _without_effect():
+      print(note)
     if not devices.gains(_PRECISION.value):
       print(f'--precision={_PRECISION.value}: this device has no units for it; the products take the time of float32 '
             'or more. Use --precision=float32.')
@@ -132,10 +136,25 @@ def main() -> int:
           f'{", ".join(f"{number:,} {name}" for name, number in origin["poems"].items())} '
           f'poems; vocabulary of {len(words):,}')
     try:
-      return _train(path, words, encoded, validation_poem, {**origin, **_settings()})
+      return _train(path, words, encoded, validation_poem, {**origin, **_settings()}, goes_on=goes_on)
     except (MemoryError, tf.errors.ResourceExhaustedError):
+      batches = f'{_BATCH_TOKENS.value} tokens' if _BATCH_TOKENS.value else f'{_BATCH_SIZE.value} poems'
       raise UserError(f'not enough memory for {_UNITS.value} units, an embedding of {_EMBEDDING_SIZE.value} and '
-                      f'batches of {_BATCH_SIZE.value}; expected smaller sizes') from None
+                      f'batches of {batches}; expected smaller sizes') from None
+
+
+def _without_effect() -> list[str]:
+  """Returns a line for each flag that was given and changes nothing beside the others."""
+  idle = [
+      (_BATCH_SIZE, _BATCH_TOKENS.value, f'--batch_tokens={_BATCH_TOKENS.value} decides how many poems are a batch'),
+      (_LAYER_DROPOUT, _LAYERS.value == 1, 'there is one layer'),
+      (_RESET_AFTER, _CELL.value != 'gru', f'the cell is {_CELL.value}'),
+      (_HOLD_EPOCHS, _SCHEDULE.value != 'decay', f'the schedule is {_SCHEDULE.value}'),
+      (_DECAY, _SCHEDULE.value not in ('decay', 'plateau'), f'the schedule is {_SCHEDULE.value}'),
+      (_FINAL, _SCHEDULE.value != 'cosine', f'the schedule is {_SCHEDULE.value}'),
+  ]
+  return [f'--{holder.name}={holder.value} has no effect: {reason}.' for holder, is_idle, reason in idle
+          if holder.present and holder.value != holder.default and is_idle]
 
 
 def _read_corpus() -> tuple[list[str], dict[str, tuple], corpus.Poem | None, dict]:
@@ -179,12 +198,29 @@ def _take_settings(path: pathlib.Path):
   flags.FLAGS.validate_all_flags()
 
 
+def _has_checkpoint(path: pathlib.Path, words: list[str], origin: dict) -> bool:
+  """Returns whether there is a checkpoint to go on from, of a run on these poems; without any the run begins anew.
+
+  Raises:
+    UserError: the run has other poems, or is one that left no checkpoint.
+  """
+  if not os.path.exists(path / run_dir.CHECKPOINT):
+    if any((path / run_dir.WEIGHTS).glob('*.npz')):
+      raise UserError(f'{path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a checkpoint')
+    return False
+  before = run_dir.read_config(path)['training']
+  if origin['corpus_sha256'] != before.get('corpus_sha256') or words != run_dir.read_vocabulary(path):
+    raise UserError(f'{path}: was begun with other poems than those of {origin["corpus"]}; expected the corpus it was '
+                    f'begun with ({before.get("corpus")}), by --corpus if need be')
+  return True
+
+
 def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], validation_poem: corpus.Poem | None,
-           origin: dict) -> int:
+           origin: dict, *, goes_on: bool) -> int:
   """Makes the model, trains it and writes the run; returns the exit status. Empties `encoded`."""
   import keras
 
-  from tangshi_tf import callbacks, checkpoint, data, fitting, schedules, training
+  from tangshi_tf import callbacks, checkpoint, data, fitting, training
 
   word2id, id2word = corpus.word_tables(words)
   packed = {name: data.pack(*encoded.pop(name)) for name in list(encoded)}
@@ -201,16 +237,16 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
       warmup_steps=_WARMUP_STEPS.value, hold_epochs=_HOLD_EPOCHS.value, decay=_DECAY.value, final=_FINAL.value)
 
   position = None
-  if _RESUME.value:
-    if os.path.exists(path / run_dir.CHECKPOINT):
-      _check_same(path, model, words, origin)
-      position = checkpoint.restore(path, model, optimizer, average)
-    elif any((path / run_dir.WEIGHTS).glob('*.npz')):
-      raise UserError(f'{path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a checkpoint')
-  if position is None:
+  if goes_on:
+    position = checkpoint.restore(path, model, optimizer, average)
+  else:
     run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
-  if position is not None:
+  if goes_on:
+    before = run_dir.read_config(path)['training'].get('tensorflow')
+    if before != origin['tensorflow']:
+      print(f'The run was begun with TensorFlow {before}, this is {origin["tensorflow"]}: its figures may differ in '
+            'their last digits from those of a run that never stopped.')
     print(f'Resumed at step {int(optimizer.iterations):,} of {_EPOCHS.value * steps:,}.', flush=True)
   if 'validation' not in packed:
     print('The corpus is too small for a validation part; the last epoch counts as the best.')
@@ -224,6 +260,11 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
                             validation_poem=validation_poem),
       callbacks.Checkpoints(path, model),
   ]
+
+  def save_last():
+    with average.in_place() if average is not None else contextlib.nullcontext():
+      run_dir.save_weights(path, run_dir.LAST, model)
+
   with cli.interruptible() as stopped:
     try:
       fitting.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches, steps_per_epoch=steps,
@@ -231,11 +272,11 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
                   patience=_PATIENCE.value, options=options, position=position, save_every=_CHECKPOINT_EVERY.value,
                   save=lambda position: checkpoint.write(path, model, optimizer, average, position))
     except fitting.DivergedError as error:
-      run_dir.save_weights(path, run_dir.LAST, model)
+      save_last()
       raise UserError(f'{error}; the last good weights are kept in {path} as {run_dir.LAST}') from None
     status = stopped()
   if status:
-    run_dir.save_weights(path, run_dir.LAST, model)
+    save_last()
     print(f'Stopped; go on: python -m tangshi_tf.train --resume --run_dir={path}\n'
           f'Write poems with the weights so far: '
           f'python -m tangshi_tf.generate --model={path} --weights={run_dir.LAST}')
@@ -243,20 +284,6 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
   print(f'Done. Write poems: python -m tangshi_tf.generate --model={path}\n'
         f'See the curves: tensorboard --logdir={path.parent}')
   return 0
-
-
-def _check_same(path: pathlib.Path, model, words: list[str], origin: dict):
-  """Checks that corpus and model are those of the run that is resumed; says if TensorFlow is not."""
-  before = run_dir.read_config(path)
-  if origin['corpus_sha256'] != before['training'].get('corpus_sha256') or words != run_dir.read_vocabulary(path):
-    raise UserError(f'{path}: was begun with {before["training"].get("corpus")!r}, and {origin["corpus"]!r} holds '
-                    'other poems; expected the same corpus, by --corpus if need be')
-  if before['model'] != model.hyperparameters:
-    raise UserError(f'{path / run_dir.CONFIG}: its model is not that of its flags; expected a run of this version of '
-                    'tangshi_tf')
-  if origin['tensorflow'] != before['training'].get('tensorflow'):
-    print(f'The run was begun with TensorFlow {before["training"].get("tensorflow")}, this is {origin["tensorflow"]}: '
-          'its figures may differ in their last digits from those of a run that never stopped.')
 
 
 def _make_model(word2id: dict[str, int]):
@@ -274,8 +301,9 @@ def _make_batches(poems):
   from tangshi_tf import data
   if _BPTT.value:
     if _BATCH_TOKENS.value or _BATCHING.value != 'bucket':
-      raise UserError('--bptt goes with neither --batch_tokens nor --batching; expected --batch_size, the rows of the '
-                      'stream')
+      raise UserError(f'--bptt={_BPTT.value} goes neither with --batch_tokens={_BATCH_TOKENS.value} nor with '
+                      f'--batching={_BATCHING.value}; expected --batch_tokens=0 --batching=bucket, and the rows of the '
+                      'stream as --batch_size')
     make, count, batching = data.stream, data.count_windows, {'window': _BPTT.value}
   else:
     make, count = data.batches, data.count_batches

@@ -14,15 +14,8 @@ import tensorflow as tf
 
 from tangshi_tf import devices, prosody, recipes, run_dir
 
+from .checks import assert_one_line
 from .conftest import ROOT
-
-
-def assert_one_line(done, message):
-  assert done.returncode == 2
-  assert not done.stdout
-  assert len(done.stderr.splitlines()) == 1, done.stderr
-  assert re.search(message, done.stderr), done.stderr
-  assert done.stderr.startswith('python -m tangshi_tf.')
 
 
 @pytest.mark.parametrize(('flag', 'message'), [
@@ -270,6 +263,17 @@ def test_a_recipe_with_an_unknown_flag(command, recipe):
   assert_one_line(command('tangshi_tf.train', '--recipe'), 'recipe')
 
 
+def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, tmp_path):
+  (tmp_path / 'mine.flags').write_text('--recipe=gru\n--epochs=1\n', encoding='utf-8')
+  done = command('tangshi_tf.train', '--flagfile=mine.flags', '--units=4', '--batch_size=7', '--layer_dropout=0.5',
+                 '--final=0', '--run_dir=r', f'--corpus={poems_file}', '--warmup_steps=0')
+  assert done.returncode == 0, done.stderr
+  config = json.loads((tmp_path / 'r/config.json').read_text(encoding='utf-8'))
+  assert config['model']['cell'] == 'gru' and config['model']['tied'] and config['training']['flags']['epochs'] == 1
+  notes = [line for line in done.stdout.splitlines() if 'no effect' in line]
+  assert [note.split('=')[0] for note in notes] == ['--batch_size', '--layer_dropout']
+
+
 @pytest.mark.parametrize('name', recipes.names())
 def test_every_recipe_starts(command, name, poems_file, tmp_path):
   small = ['--units=8', '--epochs=1', '--run_dir=r', f'--corpus={poems_file}', '--batch_size=4',
@@ -280,8 +284,10 @@ def test_every_recipe_starts(command, name, poems_file, tmp_path):
   assert config['model']['units'] == 8  # given beside the recipe
   for line in recipes.read_lines(name):
     flag, equals, value = line.removeprefix('--').partition('=')
-    if equals and not any(given.startswith(f'--{flag}=') for given in small):
-      assert str(config['training']['flags'][flag]).removesuffix('.0') == value, flag
+    if not equals:
+      flag, value = (flag, True) if flag in config['training']['flags'] else (flag.removeprefix('no'), False)
+    if not any(given.startswith(f'--{flag}=') for given in small):
+      assert str(config['training']['flags'][flag]).removesuffix('.0') == str(value), flag
   written = command('tangshi_tf.generate', '--model=r', '--begin=日')
   assert written.returncode == 0 and written.stdout.startswith('日')
 
@@ -296,6 +302,8 @@ def test_evaluate(command, trained, poems_file, tmp_path):
   assert figures['nll'] == pytest.approx(min(epoch['validation_nll'] for epoch in best['epochs']), rel=1e-5)
   people = command('tangshi_tf.evaluate', model, '--split=validation', f'--corpus={poems_file}')
   assert f'{figures["perplexity"]:.2f}  perplexity' in people.stdout
+  other = command('tangshi_tf.evaluate', '--model=rnn', '--split=validation', f'--corpus={poems_file}', '--json')
+  assert 'may not be held out' in other.stderr and json.loads(other.stdout)['other_corpus']
   (tmp_path / 'mine.txt').write_text('题:床前明月光，疑是地上🙂。\n长:' + '月' * 300, encoding='utf-8')
   mine = command('tangshi_tf.evaluate', model, '--split=mine.txt')
   assert re.search(r'mine.txt: 1 poems, 13 tokens, \d of them outside the vocabulary \(1 poems of more', mine.stdout)

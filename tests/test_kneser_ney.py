@@ -71,3 +71,11 @@ def test_probabilities_sum_to_one(kneser_ney):
     width = len(history) + 1
     nll = model.nll(every, np.arange(0, len(every) + 1, width))
     assert np.exp(-nll[width - 1::width]).sum() == pytest.approx(1)
+
+
+def test_an_empty_part_is_an_error(script, tmp_path):
+  (tmp_path / 'one.txt').write_text('题:床前明月光，疑是地上霜。\n', encoding='utf-8')
+  for part in ('test', 'validation'):
+    run = script('evaluate_ngrams.py', '--corpus=one.txt', f'--split={part}')
+    assert run.returncode == 2 and not run.stdout
+    assert run.stderr.count('\n') == 1 and ('part is empty' in run.stderr or 'training part' in run.stderr)

@@ -241,6 +241,7 @@ def test_weight_dropout_gives_gradients_to_what_stays(word2id, ids):
 
 
 @pytest.mark.parametrize('options', [{'input_dropout': 1.0}, {'weight_dropout': -0.1},
+                                     {'layers': 0}, {'units': 2.5}, {'projection': -3}, {'embedding_range': np.nan},
                                      {'tied': True, 'projection': 7}])
 def test_options_out_of_range(word2id, options):
   with pytest.raises(UserError, match='expected|width of the embedding'):

@@ -29,9 +29,12 @@ def read_lines(name: str) -> list[str]:
 def expand(arguments: list[str]) -> list[str]:
   """Puts the flags of `--recipe` before all others, so that those given beside it win.
 
+  A `--recipe` in a flag file counts, too.
+
   Raises:
     UserError: there is no such recipe, or a flag in it is unknown.
   """
+  arguments = flags.FLAGS.read_flags_from_files(arguments)
   name = None
   for i, argument in enumerate(arguments):
     flag, equals, value = argument.partition('=')
