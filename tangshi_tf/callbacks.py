@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import pathlib
 import shutil
 import sys
@@ -106,7 +107,7 @@ class TensorBoard(Callback):
   def __init__(self, path: pathlib.Path, model, optimizer, word2id, id2word, *,
                validation_poem: corpus.Poem | None = None, every: int = 10):
     self._path = path
-    self._writer = tf.summary.create_file_writer(str(path), flush_millis=10_000)
+    self._writer = tf.summary.create_file_writer(os.fsencode(path), flush_millis=10_000)
     self._model, self._optimizer = model, optimizer
     self._word2id, self._id2word = word2id, id2word
     self._validation_poem = validation_poem

@@ -18,6 +18,7 @@ BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 TERMINATED = 143  # 128 + SIGTERM
+_LONGEST_MESSAGE = 2000  # characters; a screenful
 
 
 def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[str]] = lambda arguments: arguments,
@@ -43,13 +44,13 @@ def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[st
       print(flags.FLAGS.main_module_help())
       status = 0
     else:
-      rest = flags.FLAGS([sys.argv[0], *expand(sys.argv[1:])])[1:]
+      rest = _parse([sys.argv[0], *expand(sys.argv[1:])])
       if rest and not rest_of_line:
         raise UserError(f'unexpected argument {rest[0]!r}; expected flags only (see --help)')
       status = main(rest) if rest_of_line else main()
     sys.stdout.flush()
-  except (UserError, flags.Error, UnicodeDecodeError) as error:  # the last from a --flagfile
-    print(f'{program}: {" ".join(str(error).split())}', file=sys.stderr)
+  except (UserError, flags.Error) as error:
+    print(f'{program}: {one_line(str(error))}', file=sys.stderr)
     status = BAD_INPUT
   except MemoryError:
     print(f'{program}: not enough memory for the sizes asked for', file=sys.stderr)
@@ -62,6 +63,21 @@ def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[st
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     status = BROKEN_PIPE
   sys.exit(status)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+  """Sets the flags; returns the arguments that are none."""
+  try:
+    return flags.FLAGS(arguments)[1:]
+  except ValueError as error:  # a --flagfile is not UTF-8, or has a NUL in a name
+    raise UserError(f'the flags cannot be read ({error}); expected UTF-8 text') from None
+
+
+def one_line(message: str) -> str:
+  """Returns a message on one line, without the middle of one that quotes something very long."""
+  message = ' '.join(message.split())
+  kept = _LONGEST_MESSAGE // 2
+  return message if len(message) <= _LONGEST_MESSAGE else f'{message[:kept]} … {message[-kept:]}'
 
 
 def texts(arguments: list[str], file: str | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ A corpus is a UTF-8 text file in one of two forms:
 * blank: no titles; a poem may span several lines, blank lines separate poems.
 """
 
+import bisect
 import collections
 import dataclasses
 import hashlib
@@ -76,7 +77,7 @@ def read_text(path: str | os.PathLike) -> str:
   try:
     text = data.decode('utf-8-sig')
   except UnicodeDecodeError as error:
-    line = data.count(b'\n', 0, error.start) + 1
+    line = len(re.findall(rb'\r\n?|\n', data[:error.start])) + 1
     raise UserError(f'{path}:{line}: byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8; '
                     'expected a UTF-8 text file (convert it first)') from None
   if not text.strip():
@@ -104,7 +105,7 @@ def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto') -> list[
     raise UserError(f'corpus format {corpus_format!r} is unknown; expected one of {", ".join(FORMATS)}')
   text = read_text(path)
   if corpus_format == 'auto':
-    blank = ':' not in text and re.search(r'\S[^\S\n]*\n\s*\n\s*\S', text)
+    blank = ':' not in text and re.search(r'\S[^\S\n]*\n[^\S\n]*\n\s*\S', text)
     corpus_format = 'blank' if blank else 'titled'
   poems = _blank_form(text) if corpus_format == 'blank' else _titled_form(text, path)
   poems = [poem for poem in poems if poem.content]
@@ -246,21 +247,64 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
       i = parent[i]
     return i
 
+  def join(i, j):
+    a, b = find(i), find(j)
+    parent[max(a, b)] = min(a, b)
+
+  # A line all of whose holders are in one group proves nothing more. Without this a line that all poems have
+  # would make the time quadratic.
+  settled = set()
   for i, poem_lines in enumerate(lines):
-    shared = collections.Counter()
-    shared_distinct = collections.Counter()
     occurrences = collections.Counter(poem_lines)
     for line, times in occurrences.items():
+      if line not in settled and (2 * times >= len(poem_lines) or 2 >= len(occurrences)):
+        settled.add(line)
+        for j in holders[line]:
+          join(i, j)
+  for i, poem_lines in enumerate(lines):
+    occurrences = collections.Counter(poem_lines)
+    rare, common = _divide(occurrences, len(poem_lines), holders)
+    rare = [line for line in rare if len(holders[line]) > 1 and line not in settled]
+    shared = collections.Counter()
+    shared_distinct = collections.Counter()
+    for line in rare:
       for j in holders[line]:
-        shared[j] += times
+        shared[j] += occurrences[line]
         shared_distinct[j] += 1
     for j in shared:
+      if find(i) == find(j):
+        continue
+      for line in common:
+        if line not in settled and _holds(holders[line], j):
+          shared[j] += occurrences[line]
+          shared_distinct[j] += 1
       if 2 * shared[j] >= len(poem_lines) or 2 * shared_distinct[j] >= len(occurrences):
-        a, b = find(i), find(j)
-        parent[max(a, b)] = min(a, b)
+        join(i, j)
+    for line in rare:
+      if len({find(j) for j in holders[line]}) == 1:
+        settled.add(line)
   rank = {content: i for i, content in enumerate(distinct)}
   first = {content: i for i, content in reversed(list(enumerate(contents)))}
   return [first[distinct[find(rank[content])]] for content in contents]
+
+
+def _divide(occurrences: dict[str, int], total: int, holders: dict[str, list[int]]) -> tuple[list[str], list[str]]:
+  """Divides a poem's lines into rare ones and the most common ones, which are less than half of it.
+
+  What shares half of the poem thus shares a rare line.
+  """
+  by_holders = sorted(occurrences, key=lambda line: len(holders[line]))
+  common = []
+  left = total
+  while 2 * (total - left + occurrences[by_holders[-1]]) < total and 2 * (len(common) + 1) < len(occurrences):
+    common.append(by_holders.pop())
+    left -= occurrences[common[-1]]
+  return by_holders, common
+
+
+def _holds(sorted_numbers: list[int], number: int) -> bool:
+  place = bisect.bisect_left(sorted_numbers, number)
+  return place < len(sorted_numbers) and sorted_numbers[place] == number
 
 
 def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
@@ -270,7 +314,7 @@ def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
   depends on nothing but the texts: the order of the file does not matter, and
   adding a poem moves none but its own near-duplicates.
   """
-  digests = [hashlib.sha256(poem.content.encode()).digest() for poem in poems]
+  digests = [hashlib.sha256(_to_bytes(poem.content)).digest() for poem in poems]
   groups = near_duplicate_groups([poem.content for poem in poems])
   smallest = {}
   for group, digest in zip(groups, digests):
@@ -310,5 +354,10 @@ def fingerprint(poems: list[Poem]) -> str:
   """
   digest = hashlib.sha256()
   for poem in poems:
-    digest.update(f'{poem.title}:{poem.content}\n'.encode())
+    digest.update(_to_bytes(f'{poem.title}:{poem.content}\n'))
   return digest.hexdigest()
+
+
+def _to_bytes(text: str) -> bytes:
+  # No file has surrogates, but a caller's own poems may.
+  return text.encode('utf-8', 'surrogatepass')

@@ -27,6 +27,7 @@ from tangshi_tf.errors import UserError
 
 CELLS = ('rnn', 'lstm', 'gru')
 _LAYERS = {'rnn': keras.layers.SimpleRNN, 'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}
+MAX_EMBEDDING_RANGE = 100  # far beyond use, far below what float32 holds
 _RATES = ('input_dropout', 'layer_dropout', 'output_dropout', 'weight_dropout')
 
 
@@ -120,11 +121,11 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     for name, least in (('embedding_size', 1), ('units', 1), ('layers', 1), ('projection', 0)):
       if not isinstance(given[name], numbers.Integral) or given[name] < least:
         raise UserError(f'{name} {given[name]}: expected a whole number from {least}')
-    if not 0 < embedding_range < np.inf:
-      raise UserError(f'embedding_range {embedding_range}: expected a number above 0')
     for name in _RATES:
       if not 0 <= given[name] < 1:
         raise UserError(f'{name} {given[name]}: expected a rate from 0 to below 1')
+    if not 0 <= embedding_range <= MAX_EMBEDDING_RANGE:
+      raise UserError(f'embedding_range {embedding_range}: expected a number from 0 to {MAX_EMBEDDING_RANGE}')
     if tied and projection not in (0, embedding_size):
       raise UserError(f'projection {projection}: a tied output layer has the width of the embedding, {embedding_size}')
     if tied and units != embedding_size:

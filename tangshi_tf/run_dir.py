@@ -33,6 +33,7 @@ CONFIG, VOCABULARY, METRICS, WEIGHTS = 'config.json', 'vocabulary.json', 'metric
 CHECKPOINT = 'checkpoint.npz'
 BEST, LAST = 'best', 'last'
 LOCK = '.lock'
+_GREATEST = 1e9  # of a weight; products of such ones stay finite in float32
 _FILES = CONFIG, VOCABULARY, METRICS, CHECKPOINT
 _OWN_NAMES = {WEIGHTS, LOCK, *_FILES, *(f'{name}.partial' for name in _FILES)}
 
@@ -162,7 +163,7 @@ def create(path: pathlib.Path, words: list[str], config: dict):
                 *path.glob('*.partial'), path / METRICS, path / CHECKPOINT):
       old.unlink(missing_ok=True)
   write_json(path / CONFIG, {'format_version': FORMAT_VERSION, **config})
-  write_bytes(path / VOCABULARY, json.dumps(words, ensure_ascii=False).encode())
+  write_bytes(path / VOCABULARY, _to_json(words))
 
 
 def write_bytes(path: pathlib.Path, data: bytes):
@@ -185,7 +186,13 @@ def write_bytes(path: pathlib.Path, data: bytes):
 
 def write_json(path: pathlib.Path, value):
   """Writes a JSON file, see `write_bytes`."""
-  write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + '\n').encode())
+  write_bytes(path, _to_json(value, indent=1) + b'\n')
+
+
+def _to_json(value, **options) -> bytes:
+  text = json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
+  # A path that is not UTF-8 has surrogates; as an escape in a JSON string each is what it was.
+  return text.encode('utf-8', 'backslashreplace')
 
 
 def save_weights(path: pathlib.Path, name: str, model, dtype=np.float32):
@@ -291,11 +298,12 @@ def read_vocabulary(path: pathlib.Path) -> list[str]:
     UserError: it is missing, damaged or no vocabulary.
   """
   words = _read_json(path / VOCABULARY, list)
-  if (not all(isinstance(word, str) for word in words) or len(set(words)) != len(words)
+  if (not all(isinstance(word, str) and (len(word) == 1 or word in corpus.SPECIAL_TOKENS) for word in words)
+      or len(set(words)) != len(words)
       or words[:2] != [corpus.pad_token, corpus.unknown_token]
       or not {corpus.start_token, corpus.end_token} <= set(words)):
-    raise UserError(f'{path / VOCABULARY}: is no vocabulary; expected distinct words, '
-                    f'{", ".join(corpus.SPECIAL_TOKENS)} among them')
+    raise UserError(f'{path / VOCABULARY}: is no vocabulary; expected distinct characters and '
+                    f'{", ".join(corpus.SPECIAL_TOKENS)}')
   return words
 
 
@@ -328,7 +336,13 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
   """
   try:
     with np.load(path, allow_pickle=False) as archive:
-      return {key: archive[key] for key in archive.files}
+      unpacked = sum(member.file_size for member in archive.zip.infolist())
+      if unpacked > path.stat().st_size:  # nothing that a run wrote: so small a file could fill the memory
+        raise ValueError(f'{unpacked} bytes when unpacked')
+      arrays = {key: archive[key] for key in archive.files}
+      if foreign := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise ValueError(f'no array: {foreign[0]}')
+      return arrays
   except FileNotFoundError:
     raise UserError(f'{path}: is missing; expected one of the names in {path.parent}') from None
   except Exception as error:  # damage shows in any of a dozen types, from zlib's to tokenize's
@@ -346,14 +360,21 @@ def _rebuild(path, config, word2id, arrays):
     raise UserError(f'{path / CONFIG}: {error}') from None
   variables = _variables(model)
   if set(arrays) != set(variables):
-    raise UserError(f'{path / WEIGHTS}: holds the arrays {", ".join(sorted(arrays)) or "(none)"}; '
+    raise UserError(f'{path / WEIGHTS}: holds the arrays {_listed(arrays)}; '
                     f'expected {", ".join(sorted(variables))}')
   for key, variable in variables.items():
     _check_shape(path, key, arrays[key], tuple(variable.shape), len(word2id))
-    if not np.isfinite(arrays[key]).all():
-      raise UserError(f'{path / WEIGHTS}: {key} has values that are not finite')
-    variable.assign(arrays[key].astype(np.float32))
+    with np.errstate(over='ignore'):
+      values = arrays[key].astype(np.float32)
+    if not (np.abs(values) <= _GREATEST).all():
+      raise UserError(f'{path / WEIGHTS}: {key} has values that are not finite or beyond {_GREATEST:g}')
+    variable.assign(values)
   return model
+
+
+def _listed(arrays) -> str:
+  # Quoted, because a damaged file's names may hold anything.
+  return ', '.join(corpus.shorten(key, 40) for key in sorted(arrays)) or '(none)'
 
 
 def _check_sizes(path, config, words: int, arrays: dict[str, np.ndarray]):
@@ -378,7 +399,7 @@ def _check_sizes(path, config, words: int, arrays: dict[str, np.ndarray]):
     expected['projection_kernel'] = (units, options['projection'])
   for key, shape in expected.items():
     if key not in arrays:
-      raise UserError(f'{path / WEIGHTS}: holds the arrays {", ".join(sorted(arrays)) or "(none)"}; expected {key} '
+      raise UserError(f'{path / WEIGHTS}: holds the arrays {_listed(arrays)}; expected {key} '
                       'among them')
     _check_shape(path, key, arrays[key], shape, words)
 

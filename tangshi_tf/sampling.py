@@ -74,7 +74,7 @@ def without_repeats(logits, history, length, content, most: int):
   if most == 1:
     return tf.tensor_scatter_nd_update(logits, index, tf.fill((tf.shape(index)[0],), -np.inf))
   counts = tf.scatter_nd(index, tf.ones((tf.shape(index)[0],), tf.int32), tf.shape(logits))
-  return tf.where(counts >= most, -np.inf, logits)
+  return tf.where(counts >= min(most, tf.int32.max), -np.inf, logits)
 
 
 def filtered(logits, sampling: Sampling):

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import sys
+from collections.abc import Iterator
 
 from absl import flags
 
@@ -26,6 +27,7 @@ _WHOLE = flags.DEFINE_bool('whole', False, 'The texts are whole poems: that they
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 
 _LINES = 4096  # measured together
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def main(texts: list[str]) -> int:
@@ -48,28 +50,45 @@ def main(texts: list[str]) -> int:
       ids, splits = np.delete(ids, splits[1:] - 1), splits - np.arange(len(splits))
     bits = evaluation.token_nll(run.model, ids, splits) / math.log(2)
     for poem, first, end in zip(lines, splits, splits[1:]):
-      print(_result(name, poem.content, ids[first + 1:end], bits[first + 1:end].tolist()), flush=together == 1)
+      sys.stdout.writelines(_result(name, poem.content, ids[first + 1:end], bits[first + 1:end]))
+      print(flush=together == 1)
   return 0
 
 
-def _result(model: str, text: str, ids, bits: list[float]) -> str:
-  """Returns the line about one text; with --whole `ids` and `bits` have one more place, for eos."""
-  names = [*text, corpus.end_token] if _WHOLE.value else text
+def _result(model: str, text: str, ids, bits) -> Iterator[str]:
+  """Yields the line about one text, piece by piece, since a text may be as long as it likes.
+
+  With --whole `ids` and `bits`, arrays of its length, have one more place, for eos.
+  """
+  names = itertools.chain(text, [corpus.end_token])
   unknown = sorted({character for character, i in zip(text, ids) if i == corpus.UNK_ID})
-  total = sum(bits)
-  most = max(range(len(bits)), key=bits.__getitem__, default=None)
+  total = float(bits.sum(dtype=float))
+  mean = total / len(bits) if len(bits) else None
+  most = int(bits.argmax()) if len(bits) else None
   if _JSON.value:
-    return json.dumps({
-        'model': model, 'text': text, 'bits': total, 'bits_per_token': total / len(bits) if bits else None,
-        'perplexity': 2 ** (total / len(bits)) if bits else None,
-        'tokens': [{'token': name, 'bits': value} for name, value in zip(names, bits)],
-        'most_surprising': most, 'unknown': unknown}, ensure_ascii=False)
-  if not bits:
-    return ''
-  shown = ' '.join(f'*{name}*{value:.1f}' if i == most else f'{name}{value:.1f}'
-                   for i, (name, value) in enumerate(zip(names, bits)))
-  note = f'  (outside the vocabulary: {"".join(unknown)})' if unknown else ''
-  return f'{total / len(bits):.2f} bits a token, {total:.1f} in all: {shown}{note}'
+    facts = {'model': model, 'text': text, 'bits': total, 'bits_per_token': mean, 'perplexity': _perplexity(mean),
+             'most_surprising': most, 'unknown': unknown}
+    yield _encode(facts).removesuffix('}') + ', "tokens": ['
+    for i, (name, value) in enumerate(zip(names, _floats(bits))):
+      yield ', ' * (i > 0) + _encode({'token': name, 'bits': value})
+    yield ']}'
+  elif mean is not None:
+    yield f'{mean:.2f} bits a token, {total:.1f} in all:'
+    for i, (name, value) in enumerate(zip(names, _floats(bits))):
+      yield f' *{name}*{value:.1f}' if i == most else f' {name}{value:.1f}'
+    if unknown:
+      yield f'  (outside the vocabulary: {"".join(unknown)})'
+
+
+def _floats(values) -> Iterator[float]:
+  """Yields an array's numbers, without a list of all of them."""
+  for first in range(0, len(values), _LINES):
+    yield from values[first:first + _LINES].tolist()
+
+
+def _perplexity(bits_per_token: float | None) -> float | None:
+  """Returns None also where a model is so sure of something else that no float holds it."""
+  return 2 ** bits_per_token if bits_per_token is not None and bits_per_token < sys.float_info.max_exp else None
 
 
 if __name__ == '__main__':

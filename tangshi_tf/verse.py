@@ -156,6 +156,10 @@ class Plan:
     if len(acrostic) > form.lines:
       raise UserError(f'acrostic {corpus.shorten(acrostic)} has {len(acrostic)} characters; expected at most '
                       f'{form.lines}, the lines of {form.name}')
+    for word in (*characters, *acrostic):
+      if word not in self._word2id:
+        raise UserError(f"character {word!r} is not in the model's vocabulary; expected simplified characters that "
+                        'occur in its corpus')
     for i, character in enumerate(characters):
       words[i // form.characters * width + i % form.characters] = character
     for line, character in enumerate(acrostic):
@@ -164,10 +168,6 @@ class Plan:
         raise UserError(f'line {line + 1} begins with {words[place]} in --begin and with {character} in the acrostic; '
                         'expected the same')
       words[place] = character
-    for word in (*characters, *acrostic):
-      if word not in self._word2id:
-        raise UserError(f"character {word!r} is not in the model's vocabulary; expected simplified characters that "
-                        'occur in its corpus')
     return words
 
   def start(self, words: Sequence[str | None]) -> tuple[int, int]:

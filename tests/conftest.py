@@ -1,3 +1,4 @@
+import collections
 import importlib
 import os
 import pathlib
@@ -10,6 +11,13 @@ from absl import flags
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+tried = collections.Counter()  # made-up cases, by what they were tried on
+
+
+def pytest_terminal_summary(terminalreporter):
+  if tried:
+    terminalreporter.write_line(f'Made-up cases: {sum(tried.values()):,}: ' + ', '.join(
+        f'{name} {count:,}' for name, count in tried.items()))
 
 
 @pytest.fixture(scope='session')

@@ -1,5 +1,6 @@
 import collections
 import random
+import time
 
 import pytest
 
@@ -34,6 +35,8 @@ def test_bom_and_line_ends(tmp_path, data):
 @pytest.mark.parametrize(('data', 'message'), [
     (b'', 'is empty'),
     (b' \n\n', 'is empty'),
+    ('甲:春眠。\r乙:明月。\r'.encode() + b'\xff', 'corpus.txt:3: byte 0xff'),
+    ('甲:春眠。\r\n\n'.encode() + b'\xff', 'corpus.txt:3: byte 0xff'),
     (b'\x7fELF\0\0', 'NUL byte at offset 4'),
     ('题:诗'.encode('gb18030'), 'corpus.txt:1: byte 0xcc at offset 0 is not UTF-8'),
     ('甲:春眠。\n没有冒号\n', "corpus.txt:2: no \":\" in '没有冒号'"),
@@ -123,6 +126,52 @@ def test_near_duplicates_are_judged_from_both_sides():
   whole = '枫落吴江冷，云高楚水深。孤舟何处客，一夜故园心。'
   other = '白日依山尽，黄河入海流。'
   assert corpus.near_duplicate_groups([whole, other, fragment]) == [0, 1, 0]
+
+
+def related(one, other):
+  """The definition of near-duplicates, word by word."""
+  lines, others = (lines_of(content) or corpus.verse_lines(content) or [content] for content in (one, other))
+  return any(2 * sum(line in others for line in counted) >= len(counted) for counted in (lines, set(lines)))
+
+
+def test_groups_are_those_of_the_definition():
+  draw = random.Random(0)
+  lines = ['日', '月', *(first + '日照香炉' for first in '一二三四五六')]
+  for _ in range(1000):
+    some = draw.choices(lines, k=draw.randint(2, 8))
+    contents = [''.join(draw.choice(some) + draw.choice('，。') for _ in range(draw.randint(1, 8)))
+                for _ in range(draw.randint(1, 7))]
+    groups = list(range(len(contents)))
+    for i, one in enumerate(contents):
+      for j, other in enumerate(contents):
+        if related(one, other) or related(other, one):
+          groups = [min(groups[i], groups[j]) if group in (groups[i], groups[j]) else group for group in groups]
+    assert corpus.near_duplicate_groups(contents) == groups, contents
+
+
+@pytest.mark.parametrize('own', ['', '一{}。', '日照香{}，', '日照香{}，生紫烟{}。遥看瀑{}，'])
+@pytest.mark.parametrize('common', ['疑是银河落，', '疑是银河落，九天飞下来。'])
+def test_a_line_that_all_poems_have_does_not_make_grouping_slow(common, own):
+  contents = [common + own.replace('{}', f'{i:05d}') for i in range(20_000)]
+  start = time.process_time()
+  groups = corpus.near_duplicate_groups(contents)
+  assert time.process_time() - start < 10  # of all pairs: many minutes
+  assert len(set(groups)) == (20_000 if own.count('{}') == 3 else 1)  # three lines of its own outweigh two
+
+
+def test_blank_lines_do_not_make_reading_slow(tmp_path):
+  start = time.process_time()
+  with pytest.raises(UserError, match='no ":"'):
+    corpus.read_poems(write(tmp_path, '月' + '\n' * 100_000))
+  poems = corpus.read_poems(write(tmp_path, '月' + '\n' * 100_000 + '日' + ' \r\n' * 100_000))
+  assert [poem.content for poem in poems] == ['月', '日']
+  assert time.process_time() - start < 10
+
+
+def test_surrogates_of_a_callers_own_poems():
+  poems = [corpus.Poem('\udcff', '月\ud800'), corpus.Poem('', '月')]
+  assert sum(map(len, corpus.split_poems(poems).values())) == 2
+  assert corpus.fingerprint(poems) != corpus.fingerprint(poems[1:])
 
 
 def test_real_corpus_is_clean(real_poems):

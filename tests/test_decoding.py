@@ -202,3 +202,10 @@ def test_arguments_out_of_range(model, tables, argument):
 
 def test_a_sentence_a_line():
   assert decoding.split_sentences('日暮，山。何处？去') == '日暮，山。\n何处？\n去'
+
+
+def test_a_greatest_number_of_repeats_beyond_what_a_tensor_holds(model, word2id):
+  id2word = {i: word for word, i in word2id.items()}
+  free, bound = (gen_poem('一', model=model, word2id=word2id, id2word=id2word, seed=1, temperature=1.0, max_repeat=most)
+                 for most in (0, 10**30))
+  assert free == bound

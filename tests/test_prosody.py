@@ -40,6 +40,13 @@ def test_good_poems(content, tones):
   assert (checked.form.name, checked.pattern.name, checked.rhyme) == GOOD[content]
 
 
+def test_texts_far_beyond_a_form():
+  checked = prosody.check('月，' * 1_000_000, prosody.FORMS['七绝'])
+  assert [fault.line for fault in checked.faults] == [0, 1, 2, 3, 4]
+  checked = prosody.check('🙂' * 1_000_000, prosody.FORMS['七绝'])
+  assert [str(fault) for fault in checked.faults] == ['1 lines; expected 4', 'line 1: 1000000 characters; expected 7']
+
+
 def test_the_table():
   groups = prosody.rhyme_groups()
   assert len(groups) == 106 and len(prosody.level_groups()) == 30

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import shutil
@@ -132,6 +133,25 @@ def huge_header(path):
     archive.writestr('embedding.npy', b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header)
 
 
+def npy(array):
+  data = io.BytesIO()
+  np.save(data, array)
+  return data.getvalue()
+
+
+def add_member(path, name, data):
+  with zipfile.ZipFile(path, 'a') as archive:
+    archive.writestr(name, data)
+
+
+def replace_array(path, key, array):
+  np.savez(path, **{**np.load(path), key: array})
+
+
+def packed(path):
+  np.savez_compressed(path / 'weights/best.npz', **{**np.load(path / 'weights/best.npz'), 'more': np.zeros(10**6)})
+
+
 def bare_array(path):
   np.save(path.with_suffix('.npy'), np.zeros(3))
   path.with_suffix('.npy').replace(path)
@@ -169,10 +189,16 @@ DAMAGE = {
         p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'input_dropout': 2}),
     'rate NaN': lambda p: edit_config(
         p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'input_dropout': float('nan')}),
+    'range beyond float32': lambda p: edit_config(
+        p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'embedding_range': 1e39}),
+    'range beyond floats': lambda p: edit_config(
+        p, model={'cell': 'rnn', 'embedding_size': 4, 'units': 6, 'embedding_range': 10**400}),
     'no vocabulary': lambda p: (p / 'vocabulary.json').unlink(),
     'vocabulary empty': lambda p: (p / 'vocabulary.json').write_text(''),
     'vocabulary not UTF-8': lambda p: (p / 'vocabulary.json').write_bytes(b'["\xff"]'),
     'vocabulary of numbers': lambda p: (p / 'vocabulary.json').write_text('[1, 2]'),
+    'vocabulary of words': lambda p: (p / 'vocabulary.json').write_text(
+        json.dumps(['PAD', 'UNK', 'bos', 'eos', *(f'{i}\n' for i in range(36))])),
     'vocabulary shorter': lambda p: (p / 'vocabulary.json').write_text('["PAD", "UNK", "bos", "eos"]'),
     'no weights': lambda p: (p / 'weights/best.npz').unlink(),
     'weights cut': lambda p: truncate(p / 'weights/best.npz'),
@@ -182,6 +208,10 @@ DAMAGE = {
     'weights pickled': pickled,
     'weights encrypted': lambda p: encrypted_flag(p / 'weights/best.npz'),
     'weights huge': lambda p: huge_header(p / 'weights/best.npz'),
+    'weights a bomb': packed,
+    'weights no array': lambda p: add_member(p / 'weights/best.npz', 'dense_bias2.npy', b'hello'),
+    'weights with a name of two lines': lambda p: add_member(p / 'weights/best.npz', 'a\nb.npy', npy(np.zeros(3))),
+    'weights beyond float32': lambda p: replace_array(p / 'weights/best.npz', 'dense_bias', np.full(40, 1e300)),
     'weights a bare array': lambda p: bare_array(p / 'weights/best.npz'),
     'no directory': shutil.rmtree,
 }
@@ -225,6 +255,18 @@ def test_weights_by_name(saved, weights):
   assert run_dir.load(saved[0], 'epoch-01')
   with pytest.raises(UserError, match='expected'):
     run_dir.load(saved[0], weights)
+
+
+def test_a_packed_file_is_refused_before_it_is_unpacked(saved):
+  packed(saved[0])
+  with pytest.raises(UserError, match='bytes when unpacked'):
+    run_dir.load(saved[0])
+
+
+def test_a_path_that_is_not_utf_8_stays_what_it_was(tmp_path):
+  config = {'training': {'command': '--run_dir=\udcff🙂'}, 'format_version': 1}
+  run_dir.write_json(tmp_path / 'config.json', config)
+  assert json.loads((tmp_path / 'config.json').read_text(encoding='utf-8')) == config
 
 
 def test_weights_that_are_not_finite(saved):

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import os
+import sys
 
 import keras
 import numpy as np
@@ -299,3 +300,11 @@ def test_event_files_are_read_back(trained):
   assert [poem[0] for poem in poems] == [c for c in '日红山夜湖海月' if c in run_dir.load(path).word2id]
   target, argmax = values('prediction')[3].item().decode().split('\n\n')
   assert len(target.split()) == len(argmax.split()) > 5
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='other file systems refuse the name')
+def test_curves_in_a_directory_whose_name_is_not_utf_8(tmp_path, word2id):
+  path = tmp_path / os.fsdecode(b'run\xff')
+  path.mkdir()
+  callbacks.TensorBoard(path, None, None, word2id, {})
+  assert [file.name.split('.')[0] for file in path.iterdir()] == ['events']
