@@ -7,7 +7,6 @@ of the corpus is measured with the rounded weights, as they will be loaded, and 
 it the validation perplexity of the unrounded ones.
 """
 
-import json
 import pathlib
 import re
 import sys
@@ -42,16 +41,15 @@ def main() -> int:
     return training.evaluate(model, data.batches(packed, shuffle=False))['perplexity']
 
   figures = {'validation_perplexity_float32': perplexity('validation', run.model)}
-  config = {key: value for key, value in run.config.items() if key != 'format_version'}
   with run_dir.claim(run_dir.PRETRAINED / _NAME.value, overwrite=True) as target:
-    run_dir.create(target, list(run.word2id), config)
+    run_dir.create(target, list(run.word2id), run.config)
     run_dir.save_weights(target, run_dir.BEST, run.model, np.float16)
   (target / run_dir.LOCK).unlink()
   shipped = run_dir.load(target).model
   for part in ('validation', 'test'):
     figures[f'{part}_perplexity'] = perplexity(part, shipped)
-  metrics = json.loads((pathlib.Path(_RUN_DIR.value) / run_dir.METRICS).read_text(encoding='utf-8'))
-  run_dir.write_json(target / run_dir.METRICS, {**figures, **metrics})
+  metrics = run_dir.read_json(pathlib.Path(_RUN_DIR.value), run_dir.METRICS)
+  run_dir.write_file(target, run_dir.METRICS, run_dir.encode_json({**figures, **metrics}))
   for name, value in figures.items():
     print(f'{value:9.2f}  {name}')
   size = sum(file.stat().st_size for file in target.rglob('*') if file.is_file())

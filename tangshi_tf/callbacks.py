@@ -161,4 +161,5 @@ class Checkpoints(Callback):
     if self._best is None or figure < self._best[0]:
       self._best = figure, epoch
       run_dir.save_weights(self._path, run_dir.BEST, self._model)
-    run_dir.write_json(self._path / run_dir.METRICS, {'best_epoch': self._best[1], 'epochs': self._epochs})
+    metrics = {'best_epoch': self._best[1], 'epochs': self._epochs}
+    run_dir.write_file(self._path, run_dir.METRICS, run_dir.encode_json(metrics))
