@@ -14,7 +14,7 @@ import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from tangshi_tf import fitting, run_dir
+from tangshi_tf import fitting, manifest
 
 place, _, count = os.environ.get('CRASH', ':0').partition(':')
 left = int(count)
@@ -91,7 +91,7 @@ def fit(*arguments, callbacks, **options):
 
 
 original_fit, fitting.fit = fitting.fit, fit
-run_dir.open = open_file
+manifest.open = open_file
 os.fsync = ends_at('sync', os.fsync)
 os.replace = ends_at('replace', os.replace, 'replaced')
 runpy.run_module('tangshi_tf.train', run_name='__main__', alter_sys=True)

@@ -131,34 +131,41 @@ def texts_target(folder):
 
 
 def json_target(folder):
-  from tangshi_tf import run_dir
-  path = folder / 'some.json'
+  """JSON of a run directory, and the manifest, with and without a checksum that fits."""
+  from tangshi_tf import manifest, run_dir
+  path = folder / manifest.MANIFEST
 
   def once(content):
-    path.write_bytes(content)
     for kind in (dict, list):
       with _refused():
-        value = run_dir._read_json(path, kind)
-        assert isinstance(value, kind)
+        assert isinstance(manifest.parse_json(path, content, kind), kind)
+    for data in (content, manifest._sealed(content)):
+      path.write_bytes(data)
+      with _refused():
+        manifest.Manifest.read(folder)
 
-  return once, [(run_dir.PRETRAINED / 'gru' / run_dir.CONFIG).read_bytes(), b'{"a": 1e9}',
+  shipped = run_dir.PRETRAINED / 'gru'
+  return once, [(shipped / run_dir.CONFIG).read_bytes(), (shipped / manifest.MANIFEST).read_bytes(), b'{"a": 1e9}',
                 '["PAD", "UNK", "bos", "eos", "月"]'.encode()]
 
 
 def weights_target(folder):
   import numpy as np
 
-  from tangshi_tf import run_dir
+  from tangshi_tf.archive import Archive
   path = folder / 'some.npz'
+
+  def read():
+    with _refused(), open(path, 'rb') as file:
+      archive = Archive(path, file)
+      assert all(isinstance(archive.read(name), np.ndarray) for name in archive.headers)
 
   def once(content):
     path.write_bytes(content)
-    with _refused():
-      assert all(isinstance(array, np.ndarray) for array in run_dir._read_weights(path).values())
+    read()
     with zipfile.ZipFile(path, 'w') as archive:  # past the checksums
       archive.writestr('a.npy', content)
-    with _refused():
-      assert all(isinstance(array, np.ndarray) for array in run_dir._read_weights(path).values())
+    read()
 
   archive, array = io.BytesIO(), io.BytesIO()
   np.savez(archive, a=np.zeros(3, np.float32), b=np.zeros((2, 2), np.float16))

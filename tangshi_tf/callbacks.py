@@ -199,4 +199,5 @@ class Checkpoints(Callback):
     run_dir.save_weights(self._path, f'epoch-{epoch:02}', self._model)
     if self._take_in(metrics):
       run_dir.save_weights(self._path, run_dir.BEST, self._model)
-    run_dir.write_json(self._path / run_dir.METRICS, {'best_epoch': self._best[1], 'epochs': self._epochs})
+    metrics = {'best_epoch': self._best[1], 'epochs': self._epochs}
+    run_dir.write_file(self._path, run_dir.METRICS, run_dir.encode_json(metrics))

@@ -8,7 +8,6 @@ step.
 """
 
 import dataclasses
-import io
 import json
 import pathlib
 
@@ -54,9 +53,8 @@ def write(path: pathlib.Path, model, optimizer, average, position: Position):
   arrays = {name: variable.numpy() for name, variable in _variables(model, optimizer, average).items()}
   arrays |= {f'{_STATE}/{i}': array for i, array in enumerate(position.state)}
   described = json.dumps(dataclasses.asdict(dataclasses.replace(position, state=[])))
-  archive = io.BytesIO()
-  np.savez(archive, **arrays, **{_POSITION: np.frombuffer(described.encode(), np.uint8)})
-  run_dir.write_bytes(path / run_dir.CHECKPOINT, archive.getbuffer())
+  arrays[_POSITION] = np.frombuffer(described.encode(), np.uint8)
+  run_dir.write_file(path, run_dir.CHECKPOINT, lambda file: np.savez(file, **arrays))
 
 
 def restore(path: pathlib.Path, model, optimizer, average) -> Position:
@@ -73,8 +71,7 @@ def restore(path: pathlib.Path, model, optimizer, average) -> Position:
     UserError: the file is damaged, or belongs to a model or an optimizer with
       other settings.
   """
-  file = path / run_dir.CHECKPOINT
-  arrays = run_dir.read_arrays(file)
+  arrays = run_dir.read_arrays(path, run_dir.CHECKPOINT)
   variables = _variables(model, optimizer, average)
   try:
     position = Position(**json.loads(arrays.pop(_POSITION).tobytes()))
@@ -83,7 +80,8 @@ def restore(path: pathlib.Path, model, optimizer, average) -> Position:
         name: tuple(variable.shape) for name, variable in variables.items()}:
       raise ValueError('other variables than those of this model and optimizer')
   except (KeyError, TypeError, ValueError) as error:
-    raise UserError(f'{file}: cannot be resumed ({error}); expected a checkpoint of this very run') from None
+    raise UserError(f'{path / run_dir.CHECKPOINT}: cannot be resumed ({error}); expected a checkpoint of this very '
+                    'run') from None
   for name, variable in variables.items():
     variable.assign(arrays[name])
   _cut_events(path, int(optimizer.iterations), position.epoch - 1)

@@ -79,7 +79,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
                units: int = 128, reset_after: bool = True, layers: int = 1, projection: int = 0,
                tied: bool = False, layer_norm: bool = False, input_dropout: float = 0.0,
                layer_dropout: float = 0.0, output_dropout: float = 0.0, weight_dropout: float = 0.0,
-               locked_dropout: bool = True, embedding_range: float = 0.05, **kwargs):
+               locked_dropout: bool = True, embedding_range: float = 0.05, blank: bool = False, **kwargs):
     """Builds the model with all its variables.
 
     Args:
@@ -109,6 +109,8 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
       embedding_range: the embedding is initialised uniform in +-this (Keras's
         0.05; the PyTorch exercise has 1). The output layer is Keras's Glorot
         uniform, which is the exercises' too.
+      blank: start from zeros, for a model that is about to get other weights:
+        drawing them takes three times their memory, and time.
       **kwargs: passed to `keras.Model`.
 
     Raises:
@@ -137,15 +139,18 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     self._rates = {name: given[name] for name in _RATES}
     self._locked = locked_dropout
     vocabulary_size = len(word2id)
-    self.embed_layer = keras.layers.Embedding(
-        vocabulary_size, embedding_size,
-        embeddings_initializer=keras.initializers.RandomUniform(-embedding_range, embedding_range))
-    options = {'reset_after': reset_after} if cell == 'gru' else {}
+    uniform = keras.initializers.RandomUniform(-embedding_range, embedding_range)
+    self.embed_layer = keras.layers.Embedding(vocabulary_size, embedding_size,
+                                              embeddings_initializer='zeros' if blank else uniform)
+    kernel = {'kernel_initializer': 'zeros'} if blank else {}
+    options = {**kernel, 'recurrent_initializer': 'zeros'} if blank else {}
+    if cell == 'gru':
+      options['reset_after'] = reset_after
     self.rnn_layers = [_LAYERS[cell](units, return_sequences=True, return_state=True, **options)
                        for _ in range(layers)]
     self.norms = [keras.layers.LayerNormalization() for _ in range(layers)] if layer_norm else []
-    self.projection = keras.layers.Dense(projection, use_bias=False) if projection else None
-    self.dense = TiedDense(self.embed_layer) if tied else keras.layers.Dense(vocabulary_size)
+    self.projection = keras.layers.Dense(projection, use_bias=False, **kernel) if projection else None
+    self.dense = TiedDense(self.embed_layer) if tied else keras.layers.Dense(vocabulary_size, **kernel)
     # Built at once: variables first made inside a tf.function get no gradients.
     self.embed_layer.build((None, None))
     for i, layer in enumerate(self.rnn_layers):
@@ -318,4 +323,4 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
 get_next_token = myRNNModel.get_next_token
 _PARAMETERS = inspect.signature(myRNNModel.__init__).parameters
 HYPERPARAMETERS = {name: parameter.default for name, parameter in _PARAMETERS.items()
-                   if parameter.kind == inspect.Parameter.KEYWORD_ONLY}
+                   if parameter.kind == inspect.Parameter.KEYWORD_ONLY and name != 'blank'}

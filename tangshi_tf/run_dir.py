@@ -1,6 +1,7 @@
 """A trained model on disk: plain JSON, and weights as NumPy arrays without pickle.
 
-    config.json        format version, the model's hyperparameters, how it was trained
+    manifest.json      format version; size and SHA-256 of the files that loading may read
+    config.json        the model's hyperparameters, how it was trained
     vocabulary.json    the words by id
     metrics.json       figures by epoch
     weights/*.npz      epoch-NN.npz after each epoch; best.npz by validation
@@ -9,13 +10,13 @@
     events.out.*       TensorBoard
     .lock              held by the process that trains
 
-Every file is written beside its place and then moved there.
+Every file is written beside its place and then moved there, and the manifest
+knows the new one before it is. Nothing is read that the manifest does not know.
 """
 
 import contextlib
 import dataclasses
 import fnmatch
-import io
 import json
 import os
 import pathlib
@@ -24,18 +25,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tangshi_tf import corpus
+from tangshi_tf import corpus, manifest
+from tangshi_tf.archive import Archive
 from tangshi_tf.errors import UserError
+from tangshi_tf.manifest import MANIFEST, Manifest, clear_writing, write_bytes, write_file
 
-FORMAT_VERSION = 1
 PRETRAINED = pathlib.Path(__file__).parent / 'pretrained'
 CONFIG, VOCABULARY, METRICS, WEIGHTS = 'config.json', 'vocabulary.json', 'metrics.json', 'weights'
 CHECKPOINT = 'checkpoint.npz'
 BEST, LAST = 'best', 'last'
 LOCK = '.lock'
 _GREATEST = 1e9  # of a weight; products of such ones stay finite in float32
-_FILES = CONFIG, VOCABULARY, METRICS, CHECKPOINT
-_OWN_NAMES = {WEIGHTS, LOCK, *_FILES, *(f'{name}.partial' for name in _FILES)}
+_GATES = {'rnn': 1, 'lstm': 4, 'gru': 3}
+_TRIES = 10  # reads of a run that is being written meanwhile
+_FILES = (MANIFEST, CONFIG, VOCABULARY, METRICS, CHECKPOINT)
+_OWN_NAMES = {*_FILES, *(name + manifest.PARTIAL for name in _FILES), WEIGHTS, LOCK}
 
 
 @dataclasses.dataclass
@@ -66,28 +70,25 @@ def claim(path: str | os.PathLike, *, overwrite: bool = False, resume: bool = Fa
 
   Raises:
     UserError: it cannot be written, another process holds it, it has a run and
-      neither is set, it has none and `resume` is, or it has a `config.json`
-      that is none of ours.
+      neither is set, it has none and `resume` is, or it has files and is
+      no run.
   """
   path = pathlib.Path(path)
   if resume and not os.path.exists(path / CONFIG):
     raise UserError(f'{path}: holds no run to resume; expected a run directory, or no --resume to begin a run')
-  with _clear_errors(path):
+  with clear_writing(path):
     if path.exists() and not path.is_dir():
       raise UserError(f'{path}: is a file; expected a directory to write the run into')
     made = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     names = {file.name for file in path.iterdir() if not fnmatch.fnmatch(file.name, 'events.out.*')}
-    if CONFIG in names:
-      ours = _is_ours(path / CONFIG)
-    else:  # at most what a run leaves that was killed before its first file
-      ours = names <= _OWN_NAMES and not any(path.glob(f'{WEIGHTS}/*'))
-    if not ours:
+    if not _is_ours(path, names):
       raise UserError(f'{path}: holds files that are no run; expected a new or empty directory')
+    has_run = CONFIG in names or any(path.glob(_weights_file('*')))
     lock = open(path / LOCK, 'a+', encoding='ascii')
   try:
     with lock:
-      _hold(lock, path, replace=overwrite or resume or CONFIG not in names)
+      _hold(lock, path, replace=overwrite or resume or not has_run)
       try:
         yield path
       finally:
@@ -112,12 +113,29 @@ def _hold(lock, path: pathlib.Path, *, replace: bool):
   lock.flush()
 
 
-def _is_ours(config: pathlib.Path) -> bool:
+def _is_ours(path: pathlib.Path, names: set[str]) -> bool:
+  """Tells a run, damaged or not, from other people's files."""
+  if CONFIG not in names and MANIFEST not in names:  # at most what a run leaves that was killed before its first file
+    return names <= _OWN_NAMES and not any(path.glob(f'{WEIGHTS}/*'))
+  if MANIFEST in names:
+    value = _peek(path / MANIFEST)
+    if value is not None:
+      return isinstance(value, dict) and {'format_version', 'files'} <= set(value)
+  # Version 1 had no manifest; a later one may be damaged, so that --overwrite may mend it.
+  if CONFIG in names:
+    value = _peek(path / CONFIG)
+    if value is not None:
+      return isinstance(value, dict) and 'model' in value and ('format_version' in value or VOCABULARY in names)
+  return names <= _OWN_NAMES
+
+
+def _peek(path: pathlib.Path):
+  """Returns the value of a JSON file that need not be sound, or None."""
   try:
-    value = json.loads(config.read_text(encoding='utf-8'))
-  except ValueError:
-    return True  # cut short, so that --overwrite may mend it
-  return isinstance(value, dict) and {'format_version', 'model'} <= set(value)
+    with manifest.open_plain(path) as file:
+      return manifest.parse_json(path, file.read(manifest.MAX_JSON), object)
+  except (UserError, OSError):
+    return None
 
 
 def _lock(file) -> bool:
@@ -135,58 +153,31 @@ def _lock(file) -> bool:
   return True
 
 
-@contextlib.contextmanager
-def _clear_errors(path: pathlib.Path):
-  """Says in one line that something could not be written."""
-  try:
-    yield
-  except OSError as error:
-    raise UserError(f'{path}: cannot be written ({error.strerror or error}); '
-                    'expected a writable directory with room') from None
-
-
 def create(path: pathlib.Path, words: list[str], config: dict):
   """Begins a run in a claimed directory; what is left of an earlier one goes.
 
   Args:
     path: the directory.
     words: the vocabulary by id.
-    config: what `config.json` says beside the format version.
+    config: what `config.json` says.
 
   Raises:
     UserError: it cannot be written.
   """
-  with _clear_errors(path):
+  with clear_writing(path):
     weights = path / WEIGHTS
     weights.mkdir(exist_ok=True)
+    manifest.begin(path)  # first, so that the old run's files are never taken for the new one's
     for old in (*path.glob('events.out.tfevents.*'), *weights.glob('*.npz'), *weights.glob('*.partial'),
                 *path.glob('*.partial'), path / METRICS, path / CHECKPOINT):
       old.unlink(missing_ok=True)
-  write_json(path / CONFIG, {'format_version': FORMAT_VERSION, **config})
-  write_bytes(path / VOCABULARY, _to_json(words))
+  write_file(path, CONFIG, encode_json(config))
+  write_file(path, VOCABULARY, _to_json(words))
 
 
-def write_bytes(path: pathlib.Path, data: bytes):
-  """Writes a file so that an interruption leaves the old one or the new one.
-
-  Raises:
-    UserError: it cannot be written.
-  """
-  partial = path.with_name(path.name + '.partial')
-  with _clear_errors(path):
-    try:
-      with open(partial, 'wb') as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-      os.replace(partial, path)
-    finally:
-      partial.unlink(missing_ok=True)
-
-
-def write_json(path: pathlib.Path, value):
-  """Writes a JSON file, see `write_bytes`."""
-  write_bytes(path, _to_json(value, indent=1) + b'\n')
+def encode_json(value) -> bytes:
+  """Returns a value as the package writes JSON: a line a member, UTF-8, no NaN."""
+  return _to_json(value, indent=1) + b'\n'
 
 
 def _to_json(value, **options) -> bytes:
@@ -195,11 +186,40 @@ def _to_json(value, **options) -> bytes:
   return text.encode('utf-8', 'backslashreplace')
 
 
+def write_json(path: pathlib.Path, value):
+  """Writes a JSON file that is none of a run's, see `write_bytes`; those of a run go through `write_file`."""
+  write_bytes(path, encode_json(value))
+
+
 def save_weights(path: pathlib.Path, name: str, model, dtype=np.float32):
   """Writes a model's weights to `weights/<name>.npz`."""
-  archive = io.BytesIO()
-  np.savez(archive, **{key: np.asarray(variable).astype(dtype) for key, variable in _variables(model).items()})
-  write_bytes(path / WEIGHTS / f'{name}.npz', archive.getvalue())
+  arrays = {key: np.asarray(variable).astype(dtype) for key, variable in _variables(model).items()}
+  write_file(path, _weights_file(name), lambda file: np.savez(file, **arrays))
+
+
+def _weights_file(name: str) -> str:
+  return f'{WEIGHTS}/{name}.npz'
+
+
+def upgrade(path: str | os.PathLike):
+  """Makes a run of format version 1 one of this version, as it is: gives it a manifest.
+
+  Raises:
+    UserError: it is none, another process holds it, or it cannot be written.
+  """
+  with claim(path, overwrite=True) as path:
+    config = _peek(path / CONFIG)
+    if not _is_version_1(config):
+      raise UserError(f'{path / CONFIG}: expected one of format version 1')
+    files = [path / name for name in (CONFIG, VOCABULARY, METRICS) if (path / name).exists()]
+    files += sorted(path.glob(_weights_file('*')))
+    Manifest(path, {file.relative_to(path).as_posix(): [manifest.measure(file)] for file in files}).write()
+    del config['format_version']
+    write_file(path, CONFIG, encode_json(config))
+
+
+def _is_version_1(config) -> bool:
+  return isinstance(config, dict) and config.get('format_version') == 1
 
 
 def _variables(model) -> dict:
@@ -222,7 +242,7 @@ def _layer_name(kind: str, index: int) -> str:
 
 def shipped_names() -> list[str]:
   """Returns the names of the models in the package."""
-  return sorted(path.parent.name for path in PRETRAINED.glob('*/' + CONFIG))
+  return sorted(path.parent.name for path in PRETRAINED.glob('*/' + MANIFEST))
 
 
 def locate(model: str) -> pathlib.Path:
@@ -237,15 +257,15 @@ def locate(model: str) -> pathlib.Path:
   if not os.path.isdir(path):
     raise UserError(f'model {corpus.shorten(model, 100)}: no such directory; expected a run directory or one of '
                     f'the shipped models: {", ".join(shipped_names())}')
-  if not os.path.exists(path / CONFIG):
-    raise UserError(f'{path}: has no {CONFIG}; expected a run directory made by tangshi_tf.train')
+  if not os.path.lexists(path / MANIFEST) and not os.path.lexists(path / CONFIG):
+    raise UserError(f'{path}: has no {MANIFEST}; expected a run directory made by tangshi_tf.train')
   return path
 
 
 def newest(runs: str | os.PathLike = 'runs') -> pathlib.Path | None:
   """Returns the run under `runs` whose weights are the newest, or None."""
   weights = [file for file in pathlib.Path(runs).glob(f'*/{WEIGHTS}/*.npz') if file.stem in (BEST, LAST)]
-  return max(weights, key=lambda file: file.stat().st_mtime).parent.parent if weights else None
+  return max(weights, key=lambda file: file.lstat().st_mtime).parent.parent if weights else None
 
 
 def default() -> str:
@@ -256,129 +276,116 @@ def default() -> str:
 def load(model: str | os.PathLike, weights: str | None = None) -> Run:
   """Loads a trained model.
 
+  Nothing in the directory is run, and nothing is taken from a file before it
+  has been found to be the one in the manifest. Memory: at most three times the
+  model's float32 size, or 120 MB where JSON is as large as it may be.
+
   Args:
     model: a shipped name or a run directory.
     weights: 'best', 'last' or 'epoch-NN'; by default the best there are, or
       the last of a run that was interrupted in its first epoch.
 
   Raises:
-    UserError: the directory is missing or damaged.
+    UserError: the directory is missing or damaged, or of another version.
   """
   path = locate(os.fspath(model))
-  config = read_config(path)
-  words = read_vocabulary(path)
-  if weights is None:
-    weights = next((name for name in (BEST, LAST) if os.path.exists(path / WEIGHTS / f'{name}.npz')), None)
-    if weights is None:
-      raise UserError(f'{path / WEIGHTS}: holds neither {BEST}.npz nor {LAST}.npz; the run has not got that far')
-  if not re.fullmatch(r'[\w-]+', weights):
-    raise UserError(f'weights {corpus.shorten(weights)}: expected {BEST}, {LAST} or epoch-NN')
-  arrays = read_arrays(path / WEIGHTS / f'{weights}.npz')
-  word2id, id2word = corpus.word_tables(words)
-  return Run(str(model), _rebuild(path, config, word2id, arrays), word2id, id2word, config)
+  listed = _read_manifest(path)
+  for _ in range(_TRIES):
+    try:
+      return _load(str(model), path, listed, weights)
+    except UserError:
+      before, listed = listed, _read_manifest(path)
+      if listed.files == before.files:  # else a training has just replaced a file
+        raise
+  raise UserError(f'{path / MANIFEST}: changes all the time; expected a run that is written to less often')
 
 
-def read_config(path: pathlib.Path) -> dict:
-  """Returns what a run directory's `config.json` says.
-
-  Raises:
-    UserError: it is missing, damaged or of another version.
-  """
-  config = _read_json(path / CONFIG, dict)
-  if config.get('format_version') != FORMAT_VERSION:
-    raise UserError(f'{path / CONFIG}: format version {config.get("format_version")!r}; '
-                    f'this version of tangshi_tf reads {FORMAT_VERSION}')
-  return config
+def _read_manifest(path: pathlib.Path) -> Manifest:
+  if not os.path.lexists(path / MANIFEST) and _is_version_1(_peek(path / CONFIG)):
+    raise UserError(f'{path}: is of format version 1, from a tangshi_tf that wrote no {MANIFEST}; expected one. To add '
+                    f'it: python -c "from tangshi_tf import run_dir; run_dir.upgrade({str(path)!r})"')
+  return Manifest.read(path)
 
 
-def read_vocabulary(path: pathlib.Path) -> list[str]:
-  """Returns the words of a run directory's `vocabulary.json` by id.
-
-  Raises:
-    UserError: it is missing, damaged or no vocabulary.
-  """
-  words = _read_json(path / VOCABULARY, list)
+def _load(name: str, path: pathlib.Path, listed: Manifest, weights: str | None) -> Run:
+  weights = _weights_file(_choose(path, listed, weights))
+  config = listed.read_json(CONFIG, dict)
+  words = listed.read_json(VOCABULARY, list)
   if (not all(isinstance(word, str) and (len(word) == 1 or word in corpus.SPECIAL_TOKENS) for word in words)
       or len(set(words)) != len(words)
       or words[:2] != [corpus.pad_token, corpus.unknown_token]
       or not {corpus.start_token, corpus.end_token} <= set(words)):
     raise UserError(f'{path / VOCABULARY}: is no vocabulary; expected distinct characters and '
                     f'{", ".join(corpus.SPECIAL_TOKENS)}')
-  return words
+  word2id, id2word = corpus.word_tables(words)
+  with listed.open(weights) as file:
+    model = _rebuild(path, config, word2id, Archive(path / weights, file))
+  return Run(name, model, word2id, id2word, config)
 
 
-def read_metrics(path: pathlib.Path) -> dict:
-  """Returns what a run directory's `metrics.json` says.
+def _choose(path: pathlib.Path, listed: Manifest, weights: str | None) -> str:
+  """Returns the name of the weights to load; the manifest alone decides what there is."""
+  if weights is None:
+    weights = next((name for name in (BEST, LAST) if listed.has(_weights_file(name))), None)
+    if weights is None:
+      raise UserError(f'{path / WEIGHTS}: holds neither {BEST}.npz nor {LAST}.npz; the run has not got that far')
+  if not re.fullmatch(r'[\w-]+', weights):
+    raise UserError(f'weights {corpus.shorten(weights)}: expected {BEST}, {LAST} or epoch-NN')
+  if not listed.has(_weights_file(weights)):
+    names = [name for name in listed.files if name.startswith(f'{WEIGHTS}/') and listed.has(name)]
+    raise UserError(f'{path / _weights_file(weights)}: is not in {MANIFEST}; expected one of {_list(names)}')
+  return weights
+
+
+def read_json(path: pathlib.Path, name: str, kind: type = dict):
+  """Returns what a JSON file of a run says, once it is known to be sound.
+
+  Raises:
+    UserError: it is missing, damaged, or no JSON of that kind.
+  """
+  return _read_manifest(path).read_json(name, kind)
+
+
+def read_arrays(path: pathlib.Path, name: str) -> dict[str, np.ndarray]:
+  """Returns the arrays of an `.npz` file of a run, once it is known to be sound.
 
   Raises:
     UserError: it is missing or damaged.
   """
-  return _read_json(path / METRICS, dict)
+  with _read_manifest(path).open(name) as file:
+    archive = Archive(path / name, file)
+    return {key: archive.read(key) for key in archive.headers}
 
 
-def _read_json(path: pathlib.Path, kind: type):
-  try:
-    value = json.loads(path.read_text(encoding='utf-8', errors='surrogatepass'))
-  except FileNotFoundError:
-    raise UserError(f'{path}: is missing; the run directory is incomplete') from None
-  except (OSError, ValueError, RecursionError) as error:
-    raise UserError(f'{path}: is damaged ({str(error).splitlines()[0]}); expected JSON') from None
-  if not isinstance(value, kind):
-    raise UserError(f'{path}: holds a JSON {type(value).__name__}; expected a {kind.__name__}')
-  return value
-
-
-def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads the arrays of an `.npz` file by name.
-
-  Raises:
-    UserError: it is missing or damaged.
-  """
-  try:
-    with np.load(path, allow_pickle=False) as archive:
-      unpacked = sum(member.file_size for member in archive.zip.infolist())
-      if unpacked > path.stat().st_size:  # nothing that a run wrote: so small a file could fill the memory
-        raise ValueError(f'{unpacked} bytes when unpacked')
-      arrays = {key: archive[key] for key in archive.files}
-      if foreign := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
-        raise ValueError(f'no array: {foreign[0]}')
-      return arrays
-  except FileNotFoundError:
-    raise UserError(f'{path}: is missing; expected one of the names in {path.parent}') from None
-  except Exception as error:  # damage shows in any of a dozen types, from zlib's to tokenize's
-    raise UserError(f'{path}: is damaged ({type(error).__name__}: {corpus.shorten(str(error), 80)}); '
-                    'expected NumPy arrays') from None
-
-
-def _rebuild(path, config, word2id, arrays):
+def _rebuild(path, config, word2id, archive: Archive):
   """Returns the model of a configuration with the given weights in it."""
   from tangshi_tf.model import myRNNModel
-  _check_sizes(path, config, len(word2id), arrays)
+  _check_shapes(path, config, len(word2id), archive.headers)
   try:
-    model = myRNNModel(word2id, **config['model'])
+    model = myRNNModel(word2id, **config['model'], blank=True)
   except UserError as error:
     raise UserError(f'{path / CONFIG}: {error}') from None
-  variables = _variables(model)
-  if set(arrays) != set(variables):
-    raise UserError(f'{path / WEIGHTS}: holds the arrays {_listed(arrays)}; '
-                    f'expected {", ".join(sorted(variables))}')
-  for key, variable in variables.items():
-    _check_shape(path, key, arrays[key], tuple(variable.shape), len(word2id))
-    with np.errstate(over='ignore'):
-      values = arrays[key].astype(np.float32)
-    if not (np.abs(values) <= _GREATEST).all():
-      raise UserError(f'{path / WEIGHTS}: {key} has values that are not finite or beyond {_GREATEST:g}')
-    variable.assign(values)
+  for key, variable in _variables(model).items():
+    _fill(variable, key, archive)
   return model
 
 
-def _listed(arrays) -> str:
-  # Quoted, because a damaged file's names may hold anything.
-  return ', '.join(corpus.shorten(key, 40) for key in sorted(arrays)) or '(none)'
+def _fill(variable, key: str, archive: Archive):
+  """Puts an array into a variable of its shape, a few rows at a time, so that there is no second copy of it."""
+  import tensorflow as tf
+  first = 0
+  for block in archive.blocks(key):
+    values = block.astype(np.float32)
+    if not (np.abs(values) <= _GREATEST).all():
+      raise UserError(f'{archive.path}: {key} has values that are not finite or beyond {_GREATEST:g}')
+    # Not variable[...].assign: that reads the variable, and so has to copy all of it each time.
+    tf.raw_ops.ResourceStridedSliceAssign(ref=variable.value.handle, begin=[first], end=[first + len(block)],
+                                          strides=[1], value=values)
+    first += len(block)
 
 
-def _check_sizes(path, config, words: int, arrays: dict[str, np.ndarray]):
-  """Checks what decides how large the model is against the arrays, before anything is allocated."""
+def _check_shapes(path, config, words: int, headers: dict[str, tuple]):
+  """Checks that the arrays are those of the configuration, before anything of their size is allocated."""
   from tangshi_tf.model import HYPERPARAMETERS
   options = config.get('model')
   valid = isinstance(options, dict) and {'cell', 'embedding_size', 'units'} <= set(options) <= set(HYPERPARAMETERS)
@@ -386,26 +393,47 @@ def _check_sizes(path, config, words: int, arrays: dict[str, np.ndarray]):
     kinds = {name: (int, float) if type(default) is float else (type(default),)
              for name, default in HYPERPARAMETERS.items()}
     valid = all(type(value) in kinds[name] for name, value in options.items())
-    valid = valid and all(value >= 0 for value in options.values() if not isinstance(value, str))
+    valid = valid and options['cell'] in _GATES
+    valid = valid and all(0 <= value < 2**31 for value in options.values() if not isinstance(value, str))
     valid = valid and min(options['embedding_size'], options['units'], options.get('layers', 1)) > 0
   if not valid:
     raise UserError(f'{path / CONFIG}: "model" is {corpus.shorten(json.dumps(options), 80)}; expected cell '
                     f'(rnn, lstm or gru), embedding_size, units and perhaps others of {", ".join(HYPERPARAMETERS)}')
-  width, units = options['embedding_size'], options['units']
-  expected = {'embedding': (words, width)}
-  for i in range(min(options.get('layers', 1), len(arrays) + 1)):
-    expected[f'{_layer_name("cell", i)}_recurrent_kernel'] = (units, None)
-  if options.get('projection'):
-    expected['projection_kernel'] = (units, options['projection'])
+  expected = _shapes({**HYPERPARAMETERS, **options}, words, most_layers=len(headers))
+  weights = path / WEIGHTS
+  if set(headers) != set(expected):
+    raise UserError(f'{weights}: holds the arrays {_list(headers)}; expected {_list(expected)}')
   for key, shape in expected.items():
-    if key not in arrays:
-      raise UserError(f'{path / WEIGHTS}: holds the arrays {_listed(arrays)}; expected {key} '
-                      'among them')
-    _check_shape(path, key, arrays[key], shape, words)
+    actual, dtype = headers[key]
+    if actual != shape or dtype not in (np.float16, np.float32):
+      raise UserError(f'{weights}: {key} is {corpus.shorten(str(dtype))} {list(actual)}; '
+                      f'expected floats {list(shape)} for {words} words and the sizes in {CONFIG}')
 
 
-def _check_shape(path, key: str, array: np.ndarray, shape: tuple[int | None, ...], words: int):
-  fits = array.ndim == len(shape) and all(size in (None, actual) for size, actual in zip(shape, array.shape))
-  if not fits or array.dtype.kind != 'f':
-    raise UserError(f'{path / WEIGHTS}: {key} is {array.dtype} {list(array.shape)}; expected floats '
-                    f'{["?" if size is None else size for size in shape]} for {words} words and the sizes in {CONFIG}')
+def _list(names) -> str:
+  return corpus.shorten(', '.join(sorted(names)), 500)
+
+
+def _shapes(options: dict, words: int, most_layers: int) -> dict[str, tuple[int, ...]]:
+  """Returns the shapes of a model's variables, by `_variables`' names, without making it.
+
+  `most_layers` bounds the work where the configuration names an absurd number.
+  """
+  width, units, gates = options['embedding_size'], options['units'], _GATES[options['cell']]
+  projection = options['projection']
+  if options['tied'] and units != width:
+    projection = width
+  shapes = {'embedding': (words, width), 'dense_bias': (words,)}
+  if not options['tied']:
+    shapes['dense_kernel'] = (projection or units, words)
+  if projection:
+    shapes['projection_kernel'] = (units, projection)
+  for i in range(min(options['layers'], most_layers)):
+    cell, norm = _layer_name('cell', i), _layer_name('norm', i)
+    shapes[f'{cell}_kernel'] = (units if i else width, gates * units)
+    shapes[f'{cell}_recurrent_kernel'] = (units, gates * units)
+    two = options['cell'] == 'gru' and options['reset_after']
+    shapes[f'{cell}_bias'] = (2, gates * units) if two else (gates * units,)
+    if options['layer_norm']:
+      shapes[f'{norm}_gamma'] = shapes[f'{norm}_beta'] = (units,)
+  return shapes

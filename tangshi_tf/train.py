@@ -180,7 +180,7 @@ def _take_settings(path: pathlib.Path):
   Raises:
     UserError: a flag was given that differs, and is not one of `_FREE`.
   """
-  settings = run_dir.read_config(path).get('training', {})
+  settings = run_dir.read_json(path, run_dir.CONFIG).get('training', {})
   known = {holder.name: holder for holder in _setting_flags()}
   stored = settings.get('flags')
   if not isinstance(stored, dict) or not set(stored) <= set(known):
@@ -208,8 +208,9 @@ def _has_checkpoint(path: pathlib.Path, words: list[str], origin: dict) -> bool:
     if any((path / run_dir.WEIGHTS).glob('*.npz')):
       raise UserError(f'{path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a checkpoint')
     return False
-  before = run_dir.read_config(path)['training']
-  if origin['corpus_sha256'] != before.get('corpus_sha256') or words != run_dir.read_vocabulary(path):
+  before = run_dir.read_json(path, run_dir.CONFIG)['training']
+  vocabulary = run_dir.read_json(path, run_dir.VOCABULARY, list)
+  if origin['corpus_sha256'] != before.get('corpus_sha256') or words != vocabulary:
     raise UserError(f'{path}: was begun with other poems than those of {origin["corpus"]}; expected the corpus it was '
                     f'begun with ({before.get("corpus")}), by --corpus if need be')
   return True
@@ -243,7 +244,7 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
     run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
   if goes_on:
-    before = run_dir.read_config(path)['training'].get('tensorflow')
+    before = run_dir.read_json(path, run_dir.CONFIG)['training'].get('tensorflow')
     if before != origin['tensorflow']:
       print(f'The run was begun with TensorFlow {before}, this is {origin["tensorflow"]}: its figures may differ in '
             'their last digits from those of a run that never stopped.')

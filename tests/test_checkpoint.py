@@ -9,11 +9,18 @@ import keras
 import numpy as np
 import pytest
 
-from tangshi_tf import checkpoint, corpus, data, fitting, run_dir, schedules, training
+from tangshi_tf import checkpoint, corpus, data, fitting, manifest, run_dir, schedules, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import myRNNModel
 
 from .checks import assert_one_line
+
+
+@pytest.fixture
+def path(tmp_path):
+  """A directory for a run's files."""
+  manifest.begin(tmp_path)
+  return tmp_path
 
 
 @pytest.fixture(scope='module')
@@ -60,16 +67,16 @@ def without_times(history):
 
 @pytest.mark.parametrize('bptt', [False, True])
 @pytest.mark.parametrize('stop', [0, 1])
-def test_a_resumed_run_ends_as_if_it_had_never_stopped(packed, tmp_path, bptt, stop):
+def test_a_resumed_run_ends_as_if_it_had_never_stopped(packed, path, bptt, stop):
   whole = Run(packed, bptt=bptt)
   expected = whole.fit()
 
   first = Run(packed, bptt=bptt)
   asked = iter(range(10**6))
   last = first.steps + 1 + [3, first.steps - 1][stop]  # in the second epoch, or with the last step of it
-  first.fit(should_stop=lambda: next(asked) >= last, save=first.save(tmp_path), save_every=4)
+  first.fit(should_stop=lambda: next(asked) >= last, save=first.save(path), save_every=4)
   again = Run(packed, bptt=bptt)
-  position = again.restore(tmp_path)
+  position = again.restore(path)
   assert (position.epoch, position.batches) == [(2, 4), (3, 0)][stop]
   assert len(position.state) == 2 * (bptt and not stop)
   resumed = again.fit(position=position)
@@ -78,7 +85,7 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(packed, tmp_path, bptt, s
     np.testing.assert_array_equal(a, b)
 
 
-def test_a_run_killed_between_two_checkpoints_loses_no_more_than_the_steps_between(packed, tmp_path):
+def test_a_run_killed_between_two_checkpoints_loses_no_more_than_the_steps_between(packed, path):
   run = Run(packed, bptt=False)
 
   class KilledError(Exception):
@@ -90,43 +97,44 @@ def test_a_run_killed_between_two_checkpoints_loses_no_more_than_the_steps_betwe
         raise KilledError
 
   with pytest.raises(KilledError):
-    run.fit(callbacks=[Kill()], save=run.save(tmp_path), save_every=4)
-  assert Run(packed, bptt=False).restore(tmp_path).batches == 4
+    run.fit(callbacks=[Kill()], save=run.save(path), save_every=4)
+  assert Run(packed, bptt=False).restore(path).batches == 4
 
 
-def test_weights_that_are_not_finite_replace_no_checkpoint(packed, tmp_path):
+def test_weights_that_are_not_finite_replace_no_checkpoint(packed, path):
   run = Run(packed, bptt=False)
-  run.save(tmp_path)(fitting.Position())
-  before = (tmp_path / run_dir.CHECKPOINT).read_bytes()
+  run.save(path)(fitting.Position())
+  before = (path / run_dir.CHECKPOINT).read_bytes()
   run.model.dense.bias.assign(np.full(run.model.dense.bias.shape, np.nan))
-  run.save(tmp_path)(fitting.Position(batches=5))
-  assert (tmp_path / run_dir.CHECKPOINT).read_bytes() == before
+  run.save(path)(fitting.Position(batches=5))
+  assert (path / run_dir.CHECKPOINT).read_bytes() == before
 
 
-def test_a_checkpoint_of_another_model_or_optimizer_is_refused(packed, tmp_path):
+def test_a_checkpoint_of_another_model_or_optimizer_is_refused(packed, path):
   run = Run(packed, bptt=False)
-  run.save(tmp_path)(fitting.Position())
+  run.save(path)(fitting.Position())
   other = myRNNModel(packed[0], cell='lstm', units=9, embedding_size=6)
   with pytest.raises(UserError, match='checkpoint.npz: cannot be resumed'):
-    checkpoint.restore(tmp_path, other, run.optimizer, run.average)
+    checkpoint.restore(path, other, run.optimizer, run.average)
   with pytest.raises(UserError, match='expected a checkpoint of this very run'):
-    checkpoint.restore(tmp_path, run.model, training.make_optimizer(name='sgd'), run.average)
+    checkpoint.restore(path, run.model, training.make_optimizer(name='sgd'), run.average)
   with pytest.raises(UserError, match='checkpoint.npz: cannot be resumed'):
-    checkpoint.restore(tmp_path, run.model, run.optimizer, None)
+    checkpoint.restore(path, run.model, run.optimizer, None)
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(packed, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_checkpoint_before(packed, path, monkeypatch):
   run = Run(packed, bptt=False)
-  run.save(tmp_path)(fitting.Position(batches=1))
+  run.save(path)(fitting.Position(batches=1))
 
   def full(_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-  monkeypatch.setattr(os, 'fsync', full)
-  with pytest.raises(UserError, match='checkpoint.npz: cannot be written .No space left'):
-    run.save(tmp_path)(fitting.Position(batches=2))
-  assert Run(packed, bptt=False).restore(tmp_path).batches == 1
-  assert [file.name for file in tmp_path.iterdir() if file.name.endswith('.partial')] == []
+  with monkeypatch.context() as patched:
+    patched.setattr(os, 'fsync', full)
+    with pytest.raises(UserError, match='checkpoint.npz: cannot be written .No space left'):
+      run.save(path)(fitting.Position(batches=2))
+  assert Run(packed, bptt=False).restore(path).batches == 1
+  assert [file.name for file in path.iterdir() if file.name.endswith('.partial')] == []
 
 
 SMALL = ['--units=8', '--embedding_size=4', '--batch_size=20', '--cell=gru', '--run_dir=r']
@@ -150,7 +158,7 @@ def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp
   assert process.returncode == 143 and 'Stopping after this step' in err
   assert 'go on: python -m tangshi_tf.train --resume --run_dir=r' in out
   assert (tmp_path / 'r/weights/last.npz').exists()
-  done = len(run_dir.read_metrics(tmp_path / 'r')['epochs'])
+  done = len(run_dir.read_json(tmp_path / 'r', run_dir.METRICS)['epochs'])
 
   assert_one_line(command('tangshi_tf.train', '--resume', '--run_dir=r'), 'r: was begun with other poems')
   resume = ['tangshi_tf.train', '--resume', '--run_dir=r', f'--corpus={poems_file}']
@@ -160,7 +168,8 @@ def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp
   more = command(*resume, f'--epochs={done + 2}')
   assert more.returncode == 0, more.stderr
   assert 'Resumed at step' in more.stdout and 'Model: gru' in more.stdout
-  assert [epoch['epoch'] for epoch in run_dir.read_metrics(tmp_path / 'r')['epochs']] == list(range(1, done + 3))
+  epochs = run_dir.read_json(tmp_path / 'r', run_dir.METRICS)['epochs']
+  assert [epoch['epoch'] for epoch in epochs] == list(range(1, done + 3))
 
 
 def test_nothing_to_resume(command, tmp_path):

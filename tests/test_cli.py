@@ -72,7 +72,7 @@ def test_help_does_not_load_tensorflow(tmp_path, program):
     (['--temperature=1e39'], 'to 100'),
     (['--max_len=0'], '--max_len'), (['--num=0'], '--num'), (['--init=one'], '<zero|random>'),
     (['--state_stddev=-0.1'], '--state_stddev'), (['--begin='], 'begin word is empty'),
-    (['--model=nowhere'], "'nowhere': no such directory"), (['--model=.'], 'no config.json'),
+    (['--model=nowhere'], "'nowhere': no such directory"), (['--model=.'], 'no manifest.json'),
     (['--begin=bos'], 'special token'), (['--begin=日', '--begin=x'], "'x' is not in the model's vocabulary"),
 ])
 def test_generate_bad_flags(command, trained, flags, message):
@@ -88,8 +88,8 @@ def test_generate_from_damaged_weights(command, trained, tmp_path):
 
 
 @pytest.mark.parametrize(('file', 'data', 'message'), [
-    ('config.json', b'{', 'config.json: is damaged'), ('vocabulary.json', b'["PAD"]', 'is no vocabulary'),
-    ('vocabulary.json', b'["PAD", "UNK", "bos", "eos"]', r'expected floats \[4, 8\] for 4 words'),
+    ('config.json', b'{', 'config.json: is damaged'), ('vocabulary.json', b'["PAD"]', 'holds 7 bytes; expected'),
+    ('manifest.json', b'{}', 'manifest.json: is damaged'),
 ])
 def test_generate_from_other_damage(command, trained, tmp_path, file, data, message):
   shutil.copytree(trained[0], tmp_path / 'run')

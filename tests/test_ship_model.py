@@ -27,7 +27,7 @@ def test_the_shipped_weights_are_the_best_ones_rounded(ship, trained, capsys):
   shipped, original = run_dir.load(path), run_dir.load(trained[0], 'best')
   for a, b in zip(shipped.model.trainable_variables, original.model.trainable_variables):
     np.testing.assert_array_equal(a, b.numpy().astype(np.float16).astype(np.float32))
-  metrics = run_dir.read_metrics(path)
+  metrics = run_dir.read_json(path, run_dir.METRICS)
   assert metrics['validation_perplexity'] == pytest.approx(metrics['validation_perplexity_float32'], rel=1e-3)
   assert f'{metrics["test_perplexity"]:.2f}  test_perplexity' in capsys.readouterr().out
   assert not (path / run_dir.LOCK).exists() and not (path / run_dir.CHECKPOINT).exists()

@@ -212,7 +212,7 @@ def test_a_run_that_diverges_goes_back_to_weights_with_a_finite_loss(dataset):
 def test_checkpoints_keep_the_best_and_write_json(dataset, tmp_path):
   _, word2id, _ = dataset
   model = myRNNModel(word2id, units=4, embedding_size=4)
-  (tmp_path / 'weights').mkdir()
+  run_dir.create(tmp_path, list(word2id), {})
   checkpoints = callbacks.Checkpoints(tmp_path, model)
   checkpoints.on_begin(fitting.Position())
   for epoch, nll in ((1, 800.0), (2, 5.0), (3, 6.0)):
