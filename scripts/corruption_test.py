@@ -16,6 +16,7 @@ Prints how many cases of each kind ended how; the exit status is 1 if one ended 
 """
 
 import collections
+import ctypes
 import gc
 import io
 import json
@@ -50,7 +51,7 @@ _LARGE = flags.DEFINE_integer('large', 100, 'Cases with the large model.', lower
 _ONLY_LARGE = flags.DEFINE_bool('only_large', False, 'Run --cases with the large model, in this process.')
 
 TIME_LIMIT = 60  # seconds a case
-JSON_MEMORY = 120 * 10**6  # bytes; see run_dir.load
+JSON_MEMORY = 130 * 10**6  # bytes; see run_dir.load
 RIGHT, REFUSED = GOOD = ('the right model', 'refused')
 OUTCOMES = (*GOOD, 'wrong')
 JSON_FILES = (MANIFEST, run_dir.CONFIG, run_dir.VOCABULARY, run_dir.METRICS)
@@ -481,15 +482,15 @@ def run_cases(numbers, seed: int, sound: list[Sound], folder: pathlib.Path):
 
   Returns:
     How many cases ended how by kind and outcome; what was wrong, a line each;
-    and the greatest memory in bytes.
+    and the greatest memory in bytes by outcome.
   """
-  counts, wrong, greatest = collections.Counter(), [], 0
+  counts, wrong, greatest = collections.Counter(), [], collections.Counter()
   kinds = list(KINDS)
   for original in sound:  # what is loaded once and kept is nobody's fault
     run_dir.load(original.path)
   gc.collect()
   gc.freeze()  # so that each case's own collection is quick
-  by_process = sound[0].size > JSON_MEMORY / 2 and resident_memory() > 0
+  by_process = sound[0].size > JSON_MEMORY / 2 and resident_memory(reset=True) > 0
   memory_now = resident_memory if by_process else traced_memory
   if not by_process:
     tracemalloc.start()
@@ -513,7 +514,7 @@ def run_cases(numbers, seed: int, sound: list[Sound], folder: pathlib.Path):
       wrong.append(f'{what}: {outcome}')
       print(wrong[-1], file=sys.stderr, flush=True)
     counts[kind[0], outcome if outcome in GOOD else 'wrong'] += 1
-    greatest = max(greatest, memory)
+    greatest[outcome] = max(greatest[outcome], memory)
     shutil.rmtree(copy)
     shutil.rmtree(canary, ignore_errors=True)
   tracemalloc.stop()
@@ -557,9 +558,11 @@ def resident_memory(*, reset: bool = False) -> int:
   """Returns the same of all that the process had in memory, which is TensorFlow's, too; 0 where it cannot be told."""
   try:
     if reset:
+      # What was freed and is kept for later would be in the baseline, and its use again not be seen.
+      ctypes.CDLL(None).malloc_trim(0)
       pathlib.Path('/proc/self/clear_refs').write_text('5')
     status = pathlib.Path('/proc/self/status').read_text()
-  except OSError:
+  except (OSError, AttributeError, TypeError):  # not Linux, or not with GNU's library
     return 0
   return int(re.search(r'VmHWM:\s*(\d+)', status)[1]) * 1024
 
@@ -590,9 +593,9 @@ def main() -> int:
     sound = make(folder, LARGE, 8000) if _ONLY_LARGE.value else make(folder, SMALL, 40)
     counts, wrong, greatest = run_cases(range(_FIRST.value, _FIRST.value + _CASES.value), _SEED.value, sound, folder)
   print(table(counts))
-  print(f'\n{_CASES.value} cases, {len(wrong)} wrong; {time.perf_counter() - start:.0f} s; greatest memory beyond the '
-        f'baseline {greatest / 1e6:.1f} MB, models of at most {max(original.size for original in sound) / 1e6:.3f} MB',
-        flush=True)
+  print(f'\n{_CASES.value} cases, {len(wrong)} wrong; {time.perf_counter() - start:.0f} s; models of at most '
+        f'{max(original.size for original in sound) / 1e6:.3f} MB; greatest memory beyond the baseline: '
+        + ', '.join(f'{greatest[outcome] / 1e6:.1f} MB ({outcome})' for outcome in GOOD), flush=True)
   status = 1 if wrong else 0
   if _LARGE.value and not _ONLY_LARGE.value:
     print('\nWith a large model, memory of the whole process:', flush=True)

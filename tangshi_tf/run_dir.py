@@ -278,7 +278,7 @@ def load(model: str | os.PathLike, weights: str | None = None) -> Run:
 
   Nothing in the directory is run, and nothing is taken from a file before it
   has been found to be the one in the manifest. Memory: at most three times the
-  model's float32 size, or 120 MB where JSON is as large as it may be.
+  model's float32 size, or 130 MB where JSON is as large as it may be.
 
   Args:
     model: a shipped name or a run directory.
