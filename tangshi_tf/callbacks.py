@@ -130,7 +130,7 @@ class TensorBoard(Callback):
     with self._writing(), self._writer.as_default(self._step):
       for name in ('loss', 'perplexity', 'gradient_norm', 'tokens_per_second'):
         tf.summary.scalar(f'step/{name}', means[name])
-      tf.summary.scalar('step/learning_rate', float(self._optimizer.learning_rate))
+      tf.summary.scalar('step/learning_rate', float(self._optimizer.learning_rate.numpy()))
 
   def on_epoch_end(self, epoch, metrics):
     if len(self._totals):

@@ -58,7 +58,7 @@ def write(path: pathlib.Path, model, optimizer, average, position: Position):
 
 
 def restore(path: pathlib.Path, model, optimizer, average) -> Position:
-  """Brings a run back to its checkpoint: variables, position and TensorBoard's events.
+  """Brings a run back to its checkpoint.
 
   Args:
     path: the run directory.
@@ -84,12 +84,11 @@ def restore(path: pathlib.Path, model, optimizer, average) -> Position:
                     'run') from None
   for name, variable in variables.items():
     variable.assign(arrays[name])
-  _cut_events(path, int(optimizer.iterations), position.epoch - 1)
   return position
 
 
-def _cut_events(path: pathlib.Path, steps: int, epochs: int):
-  """Takes from TensorBoard's files what came after the checkpoint, which will come again."""
+def cut_events(path: pathlib.Path, steps: int, epochs: int):
+  """Takes from TensorBoard's files what came after so many steps and epochs, which will come again."""
   for file in path.glob('events.out.tfevents.*'):
     kept, cut = [], False
     try:

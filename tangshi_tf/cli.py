@@ -51,7 +51,7 @@ def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[st
     sys.stdout.flush()
   except (UserError, flags.Error) as error:
     print(f'{program}: {one_line(str(error))}', file=sys.stderr)
-    status = BAD_INPUT
+    status = getattr(error, 'status', BAD_INPUT)
   except MemoryError:
     print(f'{program}: not enough memory for the sizes asked for', file=sys.stderr)
     status = BAD_INPUT

@@ -113,7 +113,8 @@ def bucket_widths(lengths: np.ndarray, max_buckets: int = MAX_BUCKETS) -> np.nda
 
 
 def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int = 0, batching: str = 'bucket',
-            shuffle: bool = True, seed: int | None = None, skip: int = 0) -> tf.data.Dataset:
+            shuffle: bool = True, seed: int | None = None, skip: int = 0,
+            share: tuple[int, int, int] | None = None) -> tf.data.Dataset:
   """Batches packed poems.
 
   Args:
@@ -128,10 +129,14 @@ def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int 
     shuffle: whether the order is random, anew at each pass.
     seed: makes the order repeatable.
     skip: leave out so many of the first batches.
+    share: `(first, local, count)`, to divide each batch among `count` replicas
+      and take the parts of `local` of them from `first` on. Row i is the
+      replica's whose number is i modulo `count`; a part may be empty.
 
   Returns:
     A dataset of `(x, y, seqlen)`: int32 `[batch, time]`, `[batch, time]` (x
-    shifted by one) and `[batch]`, the real length of each row.
+    shifted by one) and `[batch]`, the real length of each row; with `share` of
+    tuples of such, one for each of the local replicas.
 
   Raises:
     UserError: `batching` is unknown, or does not go with `batch_tokens`.
@@ -152,11 +157,14 @@ def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int 
     chosen = tf.gather(poems, rows)
     lengths = tf.cast(chosen.row_lengths(), tf.int32) - 1
     tokens = chosen.to_tensor(corpus.PAD_ID)
-    missing = tf.maximum(width + 1 - tf.shape(tokens, tf.int64)[1], 0)
+    missing = tf.maximum(tf.maximum(width, 1) + 1 - tf.shape(tokens, tf.int64)[1], 0)
     tokens = tf.pad(tokens, [[0, 0], [0, missing]], constant_values=corpus.PAD_ID)
     return tokens[:, :-1], tokens[:, 1:], lengths
 
-  return indices.skip(skip).map(pad, num_parallel_calls=2, deterministic=True).prefetch(8)
+  def divide(rows, width):
+    return tuple(pad(rows[replica::share[2]], width) for replica in range(share[0], share[0] + share[1]))
+
+  return indices.skip(skip).map(divide if share else pad, num_parallel_calls=2, deterministic=True).prefetch(8)
 
 
 def count_batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int = 0,
@@ -169,7 +177,7 @@ def count_batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens
 
 
 def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | None = None,
-           skip: int = 0) -> tf.data.Dataset:
+           skip: int = 0, share: tuple[int, int, int] | None = None) -> tf.data.Dataset:
   """Cuts the poems, one after another in random order, into windows for truncated back-propagation.
 
   The text is laid out in `batch_size` rows of equal length, and each window
@@ -182,6 +190,7 @@ def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | 
     window: positions a window.
     seed: of the poems' order.
     skip: leave out so many of the first windows.
+    share: divides the rows, see `batches`.
 
   Returns:
     A dataset of `(x, y, seqlen)` as `batches` makes them, without padding; the
@@ -197,7 +206,11 @@ def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | 
 
   def cut(i):
     part = rows[:, i * window:(i + 1) * window + 1]
-    return part[:, :-1], part[:, 1:], tf.fill((batch_size,), tf.shape(part)[1] - 1)
+    whole = part[:, :-1], part[:, 1:], tf.fill((batch_size,), tf.shape(part)[1] - 1)
+    if share is None:
+      return whole
+    first, local, count = share
+    return tuple(tuple(tensor[replica::count] for tensor in whole) for replica in range(first, first + local))
 
   return tf.data.Dataset.range(skip, -(-length // window)).map(cut).prefetch(8)
 

@@ -17,19 +17,21 @@ _CPU_FLAGS = {'bfloat16': {'avx512_bf16', 'amx_bf16'}, 'float16': {'avx512_fp16'
 
 
 def start() -> str:
-  """Starts TensorFlow's devices and returns one line that says which one computes.
-
-  On a GPU memory is taken as it is needed, so that two programs can share it.
-  """
-  _tune_malloc()
-  gpus = tf.config.list_physical_devices('GPU')
-  for gpu in gpus:
-    tf.config.experimental.set_memory_growth(gpu, True)
+  """Starts TensorFlow's devices and returns one line that says which one computes."""
+  prepare()
   tf.config.list_logical_devices()
+  gpus = tf.config.list_physical_devices('GPU')
   if gpus:
     names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in gpus]
     return f'Device: GPU ({", ".join(names)})'
   return f'Device: CPU ({_cores()} cores); TensorFlow sees no GPU'
+
+
+def prepare():
+  """Settles how memory is taken, on a GPU as it is needed, so that two programs can share it; starts nothing."""
+  _tune_malloc()
+  for gpu in tf.config.list_physical_devices('GPU'):
+    tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def has_gpu() -> bool:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 import numpy as np
 
 from tangshi_tf import training
+from tangshi_tf.distribution import ONE, Replicas
 from tangshi_tf.errors import UserError
 from tangshi_tf.training import StepOptions, StepResult
 
 _EXERCISE = StepOptions()
+_AGREE_EVERY = 10  # steps between questions to the other processes whether to stop
 _CHECK_EVERY = 20  # steps between looks at whether the loss is still finite
 
 
@@ -131,7 +133,7 @@ class _GoodWeights:
 def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, validation=None, callbacks=(),
         should_stop=lambda: False, schedule=None, patience: int = 0, options: StepOptions = _EXERCISE,
         position: Position | None = None, save: Callable[[Position], None] = lambda position: None,
-        save_every: int = 0) -> list[dict[str, float]]:
+        save_every: int = 0, replicas: Replicas = ONE) -> list[dict[str, float]]:
   """Trains for several epochs and validates after each.
 
   Args:
@@ -153,6 +155,8 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       average must be those of that moment. By default the run begins.
     save: called with the position after every epoch, every `save_every` steps
       of an epoch (0: never), and when the run is stopped.
+    replicas: among which the batches are divided; each of their processes calls
+      this with the same arguments, callbacks and `save` perhaps excepted.
 
   Returns:
     For each complete epoch its number, 'train_loss', 'train_perplexity',
@@ -175,6 +179,12 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     position.watchers = {type(callback).__name__: callback.checkpoint() for callback in callbacks}
     save(position)
 
+  def stops(step: int) -> bool:
+    if replicas.processes == 1:
+      return bool(should_stop())
+    # All must stop at the same step; asking the others each time would cost more than the wait.
+    return step % _AGREE_EVERY == 0 and replicas.sums(bool(should_stop())) != [0]
+
   def on_step(_, result, state):
     position.batches += 1
     totals.add(result)
@@ -184,9 +194,9 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       good.confirm()
     for callback in callbacks:
       callback.on_step(step, result)
-    stop = should_stop()
+    stop = stops(step)
     if stop or save_every and position.batches % save_every == 0:
-      position.state = [tensor.numpy() for tensor in state]
+      position.state = replicas.gather(state)
       keep()
     return stop
 
@@ -196,7 +206,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       for callback in callbacks:
         callback.on_epoch_begin(position.epoch, steps_per_epoch)
       training.train(position.epoch, model, optimizer, epoch_batches(position.epoch, position.batches),
-                     on_step=on_step, schedule=schedule, options=options, state=position.state)
+                     on_step=on_step, schedule=schedule, options=options, state=position.state, replicas=replicas)
       if position.batches < steps_per_epoch:
         break
       sums = totals.sums()
@@ -207,7 +217,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       start = time.perf_counter()
       with average.in_place() if average is not None else contextlib.nullcontext():
         if validation is not None:
-          measured = training.evaluate(model, validation)
+          measured = training.evaluate(model, validation, replicas)
           _check_finite(measured['loss'], position.epoch)
           metrics.update(validation_loss=measured['loss'], validation_nll=measured['nll'],
                          validation_perplexity=measured['perplexity'])
@@ -218,7 +228,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
           callback.on_epoch_end(position.epoch, metrics)
       position.epoch, position.batches, position.state = position.epoch + 1, 0, []
       keep()
-      if should_stop():
+      if stops(0):
         break
   return position.history
 

@@ -15,7 +15,7 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, recipes, run_dir, schedules
+from tangshi_tf import cli, cluster, corpus, recipes, run_dir, schedules
 from tangshi_tf.errors import UserError
 
 
@@ -103,20 +103,32 @@ _RESUME = flags.DEFINE_bool(
     'it had never stopped.')
 _CHECKPOINT_EVERY = flags.DEFINE_integer(
     'checkpoint_every', 500, 'Steps between checkpoints within an epoch; 0: only after each.', lower_bound=0)
+_STRATEGY = flags.DEFINE_enum(
+    'strategy', None, cluster.STRATEGIES,
+    'mirrored: divide each batch among the GPUs of this host; multi_worker: among the workers that TF_CONFIG or Slurm '
+    'describe (default: multi_worker where TF_CONFIG names more than one, else none).')
+_WORKER_TIMEOUT = cli.define_number('worker_timeout', 300.0, 'Seconds in which all workers must have started.',
+                                    low=1, high=1e6)
 _LOG_EVERY = flags.DEFINE_integer('log_every', 10, 'Steps between points of the TensorBoard curves.', lower_bound=1)
 
 
 # What may differ when a run is resumed: no weight that was trained before depends on it.
 _FREE = (_EPOCHS, _PATIENCE, _LOG_EVERY, _CHECKPOINT_EVERY)
 # What is no setting of the model.
-_ABOUT_FILES = {_CORPUS.name, _RUN_DIR.name, _OVERWRITE.name, _RESUME.name}
+_ELSEWHERE = {_CORPUS.name, _RUN_DIR.name, _OVERWRITE.name, _RESUME.name, _STRATEGY.name, _WORKER_TIMEOUT.name}
 
 
 def main() -> int:
   if _RESUME.value and _OVERWRITE.value:
     raise UserError('both --resume and --overwrite; expected one of them')
   run_path = _RUN_DIR.value if _RUN_DIR.value is not None else os.path.join('runs', _RECIPE.value or _CELL.value)
-  with run_dir.claim(run_path, overwrite=_OVERWRITE.value, resume=_RESUME.value) as path:
+  strategy = cluster.choose(_STRATEGY.value)
+  with contextlib.ExitStack() as held:
+    if cluster.is_chief(strategy):
+      path = held.enter_context(run_dir.claim(run_path, overwrite=_OVERWRITE.value, resume=_RESUME.value))
+    else:  # the chief alone writes and speaks
+      path = pathlib.Path(run_path)
+      held.enter_context(contextlib.redirect_stdout(held.enter_context(open(os.devnull, 'w', encoding='utf-8'))))
     if _RESUME.value:
       _take_settings(path)
     words, encoded, validation_poem, origin = _read_corpus()
@@ -124,9 +136,13 @@ def main() -> int:
     with cli.quiet_start():
       import tensorflow as tf
 
-      from tangshi_tf import devices
+      from tangshi_tf import devices, distribution
+      devices.prepare()
+      replicas = distribution.start(strategy, timeout=_WORKER_TIMEOUT.value)
       device = devices.start()
     print(device, flush=True)
+    if replicas.count > 1:
+      print(f'Each batch is divided among {replicas.count} replicas in {replicas.processes} processes.')
     for note in _without_effect():
       print(note)
     if not devices.gains(_PRECISION.value):
@@ -136,7 +152,9 @@ def main() -> int:
           f'{", ".join(f"{number:,} {name}" for name, number in origin["poems"].items())} '
           f'poems; vocabulary of {len(words):,}')
     try:
-      return _train(path, words, encoded, validation_poem, {**origin, **_settings()}, goes_on=goes_on)
+      with distribution.lost_workers(replicas), replicas.strategy.scope():
+        return _train(path, words, encoded, validation_poem, {**origin, **_settings()}, goes_on=goes_on,
+                      replicas=replicas)
     except (MemoryError, tf.errors.ResourceExhaustedError):
       batches = f'{_BATCH_TOKENS.value} tokens' if _BATCH_TOKENS.value else f'{_BATCH_SIZE.value} poems'
       raise UserError(f'not enough memory for {_UNITS.value} units, an embedding of {_EMBEDDING_SIZE.value} and '
@@ -217,7 +235,7 @@ def _has_checkpoint(path: pathlib.Path, words: list[str], origin: dict) -> bool:
 
 
 def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], validation_poem: corpus.Poem | None,
-           origin: dict, *, goes_on: bool) -> int:
+           origin: dict, *, goes_on: bool, replicas) -> int:
   """Makes the model, trains it and writes the run; returns the exit status. Empties `encoded`."""
   import keras
 
@@ -232,7 +250,7 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
       reduction=_REDUCTION.value, label_smoothing=_LABEL_SMOOTHING.value, precision=_PRECISION.value,
       clip_norm=_CLIP_NORM.value, average=_AVERAGE.value, carry_state=_BPTT.value > 0, seed=_SEED.value)
   average = training.averages(model, options.average)
-  epoch_batches, steps = _make_batches(packed['train'])
+  epoch_batches, steps = _make_batches(packed['train'], replicas)
   schedule = schedules.LearningRate(
       _LEARNING_RATE.value, schedule=_SCHEDULE.value, steps_per_epoch=steps, epochs=_EPOCHS.value,
       warmup_steps=_WARMUP_STEPS.value, hold_epochs=_HOLD_EPOCHS.value, decay=_DECAY.value, final=_FINAL.value)
@@ -240,7 +258,10 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
   position = None
   if goes_on:
     position = checkpoint.restore(path, model, optimizer, average)
-  else:
+    replicas.sums(0.0)  # the chief writes a new one only when all have read this one
+    if replicas.chief:
+      checkpoint.cut_events(path, int(optimizer.iterations.numpy()), position.epoch - 1)
+  elif replicas.chief:
     run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
   if goes_on:
@@ -248,21 +269,29 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
     if before != origin['tensorflow']:
       print(f'The run was begun with TensorFlow {before}, this is {origin["tensorflow"]}: its figures may differ in '
             'their last digits from those of a run that never stopped.')
-    print(f'Resumed at step {int(optimizer.iterations):,} of {_EPOCHS.value * steps:,}.', flush=True)
+    print(f'Resumed at step {int(optimizer.iterations.numpy()):,} of {_EPOCHS.value * steps:,}.', flush=True)
   if 'validation' not in packed:
     print('The corpus is too small for a validation part; the last epoch counts as the best.')
 
   validation = None
   if 'validation' in packed:
     validation = data.batches(packed['validation'], batch_size=_BATCH_SIZE.value, shuffle=False)
-  watchers = [
-      callbacks.Progress(_EPOCHS.value),
-      callbacks.TensorBoard(path, model, optimizer, word2id, id2word, every=_LOG_EVERY.value,
-                            validation_poem=validation_poem),
-      callbacks.Checkpoints(path, model),
-  ]
+  watchers = []
+  if replicas.chief:
+    watchers = [
+        callbacks.Progress(_EPOCHS.value),
+        callbacks.TensorBoard(path, model, optimizer, word2id, id2word, every=_LOG_EVERY.value,
+                              validation_poem=validation_poem),
+        callbacks.Checkpoints(path, model),
+    ]
+
+  def save(position):
+    if replicas.chief:
+      checkpoint.write(path, model, optimizer, average, position)
 
   def save_last():
+    if not replicas.chief:
+      return
     with average.in_place() if average is not None else contextlib.nullcontext():
       run_dir.save_weights(path, run_dir.LAST, model)
 
@@ -271,11 +300,13 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
       fitting.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches, steps_per_epoch=steps,
                   validation=validation, callbacks=watchers, should_stop=stopped, schedule=schedule,
                   patience=_PATIENCE.value, options=options, position=position, save_every=_CHECKPOINT_EVERY.value,
-                  save=lambda position: checkpoint.write(path, model, optimizer, average, position))
+                  save=save, replicas=replicas)
     except fitting.DivergedError as error:
       save_last()
       raise UserError(f'{error}; the last good weights are kept in {path} as {run_dir.LAST}') from None
     status = stopped()
+    if any(replicas.sums(status)):  # perhaps another worker was told to stop
+      status = status or cli.TERMINATED
   if status:
     save_last()
     print(f'Stopped; go on: python -m tangshi_tf.train --resume --run_dir={path}\n'
@@ -297,7 +328,7 @@ def _make_model(word2id: dict[str, int]):
       embedding_range=_EMBEDDING_RANGE.value)
 
 
-def _make_batches(poems):
+def _make_batches(poems, replicas):
   """Returns a function from an epoch's number to its batches, and how many they are."""
   from tangshi_tf import data
   if _BPTT.value:
@@ -310,9 +341,10 @@ def _make_batches(poems):
     make, count = data.batches, data.count_batches
     batching = {'batching': _BATCHING.value, 'batch_tokens': _BATCH_TOKENS.value}
   batching['batch_size'] = _BATCH_SIZE.value
+  share = (replicas.first, replicas.local, replicas.count) if replicas.count > 1 else None
 
   def epoch_batches(epoch, skip):
-    return make(poems, seed=(_SEED.value * 1_000_003 + epoch) % 2**31, skip=skip, **batching)
+    return make(poems, seed=(_SEED.value * 1_000_003 + epoch) % 2**31, skip=skip, share=share, **batching)
 
   return epoch_batches, count(poems, **batching)
 
@@ -320,7 +352,7 @@ def _make_batches(poems):
 def _setting_flags() -> list[flags.FlagHolder]:
   """Returns the flags that say how the model comes about."""
   return [holder for holder in globals().values()
-          if isinstance(holder, flags.FlagHolder) and holder.name not in _ABOUT_FILES]
+          if isinstance(holder, flags.FlagHolder) and holder.name not in _ELSEWHERE]
 
 
 def _settings() -> dict:

@@ -11,10 +11,20 @@ import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import loss as losses
+from tangshi_tf.distribution import ONE, Replicas
 from tangshi_tf.errors import UserError
 
-OPTIMIZERS = {'adam': keras.optimizers.Adam, 'adamw': keras.optimizers.AdamW,
-              'rmsprop': keras.optimizers.RMSprop, 'sgd': keras.optimizers.SGD}
+
+class _SummedGradients:
+  """Keeps a Keras optimizer from summing gradients over replicas: the step has done that, to clip them."""
+
+  def _all_reduce_sum_gradients(self, grads_and_vars):
+    return grads_and_vars
+
+
+OPTIMIZERS = {optimizer.__name__.lower(): type(optimizer.__name__, (_SummedGradients, optimizer), {})
+              for optimizer in (keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.RMSprop,
+                                keras.optimizers.SGD)}
 
 StepResult = collections.namedtuple('StepResult', 'loss nll tokens gradient_norm')
 StepResult.__doc__ = """Scalars of one step.
@@ -83,11 +93,17 @@ class Averages:
     self.pairs = [(variable, tf.Variable(variable, trainable=False)) for variable in model.trainable_variables]
 
   def update(self, step):
-    """Takes in the weights after step `step` (from 1)."""
+    """Takes in the weights after step `step` (from 1), on each replica."""
     t = tf.cast(step, tf.float32)
     share = 1 - tf.minimum(self._decay, (1 + t) / (10 + t))
+    tf.distribute.get_replica_context().merge_call(self._update, args=(share,))
+
+  def _update(self, strategy, share):
+    def approach(average, variable, share):
+      average.assign_add(share * (variable - average))
+
     for variable, average in self.pairs:
-      average.assign_add(share * (tf.convert_to_tensor(variable) - average))
+      strategy.extended.update(average, approach, args=(variable.value, share), group=False)
 
   @contextlib.contextmanager
   def in_place(self):
@@ -114,40 +130,69 @@ def averages(model, decay: float) -> Averages | None:
 
 
 @functools.lru_cache(maxsize=4)
-def compiled_step(model, optimizer, options: StepOptions):
+def compiled_step(model, optimizer, options: StepOptions, replicas: Replicas = ONE):
   """Returns the step as one graph: `(x, y, seqlen, state)` to a `StepResult` and the next state.
 
-  It is traced once, for batches of any shape. `state` is an empty list for
-  zeros, unless the state is carried.
+  It is traced once, for batches of any shape, where the process has one
+  replica. `state` is an empty list for zeros, unless the state is carried.
+  With several replicas each argument is what `Replicas.place` makes of their
+  rows; loss and step are those of the whole batch.
   """
   optimizer.build(model.trainable_variables)
   average = averages(model, options.average)
 
-  @tf.function(input_signature=(*BATCH, state_spec(model) if options.carry_state else []))
   def step(x, y, seqlen, state):
     number = tf.cast(optimizer.iterations, tf.int32)
+    seed = tf.stack([options.seed, number])
+    if replicas.count > 1:
+      replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+      seed = tf.random.experimental.stateless_fold_in(seed, replica)
     with tf.GradientTape() as tape:
-      hidden, state = model.unroll(x, state or None, seed=tf.stack([options.seed, number]))
+      hidden, state = model.unroll(x, state or None, seed=seed)
       loss, nll = losses.fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen,
                                     reduction=options.reduction, label_smoothing=options.label_smoothing,
                                     precision=options.precision)
     # Dense: of an embedding's row that occurs more than once Keras 3's optimizers (and the norm) square each occurrence
     # instead of their sum.
     gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
+    sums = [tf.reduce_sum(nll), tf.cast(tf.reduce_sum(seqlen), tf.float32)]
+    if replicas.count > 1:
+      weight = sums[1] if options.reduction == 'token' else tf.cast(tf.size(seqlen), tf.float32)
+      gradients, loss, sums = _over_replicas(gradients, loss, sums, weight)
     norm = tf.linalg.global_norm(gradients)
     if options.clip_norm:
       gradients, _ = tf.clip_by_global_norm(gradients, options.clip_norm, use_norm=norm)
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     if average is not None:
       average.update(number + 1)
-    result = StepResult(loss, tf.reduce_sum(nll), tf.reduce_sum(seqlen), norm)
-    return result, state if options.carry_state else []
+    return StepResult(loss, *sums, norm), state if options.carry_state else []
 
-  return step
+  signature = (*BATCH, state_spec(model) if options.carry_state else [])
+  if replicas.count == 1:
+    return tf.function(step, input_signature=signature)
+
+  def on_replicas(*arguments):
+    return replicas.strategy.run(step, args=arguments)
+
+  if replicas.local == 1:
+    return tf.function(on_replicas, input_signature=signature)
+  return tf.function(on_replicas, reduce_retracing=True)
+
+
+def _over_replicas(gradients, loss, sums, weight):
+  """Returns gradients and loss of the whole batch, and the sums over it, on each replica.
+
+  `loss` and `gradients` are those of the replica's rows, which may be none;
+  `weight` is what they were divided by: the number of rows or of tokens.
+  """
+  parts = [tf.math.multiply_no_nan(part, weight) for part in (*gradients, loss)]
+  *gradients, loss, total, first, second = tf.distribute.get_replica_context().all_reduce(
+      tf.distribute.ReduceOp.SUM, [*parts, weight, *sums])
+  return [gradient / total for gradient in gradients], loss / total, [first, second]
 
 
 def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: StepOptions = StepOptions(),
-          state=None):
+          state=None, replicas: Replicas = ONE):
   """Trains on one pass over a dataset.
 
   Args:
@@ -163,19 +208,23 @@ def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: 
     options: see `StepOptions`.
     state: the carried state to begin with, a list of `[batch, units]`; zeros by
       default.
+    replicas: among which `ds` divides its batches, see `data.batches`.
 
   Returns:
     The last step's loss, a scalar tensor.
   """
-  step_function = compiled_step(model, optimizer, options)
-  taken = int(optimizer.iterations)
+  step_function = compiled_step(model, optimizer, options, replicas)
+  taken = int(optimizer.iterations.numpy())
   loss = tf.constant(0.0)
-  for step, (x, y, seqlen) in enumerate(ds):
+  state = replicas.share(state) if state else []
+  for step, batch in enumerate(ds):
     if schedule is not None:
       optimizer.learning_rate.assign(schedule(taken + step))
-    if not state:
-      state = model.zero_state(x.shape[0]) if options.carry_state else []
-    result, state = step_function(x, y, seqlen, state)
+    shares = batch if replicas.count > 1 else (batch,)
+    if options.carry_state and not state:
+      state = replicas.place([model.zero_state(x.shape[0]) for x, _, _ in shares])
+    result, state = step_function(*replicas.place(shares), state)
+    result = replicas.here(result)
     loss = result.loss
     if on_step is not None:
       if on_step(step, result, state):
@@ -204,12 +253,13 @@ def compiled_nll(model):
   return measure
 
 
-def evaluate(model, ds) -> dict[str, float]:
+def evaluate(model, ds, replicas: Replicas = ONE) -> dict[str, float]:
   """Measures a model on batches without training it.
 
   Args:
     model: a `myRNNModel`.
     ds: batches `(x, y, seqlen)`.
+    replicas: among whose processes the batches are divided.
 
   Returns:
     'loss': the exercise's loss over all poems; 'nll': nats a token;
@@ -219,7 +269,7 @@ def evaluate(model, ds) -> dict[str, float]:
   measure = compiled_nll(model)
   loss = nll = 0.0
   poems = tokens = 0
-  for x, y, seqlen in ds:
+  for x, y, seqlen in ds.shard(replicas.processes, replicas.process):
     values = measure(x, y, seqlen, model.zero_state(x.shape[0]))[0].numpy().astype(np.float64)
     lengths = seqlen.numpy()
     sums = np.add.reduceat(values, np.cumsum(lengths) - lengths)
@@ -227,8 +277,9 @@ def evaluate(model, ds) -> dict[str, float]:
     nll += float(np.sum(sums))
     poems += len(lengths)
     tokens += int(np.sum(lengths))
+  loss, nll, poems, tokens = replicas.sums(loss, nll, poems, tokens)
   return {'loss': loss / poems, 'nll': nll / tokens, 'perplexity': perplexity(nll / tokens),
-          'tokens': tokens}
+          'tokens': int(tokens)}
 
 
 def perplexity(nll: float) -> float:
@@ -252,7 +303,7 @@ def make_optimizer(learning_rate: float = 0.0005, *, name: str = 'adam',
   if name not in OPTIMIZERS:
     raise UserError(f'optimizer {name!r} is unknown; expected one of {", ".join(OPTIMIZERS)}')
   if name == 'adamw':
-    return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
+    return OPTIMIZERS[name](learning_rate, weight_decay=weight_decay)
   if weight_decay:
     raise UserError(f'weight decay {weight_decay} with optimizer {name!r}; expected adamw')
   return OPTIMIZERS[name](learning_rate)

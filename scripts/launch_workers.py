@@ -1,0 +1,91 @@
+"""Trains with several processes of this machine, which find each other over loopback through TF_CONFIG.
+
+    python scripts/launch_workers.py --workers=2 -- --recipe=gru --run_dir=runs/gru2
+
+What stands after `--` goes to tangshi_tf.train. If a worker dies, all are ended and started again with
+--resume, at most --restarts times. The first worker's output is shown, and what the others say on
+standard error.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from absl import flags
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tangshi_tf import cli
+from tangshi_tf.errors import UserError
+
+_WORKERS = flags.DEFINE_integer('workers', 2, 'Processes.', lower_bound=1, upper_bound=256)
+_RESTARTS = flags.DEFINE_integer('restarts', 3, 'Most starts beyond the first.', lower_bound=0)
+_GRACE = 30  # seconds in which the others may end by themselves
+
+
+def main(arguments: list[str]) -> int:
+  for attempt in range(_RESTARTS.value + 1):
+    workers = start(arguments if not attempt else [*arguments, '--resume'])
+    try:
+      statuses = watch(workers)
+    except KeyboardInterrupt:  # it went to the workers, too
+      statuses = [worker.wait() for worker in workers]
+    finally:
+      end(workers)
+    if not any(statuses) or cli.BAD_INPUT in statuses or {cli.INTERRUPTED, cli.TERMINATED} & set(statuses):
+      return max(statuses, key=lambda status: (status == cli.BAD_INPUT, abs(status)))
+    print(f'A worker ended with status {next(filter(None, statuses))}.', file=sys.stderr, flush=True)
+  raise UserError(f'the workers died {_RESTARTS.value + 1} times; see above')
+
+
+def start(arguments: list[str]) -> list[subprocess.Popen]:
+  """Starts all workers on free ports."""
+  addresses = [f'localhost:{port}' for port in free_ports(_WORKERS.value)]
+  root = str(pathlib.Path(__file__).resolve().parent.parent)
+  workers = []
+  for index in range(_WORKERS.value):
+    config = {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}}
+    environment = {**os.environ, 'TF_CONFIG': json.dumps(config),
+                   'PYTHONPATH': os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))}
+    workers.append(subprocess.Popen([sys.executable, '-m', 'tangshi_tf.train', *arguments], env=environment,
+                                    stdout=None if not index else subprocess.DEVNULL))
+  return workers
+
+
+def free_ports(count: int) -> list[int]:
+  sockets = [socket.socket() for _ in range(count)]
+  try:
+    for held in sockets:
+      held.bind(('localhost', 0))
+    return [held.getsockname()[1] for held in sockets]
+  finally:
+    for held in sockets:
+      held.close()
+
+
+def watch(workers: list[subprocess.Popen]) -> list[int]:
+  """Waits until all have ended, or one has failed and the others had time to notice; returns their statuses."""
+  deadline = None
+  while any(worker.poll() is None for worker in workers):
+    if any(worker.poll() for worker in workers):
+      deadline = deadline or time.monotonic() + _GRACE
+      if time.monotonic() > deadline:
+        break
+    time.sleep(0.1)
+  end(workers)
+  return [worker.wait() for worker in workers]
+
+
+def end(workers: list[subprocess.Popen]):
+  """Ends those that still run."""
+  for worker in workers:
+    if worker.poll() is None:
+      worker.send_signal(signal.SIGKILL)
+
+
+if __name__ == '__main__':
+  cli.run(main, rest_of_line=True)

@@ -1,0 +1,175 @@
+"""The replicas among which each batch is divided: one, the GPUs of this host, or the workers of a cluster.
+
+Each replica computes the gradient of its rows; the sum over all replicas is
+that of the whole batch, and all take the same step (synchronous data
+parallelism, on `tf.distribute`).
+"""
+
+import contextlib
+import dataclasses
+import os
+import socket
+import sys
+import threading
+
+import tensorflow as tf
+
+from tangshi_tf import cluster
+from tangshi_tf.errors import UserError
+
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Replicas:
+  """The replicas of a run.
+
+  Attributes:
+    strategy: the `tf.distribute.Strategy`; variables are made in its scope.
+    count: how many replicas there are in all processes.
+    first: the number of this process's first one, from 0.
+    local: how many this process has.
+  """
+
+  strategy: tf.distribute.Strategy
+  count: int = 1
+  first: int = 0
+  local: int = 1
+
+  @property
+  def chief(self) -> bool:
+    """Whether this process is the one that writes."""
+    return self.first == 0
+
+  @property
+  def processes(self) -> int:
+    return self.count // self.local
+
+  @property
+  def process(self) -> int:
+    return self.first // self.local
+
+  def place(self, shares):
+    """Returns one structure of per-replica tensors for a list with a structure for each local replica."""
+    if self.local == 1:
+      return shares[0]
+    flat = [tf.nest.flatten(share) for share in shares]
+    values = [self.strategy.experimental_distribute_values_from_function(
+        lambda context, column=column: column[context.replica_id_in_sync_group - self.first]) for column in zip(*flat)]
+    return tf.nest.pack_sequence_as(shares[0], values)
+
+  def here(self, value):
+    """Returns what the first replica of this process has of a structure."""
+    return tf.nest.map_structure(lambda part: self.strategy.experimental_local_results(part)[0], value)
+
+  def sums(self, *values: float) -> list[float]:
+    """Returns the sum of each value over all processes; all must call it."""
+    if self.processes == 1:
+      return list(values)
+
+    def replica_sum(parts):
+      return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, parts)
+
+    total = self.strategy.run(replica_sum, args=(tf.constant(values, tf.float64) / self.local,))
+    return self.here(total).numpy().tolist()
+
+  def gather(self, tensors) -> list:
+    """Returns tensors `[rows of the replica, width]` as arrays `[rows of the batch, width]`; all must call it.
+
+    Row i of a batch is the replica's whose number is i modulo `count`.
+    """
+    if self.count == 1:
+      return [tensor.numpy() for tensor in tensors]
+    gathered = []
+    for tensor in tensors:
+      rows = self.strategy.gather(tensor, axis=0)
+      size = int(rows.shape[0])
+      order = [i for replica in range(self.count) for i in range(replica, size, self.count)]
+      gathered.append(tf.scatter_nd(tf.constant(order)[:, None], rows, rows.shape).numpy())
+    return gathered
+
+  def share(self, tensors) -> list:
+    """Returns `place` of the rows of each local replica; the other way round from `gather`."""
+    return self.place([[tensor[replica::self.count] for tensor in tensors]
+                       for replica in range(self.first, self.first + self.local)])
+
+
+ONE = Replicas(tf.distribute.get_strategy())
+
+
+def start(strategy: str, *, timeout: float) -> Replicas:
+  """Starts a strategy; to be called before TensorFlow has done anything else.
+
+  Args:
+    strategy: one of `cluster.STRATEGIES`.
+    timeout: seconds in which all workers must have come. The process ends with
+      a message and exit status 2 where they have not.
+
+  Returns:
+    The replicas.
+  """
+  if strategy == 'none':
+    return ONE
+  if strategy == 'mirrored':
+    devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
+    made = tf.distribute.MirroredStrategy([device.name for device in devices])
+    return Replicas(made, made.num_replicas_in_sync, 0, made.num_replicas_in_sync)
+  with _deadline(timeout):
+    workers, index = cluster.workers()
+    if workers:
+      made = tf.distribute.MultiWorkerMirroredStrategy()
+    else:
+      resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
+      made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+      workers, index = resolver.cluster_spec().as_dict()['worker'], resolver.get_task_info()[1]
+    local = made.num_replicas_in_sync // len(workers)
+    replicas = Replicas(made, made.num_replicas_in_sync, index * local, local)
+    replicas.sums(0.0)  # waits for all of them
+  return replicas
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float):
+  """Ends the process if what happens in the context takes too long, and says which workers do not answer."""
+
+  def give_up():
+    workers, index = cluster.workers()
+    silent = [worker for i, worker in enumerate(workers) if i != index and not _answers(worker)]
+    print(f'No answer for {seconds:g} seconds from {", ".join(silent) or "some of the workers"}; expected all '
+          f'{len(workers) or "Slurm"} workers to be started within --worker_timeout', file=sys.stderr, flush=True)
+    os._exit(2)
+
+  timer = threading.Timer(seconds, give_up)
+  timer.daemon = True
+  timer.start()
+  try:
+    yield
+  finally:
+    timer.cancel()
+
+
+def _answers(address: str) -> bool:
+  host, _, port = address.rpartition(':')
+  try:
+    with socket.create_connection((host, int(port)), timeout=1):
+      return True
+  except (OSError, ValueError):
+    return False
+
+
+@contextlib.contextmanager
+def lost_workers(replicas: Replicas):
+  """Turns what TensorFlow says of a worker that is gone into `LostWorkerError`."""
+  try:
+    yield
+  except _LOST as error:
+    if replicas.processes == 1:
+      raise
+    raise LostWorkerError(f'another worker is gone ({error.message.splitlines()[0][:100]}); start all of them again '
+                          'with --resume') from None
+
+
+class LostWorkerError(UserError):
+  """A worker of the cluster does not answer any more."""
+
+  status = 75  # EX_TEMPFAIL of sysexits.h: to be tried again
