@@ -31,7 +31,7 @@ PARTIAL = '.partial'
 MAX_JSON = 4 * 2**20  # bytes; parsed, JSON takes up to 25 times its size
 _BLOCK = 2**20  # bytes
 _SEAL = b'"sha256"'
-_KINDS = {stat.S_IFDIR: 'a directory', stat.S_IFLNK: 'a symbolic link', stat.S_IFIFO: 'a pipe'}
+_KINDS = {stat.S_IFDIR: 'a directory', stat.S_IFIFO: 'a pipe'}
 
 
 class State(NamedTuple):
@@ -154,17 +154,16 @@ def _sealed(head: bytes) -> bytes:
 
 
 def open_plain(path: pathlib.Path) -> BinaryIO:
-  """Opens a file for reading that must be a plain one; follows no link and waits for no pipe.
+  """Opens a file for reading that must be a plain one, or a link to one; waits for no pipe.
 
   Raises:
     UserError: it is missing, something else, or cannot be read.
   """
-  flags = getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0)
   with _clear_reading(path):
-    kind = stat.S_IFMT(os.lstat(path).st_mode)
+    kind = stat.S_IFMT(os.stat(path).st_mode)
     if kind != stat.S_IFREG:
       raise UserError(f'{path}: is {_KINDS.get(kind, "no plain file")}; expected a file')
-    return open(path, 'rb', opener=lambda name, mode: os.open(name, mode | flags))
+    return open(path, 'rb', opener=lambda name, mode: os.open(name, mode | getattr(os, 'O_NONBLOCK', 0)))
 
 
 @contextlib.contextmanager

@@ -324,12 +324,22 @@ def test_what_is_no_file(one, name):
   file.unlink()
   file.mkdir()
   found('is a directory')
-  for target in (file.name, 'nowhere', os.devnull, str(one[0])):
+  for target, message in ((file.name, 'cannot be read'), ('nowhere', 'is missing'), (os.devnull, 'is no plain file'),
+                          (str(one[0]), 'is a directory')):
     file.symlink_to(target)
-    found('is a symbolic link')
+    found(message)
   if hasattr(os, 'mkfifo'):
     os.mkfifo(file)
     found('is a pipe')
+
+
+def test_links_to_files_are_followed(one, tmp_path):
+  path, model = one
+  for name in ('manifest.json', 'config.json', 'vocabulary.json', 'weights/best.npz'):
+    kept = tmp_path / name.replace('/', '-')
+    (path / name).rename(kept)
+    (path / name).symlink_to(kept)
+  np.testing.assert_array_equal(run_dir.load(path).model.dense.bias, model.dense.bias)
 
 
 @pytest.mark.parametrize('name', ['x' * 5000, 'a\nb', 'a\0b', ''])
