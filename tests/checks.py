@@ -1,6 +1,10 @@
-"""What tests of more than one module assert."""
+"""What tests of more than one module make and assert."""
 
 import re
+
+import keras
+
+from tangshi_tf.model import myRNNModel
 
 
 def assert_one_line(done, message):
@@ -10,3 +14,12 @@ def assert_one_line(done, message):
   assert len(done.stderr.splitlines()) == 1, done.stderr
   assert re.search(message, done.stderr), done.stderr
   assert done.stderr.startswith('python -m tangshi_tf.')
+
+
+def model_with_a_will(word2id, *, times: float = 3, seed: int = 0, units: int = 12, embedding_size: int = 8, **options):
+  """Returns an untrained model whose weights are so many times as large, so that it prefers some words to others."""
+  keras.utils.set_random_seed(seed)
+  model = myRNNModel(word2id, units=units, embedding_size=embedding_size, **options)
+  for variable in model.trainable_variables:
+    variable.assign(times * variable)
+  return model

@@ -8,6 +8,8 @@ import sys
 import pytest
 from absl import flags
 
+from tangshi_tf import corpus
+
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -34,6 +36,12 @@ def word2id():
   """A vocabulary of 40 words, the special ones first."""
   words = ['PAD', 'UNK', 'bos', 'eos', '，', '。', *(chr(0x4e00 + i) for i in range(34))]
   return {word: i for i, word in enumerate(words)}
+
+
+@pytest.fixture(scope='session')
+def real_word2id(poems_file):
+  """The vocabulary of `poems_file`."""
+  return corpus.word_tables(corpus.build_vocabulary(corpus.keep_short(corpus.read_poems(poems_file))))[0]
 
 
 @pytest.fixture

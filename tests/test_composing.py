@@ -2,38 +2,27 @@
 
 import itertools
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tangshi_tf import beam, composing, corpus, decoding, interactive, originality, prosody, run_dir, verse
 from tangshi_tf.errors import UserError
-from tangshi_tf.model import myRNNModel
 
-
-@pytest.fixture(scope='module')
-def word2id(poems_file):
-  return corpus.word_tables(corpus.build_vocabulary(corpus.keep_short(corpus.read_poems(poems_file))))[0]
+from .checks import model_with_a_will
 
 
 @pytest.fixture(scope='module', params=[{'cell': 'gru'}, {'cell': 'lstm', 'layers': 2, 'tied': True}], ids=str)
-def run(request, word2id):
-  keras.utils.set_random_seed(0)
-  model = myRNNModel(word2id, units=12, embedding_size=8, **request.param)
-  for variable in model.trainable_variables:
-    variable.assign(3 * variable)
-  return run_dir.Run('', model, word2id, {i: word for word, i in word2id.items()}, {})
+def run(request, real_word2id):
+  model = model_with_a_will(real_word2id, **request.param)
+  return run_dir.Run('', model, real_word2id, {i: word for word, i in real_word2id.items()}, {})
 
 
 @pytest.fixture(scope='module')
 def tiny():
   """A model of few words, so that every poem can be tried."""
-  keras.utils.set_random_seed(1)
   word2id = {word: i for i, word in enumerate([*corpus.SPECIAL_TOKENS, *'，。东红空山日月水'])}
-  model = myRNNModel(word2id, cell='lstm', layers=2, units=6, embedding_size=5)
-  for variable in model.trainable_variables:
-    variable.assign(8 * variable)
+  model = model_with_a_will(word2id, times=8, seed=1, cell='lstm', layers=2, units=6, embedding_size=5)
   return run_dir.Run('', model, word2id, {i: word for word, i in word2id.items()}, {})
 
 

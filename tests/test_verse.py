@@ -3,34 +3,25 @@
 import collections
 import itertools
 
-import keras
 import numpy as np
 import pytest
 
 from tangshi_tf import corpus, decoding, prosody, verse
 from tangshi_tf.errors import UserError
-from tangshi_tf.model import myRNNModel
+
+from .checks import model_with_a_will
 
 CONTENT_MARKS = set(corpus.PUNCTUATION)
 
 
 @pytest.fixture(scope='module')
-def word2id(poems_file):
-  return corpus.word_tables(corpus.build_vocabulary(corpus.keep_short(corpus.read_poems(poems_file))))[0]
-
-
-@pytest.fixture(scope='module')
-def tables(word2id):
-  return {'word2id': word2id, 'id2word': {i: word for word, i in word2id.items()}}
+def tables(real_word2id):
+  return {'word2id': real_word2id, 'id2word': {i: word for word, i in real_word2id.items()}}
 
 
 @pytest.fixture(scope='module', params=[{'cell': 'rnn'}, {'cell': 'lstm', 'layers': 2, 'tied': True}], ids=str)
-def model(request, word2id):
-  keras.utils.set_random_seed(0)
-  model = myRNNModel(word2id, units=12, embedding_size=8, **request.param)
-  for variable in model.trainable_variables:
-    variable.assign(3 * variable)
-  return model
+def model(request, real_word2id):
+  return model_with_a_will(real_word2id, **request.param)
 
 
 def write(model, tables, form, count, *, begin='', acrostic='', tones='strict', rhyme='any', **options):
@@ -240,14 +231,14 @@ def test_sampling_out_of_range(arguments):
     decoding.Sampling(**arguments)
 
 
-def test_plans_that_cannot_be_made(word2id):
+def test_plans_that_cannot_be_made(real_word2id):
   form = prosody.FORMS['七绝']
   with pytest.raises(UserError, match='expected one of strict, loose, off'):
-    verse.Plan(form, word2id, tones='exact')
+    verse.Plan(form, real_word2id, tones='exact')
   with pytest.raises(UserError, match="rhyme group '屋' is unknown"):
-    verse.Plan(form, word2id, rhyme='屋')
+    verse.Plan(form, real_word2id, rhyme='屋')
   with pytest.raises(UserError, match='has no 。'):
-    verse.Plan(form, {word: i for word, i in word2id.items() if word != '。'})
+    verse.Plan(form, {word: i for word, i in real_word2id.items() if word != '。'})
   few = {word: i for i, word in enumerate([*corpus.SPECIAL_TOKENS, *'，。东红一二三四五六七八'])}
   for rhyme in ('东', 'any'):
     with pytest.raises(UserError, match='上平一东: .* has 2 of its characters; 七绝 needs at least 6'):
