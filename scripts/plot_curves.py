@@ -45,11 +45,15 @@ def main() -> int:
     devices.start()
   figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
   for path in paths:
-    steps, losses = read_curve(path, 'step/loss')
+    try:
+      steps, losses = read_curve(path, 'step/loss')
+      epochs, perplexities = read_curve(path, 'epoch/validation_perplexity')
+    except UserError as error:
+      print(f'left out: {error}', file=sys.stderr)
+      continue
     span = min(_SMOOTHING, len(losses))
     smooth = [sum(losses[i:i + span]) / span for i in range(len(losses) - span + 1)]
     left.plot(steps[span - 1:], smooth, label=path.name)
-    epochs, perplexities = read_curve(path, 'epoch/validation_perplexity')
     right.plot(epochs, perplexities, marker='o', markersize=3, label=path.name)
     print(f'{path.name}: training loss {smooth[-1]:.3f} at step {steps[-1]}, '
           f'validation perplexity {perplexities[-1]:.1f} after epoch {epochs[-1]}')

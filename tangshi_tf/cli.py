@@ -89,7 +89,7 @@ def texts(arguments: list[str], file: str | None) -> Iterator[str]:
   if file is not None:
     if arguments:
       raise UserError(f'both --file={file} and the text {corpus.shorten(arguments[0])}; expected one of them')
-    return iter(corpus.read_text(file).removesuffix('\n').split('\n'))
+    return iter(corpus.read_text(file, content='texts, one a line').removesuffix('\n').split('\n'))
   if arguments:
     return iter(arguments)
   sys.stdin.reconfigure(encoding='utf-8-sig', errors='surrogateescape')

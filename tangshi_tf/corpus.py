@@ -54,11 +54,12 @@ def default_corpus_path() -> pathlib.Path:
       str(importlib.resources.files('tangshi_tf') / 'default_corpus')) / 'poems.txt'
 
 
-def read_text(path: str | os.PathLike) -> str:
+def read_text(path: str | os.PathLike, *, content: str = 'poems, one "title:content" a line') -> str:
   """Reads a UTF-8 file, with or without a byte order mark.
 
   Args:
     path: the file.
+    content: what is expected in it, for the message.
 
   Returns:
     The text with `\\n` line ends.
@@ -70,7 +71,8 @@ def read_text(path: str | os.PathLike) -> str:
     data = pathlib.Path(path).read_bytes()
   except (OSError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or error
-    raise UserError(f'{path}: cannot be read ({reason}); expected a UTF-8 text file of poems') from None
+    name = str(path) or repr('')
+    raise UserError(f'{name}: cannot be read ({reason}); expected a UTF-8 text file of {content}') from None
   nul = data.find(b'\0')
   if nul >= 0:
     raise UserError(f'{path}: holds a NUL byte at offset {nul}; expected a UTF-8 text file, not a binary one')
@@ -81,7 +83,7 @@ def read_text(path: str | os.PathLike) -> str:
     raise UserError(f'{path}:{line}: byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8; '
                     'expected a UTF-8 text file (convert it first)') from None
   if not text.strip():
-    raise UserError(f'{path}: is empty; expected poems, one "title:content" a line')
+    raise UserError(f'{path}: is empty; expected {content}')
   return text.replace('\r\n', '\n').replace('\r', '\n')
 
 

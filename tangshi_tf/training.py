@@ -129,7 +129,6 @@ def averages(model, decay: float) -> Averages | None:
   return Averages(model, decay) if decay else None
 
 
-@functools.lru_cache(maxsize=4)
 def compiled_step(model, optimizer, options: StepOptions, replicas: Replicas = ONE):
   """Returns the step as one graph: `(x, y, seqlen, state)` to a `StepResult` and the next state.
 
@@ -138,6 +137,11 @@ def compiled_step(model, optimizer, options: StepOptions, replicas: Replicas = O
   With several replicas each argument is what `Replicas.place` makes of their
   rows; loss and step are those of the whole batch.
   """
+  return _compiled_step(model, optimizer, options, replicas)  # the cache tells a default from the same value given
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled_step(model, optimizer, options, replicas):
   optimizer.build(model.trainable_variables)
   average = averages(model, options.average)
 

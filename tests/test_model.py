@@ -228,8 +228,9 @@ def test_locked_dropout_has_one_mask_a_sequence(word2id, locked, ids):
   assert (dropped[0] != dropped[1]).any()
 
 
-def test_weight_dropout_gives_gradients_to_what_stays(word2id, ids):
-  model = myRNNModel(word2id, cell='lstm', units=8, embedding_size=4, weight_dropout=0.5)
+@pytest.mark.parametrize(('cell', 'reset_after'), VARIANTS)
+def test_weight_dropout_gives_gradients_to_what_stays(word2id, ids, cell, reset_after):
+  model = myRNNModel(word2id, cell=cell, reset_after=reset_after, units=8, embedding_size=4, weight_dropout=0.5)
 
   @tf.function
   def gradient():
