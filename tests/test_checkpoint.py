@@ -65,8 +65,7 @@ def without_times(history):
           for metrics in history]
 
 
-@pytest.mark.parametrize('bptt', [False, True])
-@pytest.mark.parametrize('stop', [0, 1])
+@pytest.mark.parametrize(('bptt', 'stop'), [(False, 0), (True, 0), (False, 1)])
 def test_a_resumed_run_ends_as_if_it_had_never_stopped(packed, path, bptt, stop):
   whole = Run(packed, bptt=bptt)
   expected = whole.fit()
