@@ -83,4 +83,5 @@ def _tune_malloc():
 
 
 def _cores() -> int:
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+  """Returns how many cores there are for this process; 1 where the system does not tell."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1

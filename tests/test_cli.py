@@ -54,6 +54,13 @@ def test_train_never_overwrites_without_being_told(command, trained, tmp_path):
   assert {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')} == before
 
 
+def test_the_number_of_cores_may_be_unknown(monkeypatch):
+  monkeypatch.delattr(os, 'sched_getaffinity', raising=False)
+  monkeypatch.setattr(os, 'cpu_count', lambda: None)
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda _: [])
+  assert devices.start() == 'Device: CPU (1 cores); TensorFlow sees no GPU'
+
+
 @pytest.mark.parametrize('program', ['train', 'generate'])
 def test_help_does_not_load_tensorflow(tmp_path, program):
   (tmp_path / 'tensorflow.py').write_text('raise SystemExit("TensorFlow was loaded")')
