@@ -1,6 +1,7 @@
 """What the command lines share: parsing, one-line errors, quiet, interruption."""
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -33,8 +34,9 @@ def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[st
   error and status 2; an interruption with status 130.
   """
   for stream in (sys.stdout, sys.stderr):
-    # Poems are UTF-8, also where the locale is not.
-    stream.reconfigure(encoding='utf-8', errors='backslashreplace')
+    # Poems are UTF-8, also where the locale is not. What a notebook puts in their place has no encoding to set.
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(encoding='utf-8', errors='backslashreplace')
   module = sys.modules[main.__module__]
   name = module.__spec__ and module.__spec__.name.removesuffix('.__main__')
   program = f'python -m {name}' if name else os.path.basename(sys.argv[0])
@@ -92,7 +94,8 @@ def texts(arguments: list[str], file: str | None) -> Iterator[str]:
     return iter(corpus.read_text(file, content='texts, one a line').removesuffix('\n').split('\n'))
   if arguments:
     return iter(arguments)
-  sys.stdin.reconfigure(encoding='utf-8-sig', errors='surrogateescape')
+  if isinstance(sys.stdin, io.TextIOWrapper):
+    sys.stdin.reconfigure(encoding='utf-8-sig', errors='surrogateescape')
   return iter(sys.stdin)
 
 

@@ -1,5 +1,6 @@
 """The command lines as processes of their own."""
 
+import io
 import json
 import os
 import re
@@ -11,8 +12,9 @@ import time
 
 import pytest
 import tensorflow as tf
+from absl.testing import flagsaver
 
-from tangshi_tf import devices, prosody, recipes, run_dir
+from tangshi_tf import cli, devices, prosody, recipes, run_dir
 
 from .checks import assert_one_line
 from .conftest import ROOT
@@ -52,6 +54,16 @@ def test_train_never_overwrites_without_being_told(command, trained, tmp_path):
   before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')}
   assert_one_line(command('tangshi_tf.train', '--run_dir=run'), 'run: holds a run already; give --overwrite')
   assert {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')} == before
+
+
+def test_streams_without_an_encoding_are_left_as_they_are(monkeypatch):
+  shown = io.StringIO()  # as in a notebook
+  monkeypatch.setattr(sys, 'argv', ['program'])
+  monkeypatch.setattr(sys, 'stdin', io.StringIO('春\n'))
+  monkeypatch.setattr(sys, 'stdout', shown)
+  with flagsaver.flagsaver(), pytest.raises(SystemExit) as ended:
+    cli.run(lambda: print(*cli.texts([], None), end=''))
+  assert not ended.value.code and shown.getvalue() == '春\n'
 
 
 def test_the_number_of_cores_may_be_unknown(monkeypatch):
