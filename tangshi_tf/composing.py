@@ -38,12 +38,13 @@ class Composed:
     return ''.join(self.words)
 
   @property
-  def perplexity(self) -> float:
-    """exp of the mean negative log-likelihood of its tokens."""
-    return float(np.exp(-self.log_probability / len(self.words)))
+  def perplexity(self) -> float | None:
+    """exp of the mean negative log-likelihood of its tokens; None where it was not measured."""
+    return None if self.log_probability is None else float(np.exp(-self.log_probability / len(self.words)))
 
   def rank(self) -> float:
     """What the best of several has most of: log-probability a token less a penalty for copied lines."""
+    assert self.log_probability is not None, 'only what was measured has a rank'
     lines = len(corpus.verse_lines(self.text)) or 1
     return self.log_probability / len(self.words) - COPY_PENALTY * len(self.copied) / lines
 
@@ -85,19 +86,19 @@ def compose(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, best_o
         queued, _written(requests, run, options)))
     return
   while some := list(itertools.islice(requests, max(1, _POEMS // best_of))):
-    best = [None] * len(some)
-    waiting = range(len(some))
+    best: dict[int, Composed] = {}
+    waiting = list(range(len(some)))
     for attempt in range(MOST_ROUNDS if original else 1):
       candidates = [(some[i][0], some[i][1] + (attempt * best_of + k) * stride)
                     for i in waiting for k in range(best_of)]
       for position, found in enumerate(_candidates(candidates, run, index, measure, options)):
         i = waiting[position // best_of]
-        if best[i] is None or _better(found, best[i], original):
+        if i not in best or _better(found, best[i], original):
           best[i] = found
       waiting = [i for i in waiting if original and best[i].copied]
       if not waiting:
         break
-    yield from best
+    yield from (best[i] for i in range(len(some)))
 
 
 def _better(poem: Composed, other: Composed, original: bool) -> bool:
@@ -110,7 +111,7 @@ def _better(poem: Composed, other: Composed, original: bool) -> bool:
 def _candidates(requests: list[tuple[str, int]], run, index, measure: bool, options) -> Iterator[Composed]:
   """Writes poems and, if asked, measures them."""
   poems = list(_written(requests, run, options))
-  totals = [None] * len(poems)
+  totals: list[float | None] = [None] * len(poems)
   if measure:
     ids, splits = corpus.encode_all([corpus.Poem('', ''.join(words)) for words in poems], run.word2id)
     nll = evaluation.token_nll(run.model, ids, splits)

@@ -122,7 +122,7 @@ def test_copies_are_drawn_again_and_cost_rank(run):
   plan = verse.Plan(prosody.FORMS['五绝'], run.word2id)
   options = {'plan': plan, 'temperature': 1.0, 'max_repeat': 1}
   first, = composing.compose([('', 0)], run=run, **options)
-  assert first.log_probability is None and not first.copied
+  assert first.log_probability is None and first.perplexity is None and not first.copied
   index = originality.Index([corpus.Poem('', first.text)])
   copy, = composing.compose([('', 0)], run=run, index=index, measure=True, **options)
   assert len(copy.copied) == 4
