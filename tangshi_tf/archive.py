@@ -60,8 +60,8 @@ class Archive:
     """
     with self._one_line():
       shape, dtype = self.headers[name]
-      length, *shape = shape or (1,)
-      row = math.prod(shape) * dtype.itemsize
+      length, *rest = shape or (1,)
+      row = math.prod(rest) * dtype.itemsize
       rows = max(_MOST_AT_ONCE // max(row, 1), 1)
       with self._zip.open(f'{name}.npy') as stream:
         np.lib.format.read_magic(stream)
@@ -70,7 +70,7 @@ class Archive:
           count = min(rows, length - first)
           data = b''.join(stream.read(min(_MOST_AT_ONCE, count * row - done))
                           for done in range(0, count * row, _MOST_AT_ONCE))
-          yield np.frombuffer(data, dtype).reshape(count, *shape)
+          yield np.frombuffer(data, dtype).reshape(count, *rest)
 
   def read(self, name: str) -> np.ndarray:
     """Returns one of the arrays.

@@ -137,7 +137,7 @@ class TensorBoard(Callback):
       self._write_step()
     texts = {'poems': self._sample_poems()}
     if self._validation_poem is not None:
-      texts['prediction'] = self._prediction()
+      texts['prediction'] = self._prediction(self._validation_poem)
     with self._writing(), self._writer.as_default(epoch):
       for name in ('train_loss', 'train_perplexity', 'validation_loss', 'validation_perplexity'):
         if name in metrics:
@@ -166,9 +166,9 @@ class TensorBoard(Callback):
                               id2word=self._id2word)
     return '\n\n'.join(''.join(poem) for poem in poems) or '(none of the begin words is in the vocabulary)'
 
-  def _prediction(self) -> str:
-    """Shows a validation poem and, under each character, the most likely one given those before."""
-    ids = corpus.encode(self._validation_poem.content, self._word2id)
+  def _prediction(self, poem: corpus.Poem) -> str:
+    """Shows a poem and, under each character, the most likely one given those before."""
+    ids = corpus.encode(poem.content, self._word2id)
     predicted = tf.argmax(self._model(tf.constant([ids[:-1]])), axis=-1)[0].numpy()
     target = ' '.join(self._id2word[i] for i in ids[1:])
     return f'target: {target}\n\nargmax: {" ".join(self._id2word[i] for i in predicted)}'

@@ -22,7 +22,7 @@ TERMINATED = 143  # 128 + SIGTERM
 _LONGEST_MESSAGE = 2000  # characters; a screenful
 
 
-def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[str]] = lambda arguments: arguments,
+def run(main: Callable[..., int | None], *, expand: Callable[[list[str]], list[str]] = lambda arguments: arguments,
         rest_of_line: bool = False):
   """Parses the flags, runs `main` and exits with its status.
 
@@ -44,7 +44,7 @@ def run(main: Callable[[], int | None], *, expand: Callable[[list[str]], list[st
     if {'--help', '-help', '-h', '--helpfull', '--helpshort'} & set(sys.argv[1:]):
       print(module.__doc__)
       print(flags.FLAGS.main_module_help())
-      status = 0
+      status: int | None = 0
     else:
       rest = _parse([sys.argv[0], *expand(sys.argv[1:])])
       if rest and not rest_of_line:

@@ -162,7 +162,7 @@ def build_vocabulary(poems: list[Poem], *, size: int | None = None) -> list[str]
     size: keep so many words at most, PAD and UNK included; the rarest
       characters go and become UNK.
   """
-  counts = collections.Counter()
+  counts: collections.Counter[str] = collections.Counter()
   for poem in poems:
     counts[start_token] += 1
     counts.update(poem.content)
@@ -267,8 +267,8 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
     occurrences = collections.Counter(poem_lines)
     rare, common = _divide(occurrences, len(poem_lines), holders)
     rare = [line for line in rare if len(holders[line]) > 1 and line not in settled]
-    shared = collections.Counter()
-    shared_distinct = collections.Counter()
+    shared: collections.Counter[int] = collections.Counter()
+    shared_distinct: collections.Counter[int] = collections.Counter()
     for line in rare:
       for j in holders[line]:
         shared[j] += occurrences[line]
@@ -296,7 +296,7 @@ def _divide(occurrences: dict[str, int], total: int, holders: dict[str, list[int
   What shares half of the poem thus shares a rare line.
   """
   by_holders = sorted(occurrences, key=lambda line: len(holders[line]))
-  common = []
+  common: list[str] = []
   left = total
   while 2 * (total - left + occurrences[by_holders[-1]]) < total and 2 * (len(common) + 1) < len(occurrences):
     common.append(by_holders.pop())
@@ -318,10 +318,10 @@ def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
   """
   digests = [hashlib.sha256(_to_bytes(poem.content)).digest() for poem in poems]
   groups = near_duplicate_groups([poem.content for poem in poems])
-  smallest = {}
+  smallest: dict[int, bytes] = {}
   for group, digest in zip(groups, digests):
     smallest[group] = min(digest, smallest.get(group, digest))
-  parts = {name: [] for name in SPLITS}
+  parts: dict[str, list[Poem]] = {name: [] for name in SPLITS}
   for poem, group in zip(poems, groups):
     # Hashed again: the minimum of a group's hashes is no longer uniform.
     percent = int.from_bytes(hashlib.sha256(smallest[group]).digest()[:8], 'big') * 100 >> 64

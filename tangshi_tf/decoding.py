@@ -150,7 +150,7 @@ class _Poem:
     """Begins with the first given token; -1 stands where none is given."""
     self.given, self.seed, self.limit, self.commitment = given, seed, limit, commitment
     self.ids = given[:1]
-    self.uniforms = None
+    self.uniforms: np.ndarray | None = None
     self.complete = False
     if len(given) == limit and -1 not in given:
       self.ids, self.complete = given, True
@@ -177,8 +177,9 @@ def _decode(writer, poems: Iterator[_Poem], first_state) -> Iterator[_Poem]:
   The compiled loop stops after a few tokens, complete poems make room for
   waiting ones, and the loop goes on.
   """
-  arrived = collections.deque()  # all poems begun and not yet returned
-  writing, state = [], None
+  arrived: collections.deque[_Poem] = collections.deque()  # all poems begun and not yet returned
+  writing: list[_Poem] = []
+  state: list[tf.Tensor | np.ndarray] = []  # its rows are those of `writing`
   few = None
   while True:
     room = min(BATCH - len(writing), _MOST_BEGUN - len(arrived))

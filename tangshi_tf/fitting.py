@@ -30,7 +30,7 @@ class Totals:
   def __init__(self, sums: dict[str, float] | None = None):
     """Goes on from `sums`, as the method of that name returned them; the clock runs from now."""
     self._sums = dict(sums or self._NOTHING)
-    self._waiting = []
+    self._waiting: list[StepResult] = []
     self._start = time.perf_counter()
 
   def add(self, result: StepResult):

@@ -74,7 +74,7 @@ def main() -> int:
     from tangshi_tf import composing, decoding, devices, verse
     devices.start()
   run = run_dir.load(name, _WEIGHTS.value)
-  plan = form and verse.Plan(form, run.word2id, tones=_TONES.value, rhyme=_rhyme(form))
+  plan = verse.Plan(form, run.word2id, tones=_TONES.value, rhyme=_rhyme(form)) if form is not None else None
   begins = _begins(run, form)
   for begin in begins:
     if plan is None:
@@ -89,7 +89,7 @@ def main() -> int:
   if _MODEL.value is None:
     print(f'model: {name}', file=sys.stderr)
 
-  options = {'max_repeat': _max_repeat(form)}
+  options: dict[str, int | float | str] = {'max_repeat': _max_repeat(form)}
   if _BEAM.value:
     options |= {'width': _BEAM.value}
   else:
@@ -107,6 +107,7 @@ def main() -> int:
     if _ORIGINAL.value and poem.copied:
       print(f'Still copied after {composing.MOST_ROUNDS} rounds: {" ".join(poem.copied)}', file=sys.stderr)
     if _JSON.value:
+      assert index is not None  # made above for --json
       print(json.dumps({'model': name, 'weights': _WEIGHTS.value, **options, **_facts(poem, form, acrostic, index)},
                        ensure_ascii=False))
     else:

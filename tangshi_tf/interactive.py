@@ -52,7 +52,7 @@ class Session:
     for i in prefix:
       logits, state = self._step(tf.constant([i], tf.int32), state)
     self._past = [_Moment([run.id2word[i] for i in prefix if i != start], state, commitment, logits.numpy()[0])]
-    self._choices = []  # how long the past was before each
+    self._choices: list[int] = []  # how long the past was before each
     self.complete = len(self._past[0].words) >= self._length
     self._take_given()
 

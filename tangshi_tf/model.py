@@ -16,7 +16,7 @@ write h_t = (1 - z) * h_{t-1} + z * h~ mean the same model, z replaced by 1 - z.
 
 import inspect
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -143,7 +143,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     self.embed_layer = keras.layers.Embedding(vocabulary_size, embedding_size,
                                               embeddings_initializer='zeros' if blank else uniform)
     kernel = {'kernel_initializer': 'zeros'} if blank else {}
-    options = {**kernel, 'recurrent_initializer': 'zeros'} if blank else {}
+    options: dict[str, str | bool] = {**kernel, 'recurrent_initializer': 'zeros'} if blank else {}
     if cell == 'gru':
       options['reset_after'] = reset_after
     self.rnn_layers = [_LAYERS[cell](units, return_sequences=True, return_state=True, **options)
@@ -254,7 +254,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     """
     if seed is None:
       seed = int(np.random.default_rng().integers(2**62))
-    seeds = range(seed, seed + batch) if isinstance(seed, numbers.Integral) else seed
+    seeds = seed if isinstance(seed, Iterable) else range(seed, seed + batch)
     shape = (self.state_tensors, self.rnncell.units)
     rows = [np.random.default_rng(row_seed).standard_normal(shape, np.float32) for row_seed in seeds]
     return [tf.constant(stddev * np.stack(tensor), tf.float32) for tensor in zip(*rows)]

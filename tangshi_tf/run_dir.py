@@ -21,6 +21,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -141,7 +142,7 @@ def _peek(path: pathlib.Path):
 def _lock(file) -> bool:
   """Locks an open file for as long as it is open; says whether that worked."""
   try:
-    if os.name == 'nt':
+    if sys.platform == 'win32':
       import msvcrt
       file.seek(1000)  # beyond the number, so that others can read it
       msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -271,8 +271,7 @@ def evaluate(model, ds, replicas: Replicas = ONE) -> dict[str, float]:
     'tokens': how many.
   """
   measure = compiled_nll(model)
-  loss = nll = 0.0
-  poems = tokens = 0
+  loss = nll = poems = tokens = 0.0
   for x, y, seqlen in ds.shard(replicas.processes, replicas.process):
     values = measure(x, y, seqlen, model.zero_state(x.shape[0]))[0].numpy().astype(np.float64)
     lengths = seqlen.numpy()

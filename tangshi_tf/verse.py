@@ -162,10 +162,10 @@ class Plan:
                         'occur in its corpus')
     for i, character in enumerate(characters):
       words[i // form.characters * width + i % form.characters] = character
-    for line, character in enumerate(acrostic):
-      place = line * width
+    for i, character in enumerate(acrostic):
+      place = i * width
       if words[place] not in (None, character):
-        raise UserError(f'line {line + 1} begins with {words[place]} in --begin and with {character} in the acrostic; '
+        raise UserError(f'line {i + 1} begins with {words[place]} in --begin and with {character} in the acrostic; '
                         'expected the same')
       words[place] = character
     return words
@@ -182,18 +182,19 @@ class Plan:
     """
     everything = frozenset(prosody.level_groups())
     asked = everything if self.rhyme in (None, 'any') else frozenset([prosody.find_group(self.rhyme)])
-    kept, groups, nearest = 0, [], None
+    kept, groups, refusals = 0, [], []
     for i in range(max(len(self.patterns), 1)):
       conflicts, rhymes = self._conflicts(i, words, asked)
-      if not conflicts:
+      if conflicts:
+        refusals.append(conflicts)
+      else:
         kept |= 1 << i
         groups.append(rhymes)
-      elif nearest is None or len(conflicts) < len(nearest):
-        nearest = conflicts
     if not kept:
-      raise UserError(nearest[0])
+      raise UserError(min(refusals, key=len)[0])
     if asked != everything:
-      return kept, prosody.level_groups().index(*asked)
+      name, = asked
+      return kept, prosody.level_groups().index(name)
     bound = frozenset.intersection(*groups)
     if everything in groups or not bound:
       return kept, self.no_group

@@ -288,15 +288,14 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
       rhyme, wrong = None if wrong else rhyme, []
     return Check(form, None, rhyme, wrong, notes)
 
-  best = None
-  for pattern in candidates:
+  def held_against(pattern: Pattern) -> Check:
     by_rule = [fault for i, (kind, line) in enumerate(zip(pattern.kinds, lines), 1)
                for fault in check_tones(line, kind, i)]
     rhyme, wrong = _check_rhymes(lines, [i for i in range(form.lines) if pattern.rhymes(i)])
     passed = [fault for fault in by_rule if fault.rule != 'tone'] if tones == 'loose' else []
-    found = Check(form, pattern, rhyme, [fault for fault in by_rule if fault not in passed] + wrong, notes + passed)
-    if best is None or (len(found.faults), len(found.notes)) < (len(best.faults), len(best.notes)):
-      best = found
+    return Check(form, pattern, rhyme, [fault for fault in by_rule if fault not in passed] + wrong, notes + passed)
+
+  best = min(map(held_against, candidates), key=lambda found: (len(found.faults), len(found.notes)))
   best.faults.sort(key=lambda fault: (fault.line, fault.position))
   return best
 

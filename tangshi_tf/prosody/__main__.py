@@ -71,7 +71,8 @@ def _object(content: str, checked: prosody.Check) -> dict:
 
 def _text(content: str, checked: prosody.Check) -> str:
   """Returns the poem, each line above its tones, and what was found."""
-  facts = [checked.form.name, checked.pattern and checked.pattern.name, checked.rhyme and f'rhyme {checked.rhyme}']
+  facts = [checked.form.name, checked.pattern.name if checked.pattern else None,
+           checked.rhyme and f'rhyme {checked.rhyme}']
   lines = [', '.join(filter(None, facts))]
   for line in corpus.verse_lines(content):
     lines += [f'  {line}', f'  {"".join(map(prosody.tone, line))}']
