@@ -10,11 +10,12 @@ import environment
 
 
 def lint() -> int:
-  """Runs ruff with the settings in setup.cfg, which it cannot read itself."""
+  """Runs ruff, with the settings in setup.cfg, which it cannot read itself, and then mypy, which can."""
   settings = configparser.ConfigParser()
   settings.read(environment.ROOT / 'setup.cfg', encoding='utf-8')
   options = [f'--{name}={value}' for name, value in settings['ruff'].items()]
-  return environment.run('-m', 'ruff', 'check', '--isolated', *options, '.')
+  status = environment.run('-m', 'ruff', 'check', '--isolated', *options, '.')
+  return environment.run('-m', 'mypy') or status
 
 
 if __name__ == '__main__':
