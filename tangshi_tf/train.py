@@ -123,6 +123,7 @@ def main() -> int:
     raise UserError('both --resume and --overwrite; expected one of them')
   run_path = _RUN_DIR.value if _RUN_DIR.value is not None else os.path.join('runs', _RECIPE.value or _CELL.value)
   strategy = cluster.choose(_STRATEGY.value)
+  found = None if _RESUME.value else _read_corpus()  # before a directory is made
   with contextlib.ExitStack() as held:
     if cluster.is_chief(strategy):
       path = held.enter_context(run_dir.claim(run_path, overwrite=_OVERWRITE.value, resume=_RESUME.value))
@@ -131,7 +132,7 @@ def main() -> int:
       held.enter_context(contextlib.redirect_stdout(held.enter_context(open(os.devnull, 'w', encoding='utf-8'))))
     if _RESUME.value:
       _take_settings(path)
-    words, encoded, validation_poem, origin = _read_corpus()
+    words, encoded, validation_poem, origin = found or _read_corpus()
     goes_on = _RESUME.value and _has_checkpoint(path, words, origin)
     with cli.quiet_start():
       import tensorflow as tf
