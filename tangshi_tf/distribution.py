@@ -7,10 +7,6 @@ parallelism, on `tf.distribute`).
 
 import contextlib
 import dataclasses
-import os
-import socket
-import sys
-import threading
 
 import tensorflow as tf
 
@@ -97,13 +93,11 @@ class Replicas:
 ONE = Replicas(tf.distribute.get_strategy())
 
 
-def start(strategy: str, *, timeout: float) -> Replicas:
+def start(strategy: str) -> Replicas:
   """Starts a strategy; to be called before TensorFlow has done anything else.
 
   Args:
     strategy: one of `cluster.STRATEGIES`.
-    timeout: seconds in which all workers must have come. The process ends with
-      a message and exit status 2 where they have not.
 
   Returns:
     The replicas.
@@ -114,47 +108,17 @@ def start(strategy: str, *, timeout: float) -> Replicas:
     devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
     made = tf.distribute.MirroredStrategy([device.name for device in devices])
     return Replicas(made, made.num_replicas_in_sync, 0, made.num_replicas_in_sync)
-  with _deadline(timeout):
-    workers, index = cluster.workers()
-    if workers:
-      made = tf.distribute.MultiWorkerMirroredStrategy()
-    else:
-      resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
-      made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-      workers, index = resolver.cluster_spec().as_dict()['worker'], resolver.get_task_info()[1]
-    local = made.num_replicas_in_sync // len(workers)
-    replicas = Replicas(made, made.num_replicas_in_sync, index * local, local)
-    replicas.sums(0.0)  # waits for all of them
+  workers, index = cluster.workers()
+  if workers:
+    made = tf.distribute.MultiWorkerMirroredStrategy()
+  else:
+    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
+    made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    workers, index = resolver.cluster_spec().as_dict()['worker'], resolver.get_task_info()[1]
+  local = made.num_replicas_in_sync // len(workers)
+  replicas = Replicas(made, made.num_replicas_in_sync, index * local, local)
+  replicas.sums(0.0)  # waits for all of them
   return replicas
-
-
-@contextlib.contextmanager
-def _deadline(seconds: float):
-  """Ends the process if what happens in the context takes too long, and says which workers do not answer."""
-
-  def give_up():
-    workers, index = cluster.workers()
-    silent = [worker for i, worker in enumerate(workers) if i != index and not _answers(worker)]
-    print(f'No answer for {seconds:g} seconds from {", ".join(silent) or "some of the workers"}; expected all '
-          f'{len(workers) or "Slurm"} workers to be started within --worker_timeout', file=sys.stderr, flush=True)
-    os._exit(2)
-
-  timer = threading.Timer(seconds, give_up)
-  timer.daemon = True
-  timer.start()
-  try:
-    yield
-  finally:
-    timer.cancel()
-
-
-def _answers(address: str) -> bool:
-  host, _, port = address.rpartition(':')
-  try:
-    with socket.create_connection((host, int(port)), timeout=1):
-      return True
-  except (OSError, ValueError):
-    return False
 
 
 @contextlib.contextmanager

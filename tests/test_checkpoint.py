@@ -155,7 +155,7 @@ def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp
     process.kill()
   assert_one_line(busy, f'process {process.pid} is training into it')
   assert process.returncode == 143 and 'Stopping after this step' in err
-  assert 'go on: python -m tangshi_tf.train --resume --run_dir=r' in out
+  assert 'Go on: python -m tangshi_tf.train --resume --run_dir=r' in out
   assert (tmp_path / 'r/weights/last.npz').exists()
   done = len(run_dir.read_json(tmp_path / 'r', run_dir.METRICS)['epochs'])
 
