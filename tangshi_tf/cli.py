@@ -46,7 +46,7 @@ def run(main: Callable[..., int | None], *, expand: Callable[[list[str]], list[s
       print(flags.FLAGS.main_module_help())
       status: int | None = 0
     else:
-      rest = _parse([sys.argv[0], *expand(sys.argv[1:])])
+      rest = _parse(sys.argv, expand)
       if rest and not rest_of_line:
         raise UserError(f'unexpected argument {rest[0]!r}; expected flags only (see --help)')
       status = main(rest) if rest_of_line else main()
@@ -67,10 +67,12 @@ def run(main: Callable[..., int | None], *, expand: Callable[[list[str]], list[s
   sys.exit(status)
 
 
-def _parse(arguments: list[str]) -> list[str]:
+def _parse(arguments: list[str], expand: Callable[[list[str]], list[str]]) -> list[str]:
   """Sets the flags; returns the arguments that are none."""
   try:
-    return flags.FLAGS(arguments)[1:]
+    return flags.FLAGS([arguments[0], *expand(arguments[1:])])[1:]
+  except UserError:
+    raise
   except ValueError as error:  # a --flagfile is not UTF-8, or has a NUL in a name
     raise UserError(f'the flags cannot be read ({error}); expected UTF-8 text') from None
 
