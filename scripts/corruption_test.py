@@ -144,13 +144,17 @@ def flip(data: bytearray, rng) -> int:
   return bit
 
 
-@damage(repeat=4)
-def bit_flipped(path, rng, _):
-  file = any_file(path, rng)
+def flip_one(file, rng) -> str:
+  """Flips one bit of a file; returns which."""
   data = bytearray(file.read_bytes())
   bit = flip(data, rng)
   file.write_bytes(data)
   return f'{file.name}, bit {bit}'
+
+
+@damage(repeat=4)
+def bit_flipped(path, rng, _):
+  return flip_one(any_file(path, rng), rng)
 
 
 @damage(repeat=2)
@@ -166,12 +170,9 @@ def bits_flipped(path, rng, _):
 
 @damage(repeat=2)
 def weights_flipped_and_sealed(path, rng, _):
-  file = any_weights(path, rng)
-  data = bytearray(file.read_bytes())
-  bit = flip(data, rng)
-  file.write_bytes(data)
+  flipped = flip_one(any_weights(path, rng), rng)
   seal(path)
-  return f'{file.name}, bit {bit}'
+  return flipped
 
 
 @damage(repeat=3)
