@@ -94,7 +94,8 @@ class Stream:
       open_shards = min(_OPEN_SHARDS, len(paths))
     reader = tf.data.TFRecordDataset if paths[0].endswith('.' + shards.RECORDS) else tf.data.TextLineDataset
     lines = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        reader, cycle_length=open_shards, block_length=_BLOCK, num_parallel_calls=min(2, open_shards), deterministic=True)
+        reader, cycle_length=open_shards, block_length=_BLOCK, num_parallel_calls=min(2, open_shards),
+        deterministic=True)
     if shuffle_buffer:
       lines = lines.shuffle(shuffle_buffer, seed=seed)
     poems = lines.map(self._encode, num_parallel_calls=2, deterministic=True)
