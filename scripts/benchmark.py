@@ -289,9 +289,9 @@ def tables(result: dict) -> str:
             f'| the same, drawn | {decode["batch512_sampling_chars_per_s"]:,.0f} characters/s |',
             '| 512 poems that end by themselves, drawn '
             f'| {decode["batch512_natural_chars_per_s"]:,.0f} characters/s |',
-            f'| a 七绝 that keeps tones and rhymes, the same model | {decode["form_single_ms"]:.1f} ms |',
-            f'| the same form, `best` | {decode["form_best_single_ms"]:.1f} ms |',
-            f'| 512 of them at once, the former model | {decode["form_batch512_chars_per_s"]:,.0f} characters/s |',
+            f'| a 七绝 that keeps tones and rhymes, `gru` | {decode["form_gru_single_ms"]:.1f} ms |',
+            f'| the same, `best` | {decode["form_best_single_ms"]:.1f} ms |',
+            f'| 512 of them at once, `gru` | {decode["form_gru_batch512_chars_per_s"]:,.0f} characters/s |',
             f'| the same, `best` | {decode["form_best_batch512_chars_per_s"]:,.0f} characters/s |',
             f'| `score`, lines of seven characters, `gru` | {result["scoring"]["lines_per_s"]:,.0f} lines/s |',
             f'| `import tensorflow` | {startup["import_tensorflow_s"]:.1f} s |',

@@ -220,10 +220,10 @@ def decode_worker(times: str):
                               max_repeat=1, **tables)
     return sum(map(len, poems))
 
-  best = run_dir.load('best').model  # of the same vocabulary
-  for prefix, writer in (('', endless), ('best_', best)):
+  for writer in ('gru', 'best'):
+    shipped = run_dir.load(writer).model  # of the same vocabulary
     for name, count in (('single_ms', 1), ('batch512_chars_per_s', 512)):
-      cases[f'form_{prefix}{name}'] = functools.partial(in_form, writer, count)
+      cases[f'form_{writer}_{name}'] = functools.partial(in_form, shipped, count)
   figures = {}
   for name, case in cases.items():
     case()  # the first time is the warm-up
