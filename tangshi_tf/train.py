@@ -293,11 +293,8 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
   elif replicas.chief:
     run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
-  if goes_on:
-    before = run_dir.read_json(path, run_dir.CONFIG)['training'].get('tensorflow')
-    if before != origin['tensorflow']:
-      print(f'The run was begun with TensorFlow {before}, this is {origin["tensorflow"]}: its figures may differ in '
-            'their last digits from those of a run that never stopped.')
+  if goes_on and replicas.chief:
+    _go_on(path, origin)
     print(f'Resumed at step {int(optimizer.iterations.numpy()):,} of {_EPOCHS.value * steps:,}.', flush=True)
   if validation is None:
     print('The corpus is too small for a validation part; the last epoch counts as the best.')
@@ -342,6 +339,18 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
   print(f'Done. Write poems: python -m tangshi_tf.generate --model={path}\n'
         f'See the curves: tensorboard --logdir={path.parent}')
   return 0
+
+
+def _go_on(path: pathlib.Path, origin: dict):
+  """Writes the flags of a resumed run, so that raised --epochs need not be given again; says what is different."""
+  config = run_dir.read_json(path, run_dir.CONFIG)
+  before = config['training'].get('tensorflow')
+  if before != origin['tensorflow']:
+    print(f'The run was begun with TensorFlow {before}, this is {origin["tensorflow"]}: its figures may differ in '
+          'their last digits from those of a run that never stopped.')
+  if config['training']['flags'] != origin['flags']:
+    config['training']['flags'] = origin['flags']
+    run_dir.write_file(path, run_dir.CONFIG, run_dir.encode_json(config))
 
 
 def _make_model(word2id: dict[str, int]):

@@ -41,7 +41,7 @@ def test_every_figure_has_its_place_in_the_tables(benchmark):
       'ceiling': {'float32_gflops': 1, 'bfloat16_gflops': 2, 'float32_tokens_per_s': 3, 'bfloat16_tokens_per_s': 4},
       'decode': {'stepwise_ms': 151, 'single_ms': 4.56, 'batch512_chars_per_s': 54321,
                  'batch512_sampling_chars_per_s': 43210, 'batch512_natural_chars_per_s': 32109,
-                 'form_single_ms': 6.54, 'form_best_single_ms': 9.87, 'form_batch512_chars_per_s': 23456,
+                 'form_gru_single_ms': 6.54, 'form_best_single_ms': 9.87, 'form_gru_batch512_chars_per_s': 23456,
                  'form_best_batch512_chars_per_s': 12321},
       'startup': {'import_tensorflow_s': 7.1, 'beyond_import_s': 0.8, 'first_poem_s': 7.9, 'help_s': 0.23},
       'scoring': {'lines_per_s': 5432.1}})

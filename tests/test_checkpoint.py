@@ -169,6 +169,7 @@ def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp
   assert 'Resumed at step' in more.stdout and 'Model: gru' in more.stdout
   epochs = run_dir.read_json(tmp_path / 'r', run_dir.METRICS)['epochs']
   assert [epoch['epoch'] for epoch in epochs] == list(range(1, done + 3))
+  assert run_dir.read_json(tmp_path / 'r', run_dir.CONFIG)['training']['flags']['epochs'] == done + 2
 
 
 def test_nothing_to_resume(command, tmp_path):
