@@ -46,7 +46,7 @@ def meet(addresses: list[str], index: int, timeout: float):
 
 
 def _place(address: str) -> tuple[str, int]:
-  parts = re.fullmatch(r'(\[[!-~]+\]|[!-~]+):([0-9]{1,5})', address)
+  parts = re.fullmatch(r'(\[[!-Z^-~]+\]|[!-Z^-~]+):([0-9]{1,5})', address)
   if parts is None or not 0 < int(parts[2]) < 2**16:
     raise UserError(f'{corpus.shorten(address, 80)} is no address of a worker; expected "host:port"')
   return parts[1].strip('[]'), int(parts[2])
