@@ -3,7 +3,8 @@
     python scripts/benchmark_scaling.py
     python scripts/benchmark_scaling.py --gpu_tokens_per_s=500000 --bandwidth_gbit=100 -- --corpus=song.txt
 
-What stands after `--` goes to tangshi_tf.train. The calculation takes what was measured here, what follows from
+What stands after `--` goes to tangshi_tf.train. The numbers of workers take turns, --rounds times, so that a busy
+machine slows all of them. The calculation takes what was measured here, what follows from
 the shapes of the model, and assumptions, which are flags; its table says which is which. It is for the
 last of --recipes. The tables are Markdown.
 """
@@ -30,7 +31,8 @@ _WORKERS = flags.DEFINE_integer('workers', 4, 'Most workers; measured are the po
                                 lower_bound=2, upper_bound=256)
 _RECIPES = flags.DEFINE_list('recipes', ['gru', 'best'], 'Recipes to train.')
 flags.register_validator('recipes', bool, message='expected at least one')
-_SECONDS = cli.define_number('seconds', 60, 'Training of each recipe with each number of workers.', low=1, high=1e5)
+_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Turns of each number of workers.', lower_bound=1)
+_SECONDS = cli.define_number('seconds', 40, 'Training in a turn.', low=1, high=1e5)
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead of tables.')
 
 _CHARACTERS = cli.define_number('characters', 1e10, 'Calculation: of the corpus; one is a token.', low=1, high=1e15)
@@ -59,8 +61,9 @@ _COUNT_SPEED = cli.define_number('count_speed', None, 'Calculation: characters/s
                                  'measured here).', low=0, high=1e12, open_low=True)
 
 WINDOW = 5  # steps
-WARM_UP = 3  # windows, with the tracing of the graph in the first
+WARM_UP = 2  # windows, with the tracing of the graph in the first
 LEAST_WINDOWS = 3  # after these
+ENDED = (0, cli.TERMINATED, -signal.SIGTERM)  # by itself, as told, or as told when it had just ended its training
 TRAFFIC = pathlib.Path('/proc/net/dev')
 
 
@@ -70,21 +73,21 @@ def main(arguments: list[str]) -> int:
                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding='utf-8', check=True)
   result = {**json.loads(machine.stdout), 'runs': []}
   for recipe in _RECIPES.value:
-    rows = []
-    for count in counts:
-      print(f'{recipe}, {count} workers ...', file=sys.stderr, flush=True)
-      with tempfile.TemporaryDirectory() as folder:
-        rows.append(train(recipe, count, arguments, pathlib.Path(folder) / 'run'))
-      rows[-1].update(compare(rows[0], rows[-1]))
+    turns = {count: [] for count in counts}
+    for number in range(_ROUNDS.value):
+      for count in counts:
+        print(f'{recipe}, round {number + 1}, workers: {count} ...', file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+          turns[count].append(train(recipe, count, arguments, pathlib.Path(folder) / 'run'))
+    rows = [{'recipe': recipe, 'workers': count, **summary(count, turns[1], turns[count])} for count in counts]
     result['runs'] += rows
   read_speed, count_speed = _READ_SPEED.value, _COUNT_SPEED.value
   if read_speed is None or count_speed is None:
     read_here, count_here = corpus_speeds()
     read_speed, count_speed = read_speed or read_here, count_speed or count_here
   result['calculation'] = reckon(rows[1], read_speed, count_speed)
-  print(json.dumps({**result, 'runs': [{**row, 'windows': len(row['windows'])} for row in result['runs']]}, indent=2)
-        if _JSON.value else '\n'.join([result['machine'], '', *scaling_table(result['runs']), '',
-                                       *calculation_table(result['calculation'])]))
+  print(json.dumps(result, indent=2) if _JSON.value else '\n'.join(
+      [result['machine'], '', *scaling_table(result['runs']), '', *calculation_table(result['calculation'])]))
   return 0
 
 
@@ -98,8 +101,8 @@ def train(recipe: str, count: int, arguments: list[str], path: pathlib.Path) -> 
     path: the run directory to make.
 
   Returns:
-    'windows' (tokens/s by the last step of each), the median 'tokens_per_s' of these, the median 'step_s', the
-    'bytes_a_step' through loopback (None where the system does not count them), and the 'shapes' of the weights.
+    'windows', for the last step of each its tokens/s and the seconds of a step; 'bytes_a_step' through loopback
+    (None where the system does not count them); the 'shapes' of the weights.
 
   Raises:
     UserError: a worker failed, or there were too few steps.
@@ -108,36 +111,37 @@ def train(recipe: str, count: int, arguments: list[str], path: pathlib.Path) -> 
     workers = local_workers.start(
         count, [f'--recipe={recipe}', f'--run_dir={path}', f'--log_every={WINDOW}', '--checkpoint_every=0', *arguments],
         stdout=subprocess.DEVNULL, stderr=errors)
-    traffic, deadline = [], math.inf
+    traffic, deadline, told = [], math.inf, False
     try:
-      while time.monotonic() < deadline and all(worker.poll() is None for worker in workers):
+      while None in (statuses := [worker.poll() for worker in workers]) and not set(statuses) - {None, *ENDED}:
         traffic.append((time.time(), loopback_bytes()))
         if deadline == math.inf and (path / run_dir.CONFIG).exists():
           deadline = time.monotonic() + _SECONDS.value
+        if time.monotonic() > deadline and not told:
+          told = True
+          local_workers.end(workers, signal.SIGTERM)
         time.sleep(0.05)
-      local_workers.end(workers, signal.SIGTERM)
-      statuses = [worker.wait() for worker in workers]
     finally:
       local_workers.end(workers)
-    # The signal itself where one had ended its training already.
-    failed = set(statuses) - {0, cli.TERMINATED, -signal.SIGTERM}
+    failed = set(statuses) - {None, *ENDED}
     if failed:
       errors.seek(0)
       lines = errors.read().decode(errors='replace').strip().splitlines()
       raise UserError(f'a worker ended with status {failed.pop()}: {lines[-1] if lines else "no message"}')
   points = read_points(path)[WARM_UP:]
-  if len(points) < LEAST_WINDOWS:
+  if len(points) <= LEAST_WINDOWS:
     raise UserError(f'{recipe} with {count} workers had {len(points)} windows of {WINDOW} steps after warming up; '
-                    f'expected at least {LEAST_WINDOWS} (--seconds={_SECONDS.value:g})')
+                    f'expected more than {LEAST_WINDOWS} (--seconds={_SECONDS.value:g})')
   steps, times, rates = zip(*points)
-  counted = None
+  bytes_a_step = None
   if traffic[0][1] is not None:
-    counted = float(np.diff(np.interp([times[0], times[-1]], *zip(*traffic)))[0]) / (steps[-1] - steps[0])
+    sent = np.diff(np.interp([times[0], times[-1]], *zip(*traffic)))
+    bytes_a_step = float(sent[0]) / (steps[-1] - steps[0])
   with np.load(next((path / run_dir.WEIGHTS).glob('*.npz'))) as weights:
     shapes = {name: weights[name].shape for name in weights.files}
-  return {'recipe': recipe, 'workers': count, 'windows': dict(zip(steps, rates)),
-          'tokens_per_s': statistics.median(rates),
-          'step_s': statistics.median(np.diff(times) / np.diff(steps)), 'bytes_a_step': counted, 'shapes': shapes}
+  seconds = np.diff(times) / np.diff(steps)
+  return {'windows': dict(zip(steps[1:], zip(rates[1:], seconds.tolist()))), 'bytes_a_step': bytes_a_step,
+          'shapes': shapes}
 
 
 def loopback_bytes() -> int | None:
@@ -150,7 +154,7 @@ def loopback_bytes() -> int | None:
 
 
 def read_points(path: pathlib.Path) -> list[tuple[int, float, float]]:
-  """Returns the windows of a run: the last step, when that was (seconds of the epoch), and tokens/s."""
+  """Returns for each window of a run its last step, when that was (seconds since 1970), and tokens/s."""
   with cli.quiet_start():
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util import tensor_util
@@ -162,15 +166,25 @@ def read_points(path: pathlib.Path) -> list[tuple[int, float, float]]:
           for point in events.Tensors('step/tokens_per_second')]
 
 
-def compare(alone: dict, row: dict) -> dict:
-  """Returns what a run has to say beside that of one worker, whose batches were the same."""
-  common = sorted(alone['windows'].keys() & row['windows'].keys())
-  if len(common) < LEAST_WINDOWS:
-    raise UserError(f'{row["recipe"]}: 1 and {row["workers"]} workers have {len(common)} windows in common; expected '
-                    f'at least {LEAST_WINDOWS} (--seconds)')
-  parameters, _ = size(row['shapes'])
-  return {'efficiency': statistics.median(row['windows'][step] / alone['windows'][step] for step in common),
-          'parameters': parameters, 'computed_bytes_a_step': row['workers'] * ring_bytes(parameters, row['workers'])}
+def summary(count: int, alone: list[dict], runs: list[dict]) -> dict:
+  """Returns the medians of runs of `count` workers, beside those of one worker in the same rounds.
+
+  Raises:
+    UserError: they have too few windows in common.
+  """
+  ratios = [run['windows'][step][0] / one['windows'][step][0]
+            for one, run in zip(alone, runs) for step in one['windows'].keys() & run['windows'].keys()]
+  if len(ratios) < LEAST_WINDOWS:
+    raise UserError(f'1 and {count} workers have {len(ratios)} windows in common; expected at least {LEAST_WINDOWS} '
+                    '(--seconds)')
+  windows = [window for run in runs for window in run['windows'].values()]
+  parameters, _ = size(runs[0]['shapes'])
+  sent = [run['bytes_a_step'] for run in runs]
+  return {'windows': len(windows), 'tokens_per_s': statistics.median(rate for rate, _ in windows),
+          'step_s': statistics.median(seconds for _, seconds in windows), 'efficiency': statistics.median(ratios),
+          'bytes_a_step': None if None in sent else statistics.median(sent),
+          'computed_bytes_a_step': count * ring_bytes(parameters, count), 'parameters': parameters,
+          'shapes': runs[0]['shapes']}
 
 
 def size(shapes: dict[str, tuple[int, ...]], classes: int | None = None) -> tuple[int, int]:
@@ -218,7 +232,7 @@ def reckon(measured: dict, read_speed: float, count_speed: float) -> dict:
   """Returns what the corpus of --characters takes on --gpus.
 
   Args:
-    measured: a run of two workers.
+    measured: the `summary` of two workers.
     read_speed, count_speed: characters/s.
   """
   parameters, flops = size(measured['shapes'], _VOCABULARY_SIZE.value)

@@ -59,8 +59,8 @@ def test_the_calculation(scaling, monkeypatch):
 
 @pytest.mark.long
 def test_the_whole_benchmark(script, poems_file):
-  arguments = ['--recipes=gru', '--workers=2', '--seconds=20', '--', f'--corpus={poems_file}', '--batch_tokens=500',
-               '--units=16', '--embedding_size=16']
+  arguments = ['--recipes=gru', '--workers=2', '--rounds=1', '--seconds=20', '--',
+               f'--corpus={poems_file}', '--batch_tokens=500', '--units=16', '--embedding_size=16']
   done = script('benchmark_scaling.py', '--json', *arguments)
   assert done.returncode == 0, done.stderr
   result = json.loads(done.stdout)
@@ -70,5 +70,5 @@ def test_the_whole_benchmark(script, poems_file):
   if sys.platform == 'linux':
     assert two['bytes_a_step'] > one['bytes_a_step']
   assert result['calculation']['total_hours'] > 0
-  failed = script('benchmark_scaling.py', '--recipes=none', '--workers=2', '--seconds=20', *arguments[3:])
+  failed = script('benchmark_scaling.py', '--recipes=none', *arguments[1:])
   assert failed.returncode == 2 and 'status 2' in failed.stderr.splitlines()[-1], failed.stderr
