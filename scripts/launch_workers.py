@@ -7,11 +7,7 @@ What stands after `--` goes to tangshi_tf.train. If a worker dies, all are ended
 standard error.
 """
 
-import json
-import os
 import pathlib
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +15,8 @@ import time
 from absl import flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from local_workers import end, start
+
 from tangshi_tf import cli
 from tangshi_tf.errors import UserError
 
@@ -29,7 +27,7 @@ _GRACE = 30  # seconds in which the others may end by themselves
 
 def main(arguments: list[str]) -> int:
   for attempt in range(_RESTARTS.value + 1):
-    workers = start(arguments if not attempt else [*arguments, '--resume'])
+    workers = start(_WORKERS.value, arguments if not attempt else [*arguments, '--resume'])
     try:
       statuses = watch(workers)
     except KeyboardInterrupt:  # it went to the workers, too
@@ -40,31 +38,6 @@ def main(arguments: list[str]) -> int:
       return max(statuses, key=lambda status: (status == cli.BAD_INPUT, abs(status)))
     print(f'A worker ended with status {next(filter(None, statuses))}.', file=sys.stderr, flush=True)
   raise UserError(f'the workers died {_RESTARTS.value + 1} times; see above')
-
-
-def start(arguments: list[str]) -> list[subprocess.Popen]:
-  """Starts all workers on free ports."""
-  addresses = [f'localhost:{port}' for port in free_ports(_WORKERS.value)]
-  root = str(pathlib.Path(__file__).resolve().parent.parent)
-  workers = []
-  for index in range(_WORKERS.value):
-    config = {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}}
-    environment = {**os.environ, 'TF_CONFIG': json.dumps(config),
-                   'PYTHONPATH': os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))}
-    workers.append(subprocess.Popen([sys.executable, '-m', 'tangshi_tf.train', *arguments], env=environment,
-                                    stdout=None if not index else subprocess.DEVNULL))
-  return workers
-
-
-def free_ports(count: int) -> list[int]:
-  sockets = [socket.socket() for _ in range(count)]
-  try:
-    for held in sockets:
-      held.bind(('localhost', 0))
-    return [held.getsockname()[1] for held in sockets]
-  finally:
-    for held in sockets:
-      held.close()
 
 
 def watch(workers: list[subprocess.Popen]) -> list[int]:
@@ -78,13 +51,6 @@ def watch(workers: list[subprocess.Popen]) -> list[int]:
     time.sleep(0.1)
   end(workers)
   return [worker.wait() for worker in workers]
-
-
-def end(workers: list[subprocess.Popen]):
-  """Ends those that still run."""
-  for worker in workers:
-    if worker.poll() is None:
-      worker.send_signal(signal.SIGKILL)
 
 
 if __name__ == '__main__':

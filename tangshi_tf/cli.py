@@ -125,8 +125,8 @@ def quiet_start():
   """Keeps off the screen what TensorFlow's libraries log while they start.
 
   They write to the file descriptor before any Python setting reaches them. If
-  the start fails, all of it is shown; whoever sets TF_CPP_MIN_LOG_LEVEL sees
-  what they asked for.
+  the start fails, all of it is shown, unless a `UserError` says why; whoever
+  sets TF_CPP_MIN_LOG_LEVEL sees what they asked for.
   """
   if 'TF_CPP_MIN_LOG_LEVEL' in os.environ:
     yield
@@ -138,6 +138,8 @@ def quiet_start():
     os.dup2(log.fileno(), 2)
     try:
       yield
+    except UserError:
+      raise
     except Exception:
       log.seek(0)
       os.write(screen, log.read())

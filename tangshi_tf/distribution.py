@@ -10,8 +10,8 @@ import dataclasses
 
 import tensorflow as tf
 
-from tangshi_tf import cluster
-from tangshi_tf.errors import UserError
+from tangshi_tf import cluster, rendezvous
+from tangshi_tf.errors import LostWorkerError
 
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
@@ -93,14 +93,18 @@ class Replicas:
 ONE = Replicas(tf.distribute.get_strategy())
 
 
-def start(strategy: str) -> Replicas:
+def start(strategy: str, *, timeout: float) -> Replicas:
   """Starts a strategy; to be called before TensorFlow has done anything else.
 
   Args:
     strategy: one of `cluster.STRATEGIES`.
+    timeout: seconds in which all workers must have come.
 
   Returns:
     The replicas.
+
+  Raises:
+    LostWorkerError, UserError: the workers did not meet, see `rendezvous.meet`.
   """
   if strategy == 'none':
     return ONE
@@ -109,12 +113,12 @@ def start(strategy: str) -> Replicas:
     made = tf.distribute.MirroredStrategy([device.name for device in devices])
     return Replicas(made, made.num_replicas_in_sync, 0, made.num_replicas_in_sync)
   workers, index = cluster.workers()
-  if workers:
-    made = tf.distribute.MultiWorkerMirroredStrategy()
-  else:
+  resolver = None
+  if not workers:
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
-    made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     workers, index = resolver.cluster_spec().as_dict()['worker'], resolver.get_task_info()[1]
+  rendezvous.meet(workers, index, timeout)
+  made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
   local = made.num_replicas_in_sync // len(workers)
   replicas = Replicas(made, made.num_replicas_in_sync, index * local, local)
   replicas.sums(0.0)  # waits for all of them
@@ -131,9 +135,3 @@ def lost_workers(replicas: Replicas):
       raise
     raise LostWorkerError(f'another worker is gone ({error.message.splitlines()[0][:100]}); start all of them again '
                           'with --resume') from None
-
-
-class LostWorkerError(UserError):
-  """A worker of the cluster does not answer any more."""
-
-  status = 75  # EX_TEMPFAIL of sysexits.h: to be tried again

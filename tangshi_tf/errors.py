@@ -1,4 +1,4 @@
-"""The one exception that a user's own input can cause."""
+"""The exceptions that command lines turn into one line."""
 
 
 class UserError(ValueError):
@@ -13,3 +13,9 @@ class UserError(ValueError):
   """
 
   status = 2
+
+
+class LostWorkerError(UserError):
+  """A worker of the cluster has not come, or does not answer any more."""
+
+  status = 75  # EX_TEMPFAIL of sysexits.h: to be tried again

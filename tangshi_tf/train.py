@@ -114,13 +114,15 @@ _STRATEGY = flags.DEFINE_enum(
     'strategy', None, cluster.STRATEGIES,
     'mirrored: divide each batch among the GPUs of this host; multi_worker: among the workers that TF_CONFIG or Slurm '
     'describe (default: multi_worker where TF_CONFIG names more than one, else none).')
+_WORKER_TIMEOUT = cli.define_number('worker_timeout', 300.0, 'Seconds in which all workers must have come.',
+                                    low=0, high=1e6, open_low=True)
 _LOG_EVERY = flags.DEFINE_integer('log_every', 10, 'Steps between points of the TensorBoard curves.', lower_bound=1)
 
 
 # What may differ when a run is resumed: no weight that was trained before depends on it.
 _FREE = (_EPOCHS, _PATIENCE, _LOG_EVERY, _CHECKPOINT_EVERY)
 # What is no setting of the model.
-_ELSEWHERE = {_CORPUS.name, _RUN_DIR.name, _OVERWRITE.name, _RESUME.name, _STRATEGY.name}
+_ELSEWHERE = {_CORPUS.name, _RUN_DIR.name, _OVERWRITE.name, _RESUME.name, _STRATEGY.name, _WORKER_TIMEOUT.name}
 
 
 def main() -> int:
@@ -144,7 +146,7 @@ def main() -> int:
 
       from tangshi_tf import devices, distribution
       devices.prepare()
-      replicas = distribution.start(strategy)
+      replicas = distribution.start(strategy, timeout=_WORKER_TIMEOUT.value)
       device = devices.start()
     print(device, flush=True)
     if replicas.count > 1:

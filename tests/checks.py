@@ -7,9 +7,9 @@ import keras
 from tangshi_tf.model import myRNNModel
 
 
-def assert_one_line(done, message, program='python -m tangshi_tf.'):
-  """Asserts that a command ended with status 2 and one line that matches `message`."""
-  assert done.returncode == 2
+def assert_one_line(done, message, program='python -m tangshi_tf.', status=2):
+  """Asserts that a command ended with that status and one line of that program that matches `message`."""
+  assert done.returncode == status
   assert not done.stdout
   assert len(done.stderr.splitlines()) == 1, done.stderr
   assert re.search(message, done.stderr), done.stderr
