@@ -12,6 +12,7 @@ last of --recipes. The tables are Markdown.
 import json
 import math
 import pathlib
+import shutil
 import signal
 import statistics
 import subprocess
@@ -24,7 +25,7 @@ import numpy as np
 from absl import flags
 
 sys.path.insert(0, str(local_workers.ROOT))
-from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf import cli, corpus, run_dir, shards
 from tangshi_tf.errors import UserError
 
 _WORKERS = flags.DEFINE_integer('workers', 4, 'Most workers; measured are the powers of two up to it.',
@@ -40,6 +41,8 @@ _EPOCHS = flags.DEFINE_integer('epochs', 1, 'Calculation: passes over the corpus
 _VOCABULARY_SIZE = flags.DEFINE_integer('vocabulary_size', 20_000, 'Calculation: --vocabulary_size of the training.',
                                         lower_bound=5)
 _GPUS = flags.DEFINE_integer('gpus', 8, 'Calculation: GPUs of all hosts, a replica on each.', lower_bound=2)
+_HOSTS = flags.DEFINE_integer('hosts', 2, 'Calculation: hosts of these GPUs, each of which reads its shards.',
+                              lower_bound=1)
 _BATCH_TOKENS = flags.DEFINE_integer('batch_tokens', 131_072, 'Calculation: of a batch, which all GPUs share.',
                                      lower_bound=1)
 _PEAK_TFLOPS = cli.define_number('peak_tflops', 60, 'Calculation: peak of one GPU, float32.', low=0, high=1e6,
@@ -55,8 +58,8 @@ _LATENCY_MS = cli.define_number('latency_ms', 2, 'Calculation: of all exchanges 
 _OVERHEAD = cli.define_number(
     'overhead', None, 'Calculation: share of a step beyond the work of one worker alone (default: measured here).',
     low=0, high=0.99)
-_READ_SPEED = cli.define_number('read_speed', None, 'Calculation: characters/s read and encoded (default: measured '
-                                'here).', low=0, high=1e12, open_low=True)
+_READ_SPEED = cli.define_number('read_speed', None, 'Calculation: characters/s that a host makes batches of (default: '
+                                'measured here).', low=0, high=1e12, open_low=True)
 _COUNT_SPEED = cli.define_number('count_speed', None, 'Calculation: characters/s counted for the vocabulary (default: '
                                  'measured here).', low=0, high=1e12, open_low=True)
 
@@ -213,19 +216,21 @@ def ring_bytes(parameters: int, count: int) -> float:
 
 
 def corpus_speeds() -> tuple[float, float]:
-  """Returns the characters/s that are read, split and encoded, and that are counted, of the package's poems."""
-  path = corpus.default_corpus_path()
-  times = [time.perf_counter()]
-  poems = corpus.read_poems(path)
-  train_poems = corpus.training_parts(poems, path)['train']
-  times.append(time.perf_counter())
-  words = corpus.build_vocabulary(train_poems)
-  times.append(time.perf_counter())
-  corpus.encode_all(train_poems, corpus.word_tables(words)[0])
-  times.append(time.perf_counter())
-  read, count, encode = np.diff(times)
-  of_all, of_train = (sum(len(poem.content) for poem in part) for part in (poems, train_poems))
-  return float(1 / (read / of_all + encode / of_train)), float(of_train / count)
+  """Returns the characters/s that batches are made of, and that are counted, of the package's poems as a shard."""
+  with tempfile.TemporaryDirectory() as folder, cli.quiet_start():
+    from tangshi_tf import streaming
+    path = pathlib.Path(folder, shards.name('train', 0, 1))
+    shutil.copyfile(corpus.default_corpus_path(), path)
+    start = time.perf_counter()
+    census = shards.count({'train': [str(path)], 'validation': [], 'test': []})
+    counted = time.perf_counter() - start
+    part = census.parts['train']
+    characters = sum((length - 2) * number for lengths in part.lengths for length, number in lengths.items())
+    stream = streaming.Stream(part, corpus.word_tables(census.words)[0])
+    start = time.perf_counter()
+    for _ in stream.batches(shuffle_buffer=10_240, seed=0):
+      pass
+    return characters / (time.perf_counter() - start), characters / counted
 
 
 def reckon(measured: dict, read_speed: float, count_speed: float) -> dict:
@@ -244,17 +249,18 @@ def reckon(measured: dict, read_speed: float, count_speed: float) -> dict:
   step_bytes = excess * ring_bytes(parameters, _GPUS.value)
   computation = tokens / (_GPUS.value * rate)
   hours = {
-      'reading and encoding the corpus': _CHARACTERS.value / read_speed,
       'counting the vocabulary': _CHARACTERS.value / count_speed,
       'computation': computation,
       'communication': steps * (step_bytes * 8 / (_BANDWIDTH_GBIT.value * 1e9) + _LATENCY_MS.value / 1e3),
       'other overhead of the steps': computation * overhead / (1 - overhead),
+      'making batches, beside these three': tokens / (_HOSTS.value * read_speed),
   }
   hours = {name: seconds / 3600 for name, seconds in hours.items()}
+  counting, *of_steps, reading = hours.values()
   return {'recipe': measured['recipe'], 'parameters': parameters, 'flops_a_token': flops, 'gpu_tokens_per_s': rate,
           'bytes_to_computed': excess, 'overhead': overhead, 'steps': steps, 'bytes_a_step_and_gpu': step_bytes,
-          'read_speed': read_speed, 'count_speed': count_speed, 'hours': hours, 'total_hours': sum(hours.values()),
-          'bound_by': max(hours, key=hours.get)}
+          'read_speed': read_speed, 'count_speed': count_speed, 'hours': hours,
+          'total_hours': counting + max(sum(of_steps), reading), 'bound_by': max(hours, key=hours.get)}
 
 
 # What people read.
@@ -284,6 +290,7 @@ def calculation_table(found: dict) -> list[str]:
       ('epochs', f'{_EPOCHS.value}', source(_EPOCHS)),
       ('vocabulary', f'{_VOCABULARY_SIZE.value:,}', source(_VOCABULARY_SIZE)),
       ('GPUs', f'{_GPUS.value}', source(_GPUS)),
+      ('hosts', f'{_HOSTS.value}', source(_HOSTS)),
       ('tokens a batch, all GPUs', f'{_BATCH_TOKENS.value:,}', source(_BATCH_TOKENS)),
       ('peak of a GPU, float32', f'{_PEAK_TFLOPS.value:g} TFLOP/s', source(_PEAK_TFLOPS)),
       ('share of the peak', f'{_UTILISATION.value:.0%}', source(_UTILISATION)),
@@ -296,7 +303,7 @@ def calculation_table(found: dict) -> list[str]:
       ('sent a step to computed', f'{found["bytes_to_computed"]:.3f}', 'measured here, 2 workers'),
       ('overhead, share of a step', f'{found["overhead"]:.0%}',
        source(_OVERHEAD, 'measured here: 1 - scaling efficiency of 2 workers')),
-      ('read and encoded', f'{found["read_speed"]:,.0f} characters/s', source(_READ_SPEED, 'measured here')),
+      ('made batches of by a host', f'{found["read_speed"]:,.0f} characters/s', source(_READ_SPEED, 'measured here')),
       ('counted', f'{found["count_speed"]:,.0f} characters/s', source(_COUNT_SPEED, 'measured here')),
       ('steps', f'{found["steps"]:,.0f}', 'calculated'),
       ('sent a step by each GPU', megabytes(found['bytes_a_step_and_gpu']), 'calculated'),
@@ -306,8 +313,8 @@ def calculation_table(found: dict) -> list[str]:
   if given:
     rows = [row for row in rows if row[0] not in ('peak of a GPU, float32', 'share of the peak')]
   return ['| calculation | | from |', '| --- | ---: | --- |', *(f'| {" | ".join(row)} |' for row in rows), '',
-          'One stage after the other, gradients exchanged after the computation, as the program does; each host reads '
-          'and counts the whole corpus.']
+          'Gradients are exchanged after the computation, as the program does; batches are made meanwhile. Each host '
+          'counts the whole corpus and makes batches of its own shards.']
 
 
 def megabytes(value: float | None) -> str:
