@@ -10,6 +10,8 @@ from absl import flags
 
 from tangshi_tf import corpus
 
+from . import forked
+
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -48,12 +50,12 @@ def real_word2id(poems_file):
 def command(tmp_path):
   """Runs a command line of the package from an empty directory."""
 
-  def run(*arguments, **kwargs):
+  def run(module, *arguments, **options):
     # The checkout on the path, so that the tests do not depend on an installation.
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
-    return subprocess.run([sys.executable, '-m', *map(str, arguments)], cwd=tmp_path, env=environment,
-                          capture_output=True, text=True, encoding='utf-8', timeout=300, check=False, **kwargs)
+    return forked.run(module, [str(argument) for argument in arguments], cwd=tmp_path, env=environment, timeout=300,
+                      **options)
 
   return run
 
