@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py --quick
     python scripts/benchmark.py --json >benchmark.json
+    python scripts/benchmark.py --writing
     python scripts/build_corpus.py --dynasty=song --out=song.txt
     python scripts/benchmark.py --growth=song.txt
 
@@ -31,6 +32,7 @@ from tangshi_tf.errors import UserError
 _QUICK = flags.DEFINE_bool('quick', False, 'Fewer and shorter windows, no PyTorch: done in 8 minutes on 2 cores.')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead of tables.')
 _GROWTH = flags.DEFINE_string('growth', None, 'Measure growth instead: a corpus file with 250,000 poems.')
+_WRITING = flags.DEFINE_bool('writing', False, 'Measure decoding, start-up and scoring only, in 3 minutes.')
 _STAGES = flags.DEFINE_bool('stages', False, 'Measure the stages of a training step instead.')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -46,6 +48,8 @@ def main() -> int:
     result, show = measure_growth(_GROWTH.value), growth_tables
   elif _STAGES.value:
     result, show = {'stages': measure_stages()}, stage_tables
+  elif _WRITING.value:
+    result, show = measure_writing(), lambda result: '\n'.join([result['machine'], '', *writing_table(result)])
   else:
     result, show = measure_all(), tables
   result['machine'] = measured_once('machine')['machine']
@@ -173,13 +177,15 @@ def measure_all() -> dict:
   for key in ('float32_gflops', 'bfloat16_gflops'):
     result['ceiling'][key] = median(window[key] for window in ceilings)
     result['ceiling'][key.replace('gflops', 'tokens_per_s')] = result['ceiling'][key] * 1e9 * tokens_a_flop
-  say(f'{time.perf_counter() - start:4.0f} s: decoding ...')
-  result['decode'] = measured_once('decode', '7' if _QUICK.value else '15')
-  say(f'{time.perf_counter() - start:4.0f} s: start-up ...')
-  result['startup'] = measure_startup(3 if _QUICK.value else 7)
-  result['scoring'] = measure_scoring(1 if _QUICK.value else 3)
+  say(f'{time.perf_counter() - start:4.0f} s: decoding, start-up, scoring ...')
+  result |= measure_writing()
   say(f'{time.perf_counter() - start:4.0f} s: done')
   return result
+
+
+def measure_writing() -> dict:
+  return {'decode': measured_once('decode', '7' if _QUICK.value else '15'),
+          'startup': measure_startup(3 if _QUICK.value else 7), 'scoring': measure_scoring(1 if _QUICK.value else 3)}
 
 
 def has_pytorch() -> bool:
@@ -281,26 +287,31 @@ def tables(result: dict) -> str:
       lines.append(f'| {name} | {cell} | {row["train_tokens_per_s"]:,.0f} | {low:,.0f}–{high:,.0f} '
                    f'| {row["ratio_to_exercise"]:.1f}× | {row["ratio_to_ceiling"]:.0%} '
                    f'| {megabytes(row["peak_rss_mb"])} | {row["traces"] or ""} |')
-  ceiling, decode, startup = result['ceiling'], result['decode'], result['startup']
-  lines += ['', '| decoding and start-up | |', '| --- | --- |',
-            f'| a poem of 30 characters, one eager call a character (the exercise) | {decode["stepwise_ms"]:.0f} ms |',
-            f'| the same, compiled loop | {decode["single_ms"]:.1f} ms |',
-            f'| 512 poems of 30 characters at once, greedy | {decode["batch512_chars_per_s"]:,.0f} characters/s |',
-            f'| the same, drawn | {decode["batch512_sampling_chars_per_s"]:,.0f} characters/s |',
-            '| 512 poems that end by themselves, drawn '
-            f'| {decode["batch512_natural_chars_per_s"]:,.0f} characters/s |',
-            f'| a 七绝 that keeps tones and rhymes, `gru` | {decode["form_gru_single_ms"]:.1f} ms |',
-            f'| the same, `best` | {decode["form_best_single_ms"]:.1f} ms |',
-            f'| 512 of them at once, `gru` | {decode["form_gru_batch512_chars_per_s"]:,.0f} characters/s |',
-            f'| the same, `best` | {decode["form_best_batch512_chars_per_s"]:,.0f} characters/s |',
-            f'| `score`, lines of seven characters, `gru` | {result["scoring"]["lines_per_s"]:,.0f} lines/s |',
-            f'| `import tensorflow` | {startup["import_tensorflow_s"]:.1f} s |',
-            f'| shell to first poem, beyond that import | {startup["beyond_import_s"]:.1f} s |',
-            f'| `--help` | {startup["help_s"]:.2f} s |', '',
-            'Products of the output layer alone: '
-            f'float32 {ceiling["float32_gflops"]:.0f} GFLOP/s ({ceiling["float32_tokens_per_s"]:,.0f} tokens/s), '
-            f'bfloat16 {ceiling["bfloat16_gflops"]:.0f} GFLOP/s.']
-  return '\n'.join(lines)
+  ceiling = result['ceiling']
+  return '\n'.join([
+      *lines, '', *writing_table(result), '',
+      'Products of the output layer alone: '
+      f'float32 {ceiling["float32_gflops"]:.0f} GFLOP/s ({ceiling["float32_tokens_per_s"]:,.0f} tokens/s), '
+      f'bfloat16 {ceiling["bfloat16_gflops"]:.0f} GFLOP/s.'])
+
+
+def writing_table(result: dict) -> list[str]:
+  decode, startup = result['decode'], result['startup']
+  return ['| decoding and start-up | |', '| --- | --- |',
+          f'| a poem of 30 characters, one eager call a character (the exercise) | {decode["stepwise_ms"]:.0f} ms |',
+          f'| the same, compiled loop | {decode["single_ms"]:.1f} ms |',
+          f'| 512 poems of 30 characters at once, greedy | {decode["batch512_chars_per_s"]:,.0f} characters/s |',
+          f'| the same, drawn | {decode["batch512_sampling_chars_per_s"]:,.0f} characters/s |',
+          '| 512 poems that end by themselves, drawn '
+          f'| {decode["batch512_natural_chars_per_s"]:,.0f} characters/s |',
+          f'| a 七绝 that keeps tones and rhymes, `gru` | {decode["form_gru_single_ms"]:.1f} ms |',
+          f'| the same, `best` | {decode["form_best_single_ms"]:.1f} ms |',
+          f'| 512 of them at once, `gru` | {decode["form_gru_batch512_chars_per_s"]:,.0f} characters/s |',
+          f'| the same, `best` | {decode["form_best_batch512_chars_per_s"]:,.0f} characters/s |',
+          f'| `score`, lines of seven characters, `gru` | {result["scoring"]["lines_per_s"]:,.0f} lines/s |',
+          f'| `import tensorflow` | {startup["import_tensorflow_s"]:.1f} s |',
+          f'| shell to first poem, beyond that import | {startup["beyond_import_s"]:.1f} s |',
+          f'| `--help` | {startup["help_s"]:.2f} s |']
 
 
 def growth_tables(result: dict) -> str:
