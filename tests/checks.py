@@ -3,7 +3,9 @@
 import re
 
 import keras
+import numpy as np
 
+from tangshi_tf import run_dir
 from tangshi_tf.model import myRNNModel
 
 
@@ -23,3 +25,15 @@ def model_with_a_will(word2id, *, times: float = 3, seed: int = 0, units: int = 
   for variable in model.trainable_variables:
     variable.assign(times * variable)
   return model
+
+
+def claim(path, **kwargs):
+  """Begins a run without a model."""
+  with run_dir.claim(path, **kwargs) as claimed:
+    run_dir.create(claimed, ['PAD', 'UNK', 'bos', 'eos'], {'model': {}})
+
+
+def save(path, model, bias, name='best'):
+  """Saves the weights of a model of 40 words with that bias for all of them."""
+  model.dense.bias.assign(np.full(40, bias))
+  run_dir.save_weights(path, name, model)

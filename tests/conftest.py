@@ -1,3 +1,5 @@
+"""What pytest gives to the tests; TensorFlow is loaded by what needs it."""
+
 import collections
 import importlib
 import os
@@ -8,7 +10,8 @@ import sys
 import pytest
 from absl import flags
 
-from tangshi_tf import corpus
+import tangshi_tf
+from tangshi_tf import corpus, run_dir
 
 from . import forked
 
@@ -44,6 +47,40 @@ def word2id():
 def real_word2id(poems_file):
   """The vocabulary of `poems_file`."""
   return corpus.word_tables(corpus.build_vocabulary(corpus.keep_short(corpus.read_poems(poems_file))))[0]
+
+
+@pytest.fixture(scope='module')
+def model(word2id):
+  """A small untrained model."""
+  return tangshi_tf.myRNNModel(word2id, cell='gru', units=4, embedding_size=3)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  """A directory for all tests of a module."""
+  return tmp_path_factory.mktemp('folder')
+
+
+@pytest.fixture(params=['rnn', 'lstm', 'gru', 'gru-before'])
+def saved(request, tmp_path, word2id):
+  """A run, of each cell, and its model."""
+  cell, _, before = request.param.partition('-')
+  model = tangshi_tf.myRNNModel(word2id, cell=cell, embedding_size=4, units=6, reset_after=not before)
+  with run_dir.claim(tmp_path / 'runs' / 'a') as path:
+    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
+  run_dir.save_weights(path, run_dir.BEST, model)
+  return path, model
+
+
+@pytest.fixture
+def one(tmp_path, word2id):
+  """A run whose best weights have biases of 1, and its model."""
+  from .checks import save
+  model = tangshi_tf.myRNNModel(word2id, embedding_size=4, units=6)
+  with run_dir.claim(tmp_path / 'one') as path:
+    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
+  save(path, model, 1)
+  return path, model
 
 
 @pytest.fixture
