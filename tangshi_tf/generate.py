@@ -73,6 +73,7 @@ def main() -> int:
   with cli.quiet_start():
     from tangshi_tf import composing, decoding, devices, verse
     devices.start()
+    devices.has_xla()  # asked here for what older releases log when XLA starts
   run = run_dir.load(name, _WEIGHTS.value)
   plan = verse.Plan(form, run.word2id, tones=_TONES.value, rhyme=_rhyme(form)) if form is not None else None
   begins = _begins(run, form)

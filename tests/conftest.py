@@ -91,8 +91,7 @@ def command(tmp_path):
     # The checkout on the path, so that the tests do not depend on an installation.
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
-    return forked.run(module, [str(argument) for argument in arguments], cwd=tmp_path, env=environment, timeout=300,
-                      **options)
+    return forked.run(module, list(map(str, arguments)), cwd=tmp_path, env=environment, timeout=300, **options)
 
   return run
 

@@ -15,13 +15,13 @@ if 'forkserver' in multiprocessing.get_all_start_methods():
   _context.set_forkserver_preload(['tensorflow', 'keras'])
 
 
-def run(module: str, arguments: list[str], *, cwd: pathlib.Path, env: dict[str, str], input: str = '',
-        timeout: float) -> subprocess.CompletedProcess:
-  """Runs `python -m module arguments` as `subprocess.run` does; where there is no fork server, with it."""
+def run(module: str, arguments: list[str], *, cwd: pathlib.Path, env: dict[str, str], input: str = '', timeout: float,
+        preexec_fn=None) -> subprocess.CompletedProcess:
+  """Runs `python -m module arguments` as `subprocess.run` does; and with it where it cannot be done here."""
   command = [sys.executable, '-m', module, *arguments]
-  if _context is None:
-    return subprocess.run(command, cwd=cwd, env=env, input=input, timeout=timeout, capture_output=True, text=True,
-                          encoding='utf-8', check=False)
+  if _context is None or preexec_fn:
+    return subprocess.run(command, cwd=cwd, env=env, input=input, timeout=timeout, preexec_fn=preexec_fn,
+                          capture_output=True, text=True, encoding='utf-8', check=False)
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     streams = [folder / 'stdin', folder / 'stdout', folder / 'stderr']
