@@ -37,6 +37,7 @@ MODES = {
     'gru': ('--cell=gru', '--layers=2', '--batching=shuffle', '--batch_size=20', '--epochs=3', '--optimizer=adamw',
             '--weight_decay=0.01', '--weight_dropout=0.2', '--tied'),
     'bptt': ('--cell=lstm', '--bptt=30', '--batch_size=10', '--epochs=2', '--reduction=sum', '--input_dropout=0.1'),
+    'shards': ('--cell=gru', '--batch_size=20', '--epochs=3', '--shuffle_buffer=50'),
 }
 PLACES = 'step', 'write', 'sync', 'replace', 'replaced'
 _TIMES = {'seconds', 'tokens_per_second', 'step/tokens_per_second'}
@@ -61,8 +62,11 @@ def main() -> int:
     poems = pathlib.Path(folder) / 'poems.txt'
     lines = corpus.default_corpus_path().read_text(encoding='utf-8').splitlines(keepends=True)
     poems.write_text(''.join(lines[:_POEMS.value]), encoding='utf-8')
+    if 'shards' in shares:
+      subprocess.run([sys.executable, pathlib.Path(__file__).with_name('write_shards.py'), f'--corpus={poems}',
+                      '--shards=4', f'--out={folder}/poems'], check=True, stdout=subprocess.DEVNULL)
     for mode in shares:
-      trial = Trial(pathlib.Path(folder), mode, poems, rng)
+      trial = Trial(pathlib.Path(folder), mode, f'{folder}/poems/*' if mode == 'shards' else str(poems), rng)
       trial.run(shares[mode])
       sound &= trial.sound
       print(trial.row(), flush=True)
@@ -73,7 +77,7 @@ def main() -> int:
 class Trial:
   """One mode: a run that is left alone, and others that are killed until there are enough kills."""
 
-  def __init__(self, folder: pathlib.Path, mode: str, poems: pathlib.Path, rng: random.Random):
+  def __init__(self, folder: pathlib.Path, mode: str, poems: str, rng: random.Random):
     self._folder, self._mode, self._rng = folder / mode, mode, rng
     self._command = [sys.executable, pathlib.Path(__file__).with_name('crash_worker.py'), f'--corpus={poems}',
                      f'--checkpoint_every={_EVERY.value}', *_COMMON, *MODES[mode]]

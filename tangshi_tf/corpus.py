@@ -15,8 +15,9 @@ import os
 import pathlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from tangshi_tf import files
 from tangshi_tf.errors import UserError
 
 start_token = 'bos'
@@ -58,7 +59,7 @@ def read_text(path: str | os.PathLike, *, content: str = 'poems, one "title:cont
   """Reads a UTF-8 file, with or without a byte order mark.
 
   Args:
-    path: the file.
+    path: the file, or a path with a scheme of `tf.io.gfile`.
     content: what is expected in it, for the message.
 
   Returns:
@@ -68,7 +69,8 @@ def read_text(path: str | os.PathLike, *, content: str = 'poems, one "title:cont
     UserError: the file is missing, unreadable, empty, binary or not UTF-8.
   """
   try:
-    data = pathlib.Path(path).read_bytes()
+    with files.open_binary(path) as file:
+      data = file.read()
   except (OSError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or error
     name = str(path) or repr('')
@@ -119,17 +121,28 @@ def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto') -> list[
 def _titled_form(text: str, path: str | os.PathLike) -> list[Poem]:
   poems = []
   for number, line in enumerate(text.split('\n'), 1):
-    line = line.strip()
-    if not line:
-      continue
-    title, colon, content = line.partition(':')
-    if not colon:
-      if '：' in line:
-        raise UserError(f'{path}:{number}: no ":" in {shorten(line)}; the full-width "：" does not separate a title')
-      raise UserError(f'{path}:{number}: no ":" in {shorten(line)}; expected "title:content" '
-                      '(or poems without titles, separated by blank lines: the "blank" corpus format)')
-    poems.append(Poem(title.strip(), ''.join(content.split())))
+    poem = titled_poem(line, f'{path}:{number}')
+    if poem is not None:
+      poems.append(poem)
   return poems
+
+
+def titled_poem(line: str, where: str) -> Poem | None:
+  """Returns the poem of a `title:content` line, None for a blank line.
+
+  Raises:
+    UserError: there is no ':'; `where` is the line's place, for the message.
+  """
+  line = line.strip()
+  if not line:
+    return None
+  title, colon, content = line.partition(':')
+  if not colon:
+    if '：' in line:
+      raise UserError(f'{where}: no ":" in {shorten(line)}; the full-width "：" does not separate a title')
+    raise UserError(f'{where}: no ":" in {shorten(line)}; expected "title:content" '
+                    '(or poems without titles, separated by blank lines: the "blank" corpus format)')
+  return Poem(title.strip(), ''.join(content.split()))
 
 
 def _blank_form(text: str) -> list[Poem]:
@@ -152,13 +165,13 @@ def keep_short(poems: list[Poem], max_tokens: int = MAX_TOKENS, min_tokens: int 
   return [poem for poem in poems if min_tokens <= len(poem.content) + 2 <= max_tokens]
 
 
-def build_vocabulary(poems: list[Poem], *, size: int | None = None) -> list[str]:
+def build_vocabulary(poems: Iterable[Poem], *, size: int | None = None) -> list[str]:
   """Returns the words by id: PAD, UNK, then all tokens by falling frequency.
 
   Tokens of equal frequency stand in the order of their first occurrence.
 
   Args:
-    poems: the texts that are counted.
+    poems: the texts that are counted, one at a time.
     size: keep so many words at most, PAD and UNK included; the rarest
       characters go and become UNK.
   """
@@ -217,6 +230,12 @@ def verse_lines(content: str) -> list[str]:
   return [line for line in _LINE_BREAK.split(content) if line]
 
 
+def judged_lines(content: str) -> list[str]:
+  """Returns the lines by which a poem's kinship is judged, at least one."""
+  every = verse_lines(content)
+  return [line for line in every if len(line) >= _MIN_LINE] or every or [content]
+
+
 def near_duplicate_groups(contents: list[str]) -> list[int]:
   """Groups poems that share half or more of their lines.
 
@@ -232,10 +251,7 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
     For each poem the index of its group's first member.
   """
   distinct = list(dict.fromkeys(contents))
-  lines = []
-  for content in distinct:
-    every = verse_lines(content)
-    lines.append([line for line in every if len(line) >= _MIN_LINE] or every or [content])
+  lines = [judged_lines(content) for content in distinct]
   holders = collections.defaultdict(list)
   for i, poem_lines in enumerate(lines):
     for line in dict.fromkeys(poem_lines):
@@ -316,17 +332,27 @@ def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
   depends on nothing but the texts: the order of the file does not matter, and
   adding a poem moves none but its own near-duplicates.
   """
-  digests = [hashlib.sha256(_to_bytes(poem.content)).digest() for poem in poems]
+  digests = [digest(poem.content) for poem in poems]
   groups = near_duplicate_groups([poem.content for poem in poems])
   smallest: dict[int, bytes] = {}
-  for group, digest in zip(groups, digests):
-    smallest[group] = min(digest, smallest.get(group, digest))
+  for group, own in zip(groups, digests):
+    smallest[group] = min(own, smallest.get(group, own))
   parts: dict[str, list[Poem]] = {name: [] for name in SPLITS}
   for poem, group in zip(poems, groups):
-    # Hashed again: the minimum of a group's hashes is no longer uniform.
-    percent = int.from_bytes(hashlib.sha256(smallest[group]).digest()[:8], 'big') * 100 >> 64
-    parts['train' if percent < 90 else 'validation' if percent < 95 else 'test'].append(poem)
+    parts[part_of(smallest[group])].append(poem)
   return parts
+
+
+def digest(content: str) -> bytes:
+  """Returns the SHA-256 of a poem's text."""
+  return hashlib.sha256(_to_bytes(content)).digest()
+
+
+def part_of(smallest: bytes) -> str:
+  """Returns the part of a poem, given the smallest digest among its near-duplicates."""
+  # Hashed again: the minimum of a group's hashes is no longer uniform.
+  percent = int.from_bytes(hashlib.sha256(smallest).digest()[:8], 'big') * 100 >> 64
+  return 'train' if percent < 90 else 'validation' if percent < 95 else 'test'
 
 
 def training_parts(poems: list[Poem], source: str | os.PathLike, *, max_tokens: int = MAX_TOKENS,
@@ -341,23 +367,40 @@ def training_parts(poems: list[Poem], source: str | os.PathLike, *, max_tokens: 
   Raises:
     UserError: no poem is left to train on.
   """
-  parts = {name: keep_short(part, max_tokens, min_tokens) for name, part in split_poems(poems).items()}
-  if not parts['train']:
+  return keep_parts(split_poems(poems), source, max_tokens=max_tokens, min_tokens=min_tokens)
+
+
+def keep_parts(parts: dict[str, list[Poem]], source: str | os.PathLike, *, max_tokens: int = MAX_TOKENS,
+               min_tokens: int = 0) -> dict[str, list[Poem]]:
+  """Returns the poems of each part that training keeps, see `training_parts`."""
+  kept = {name: keep_short(part, max_tokens, min_tokens) for name, part in parts.items()}
+  check_training_part(len(kept['train']), source, sum(map(len, parts.values())), max_tokens=max_tokens,
+                      min_tokens=min_tokens)
+  return kept
+
+
+def check_training_part(kept: int, source: str | os.PathLike, poems: int, *, max_tokens: int, min_tokens: int):
+  """Raises UserError if none of a corpus's poems was kept to train on."""
+  if not kept:
     length = f'{min_tokens} to' if min_tokens else 'at most'
-    raise UserError(f'{source}: of its {len(poems)} poems none of {length} {max_tokens} tokens '
+    raise UserError(f'{source}: of its {poems} poems none of {length} {max_tokens} tokens '
                     '(characters plus bos and eos) falls into the training part; expected more or shorter poems')
-  return parts
 
 
-def fingerprint(poems: list[Poem]) -> str:
+def fingerprint(poems: Iterable[Poem]) -> str:
   """Returns the SHA-256 of the poems written as `title:content` lines.
 
   For a titled file in that plain form it is the file's own.
   """
-  digest = hashlib.sha256()
+  total = hashlib.sha256()
   for poem in poems:
-    digest.update(_to_bytes(f'{poem.title}:{poem.content}\n'))
-  return digest.hexdigest()
+    total.update(to_line(poem))
+  return total.hexdigest()
+
+
+def to_line(poem: Poem) -> bytes:
+  """Returns a poem as a line of the titled form."""
+  return _to_bytes(f'{poem.title}:{poem.content}\n')
 
 
 def _to_bytes(text: str) -> bytes:

@@ -73,7 +73,8 @@ def pack(ids: np.ndarray, splits: np.ndarray) -> tf.RaggedTensor:
   return tf.RaggedTensor.from_row_splits(ids, splits)
 
 
-def bucket_widths(lengths: np.ndarray, max_buckets: int = MAX_BUCKETS) -> np.ndarray:
+def bucket_widths(lengths: np.ndarray, max_buckets: int = MAX_BUCKETS, *,
+                  counts: np.ndarray | None = None) -> np.ndarray:
   """Chooses the widths to which sequences are padded.
 
   Dynamic programming over the distinct lengths: of all ways to cut them into
@@ -81,18 +82,19 @@ def bucket_widths(lengths: np.ndarray, max_buckets: int = MAX_BUCKETS) -> np.nda
   that waste more than 5% on their own avoided where possible.
 
   Args:
-    lengths: int `[sequences]`.
+    lengths: int `[sequences]`; with `counts` each length once, rising.
     max_buckets: upper bound on the number of widths.
+    counts: how many sequences have each of the lengths, int `[lengths]`.
 
   Returns:
     The widths, int `[buckets]`, rising; the last one is the greatest length.
   """
-  values, counts = np.unique(lengths, return_counts=True)
+  values, counts = np.unique(lengths, return_counts=True) if counts is None else (lengths, counts)
   below = np.concatenate([[0], np.cumsum(counts)])
   used = np.concatenate([[0], np.cumsum(counts * values)])
   n = len(values)
   buckets = min(max_buckets, n)
-  total = values[-1] * len(lengths)
+  total = values[-1] * below[-1]
 
   best = np.full((buckets + 1, n + 1), np.inf)
   best[0, 0] = 0

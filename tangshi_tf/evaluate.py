@@ -10,7 +10,7 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf import cli, corpus, run_dir, shards
 from tangshi_tf.errors import UserError
 
 _MODEL = flags.DEFINE_string(
@@ -18,7 +18,8 @@ _MODEL = flags.DEFINE_string(
     '(default: the newest run under runs/, else the shipped best).')
 _WEIGHTS = flags.DEFINE_string('weights', None, 'best, last or epoch-NN (default: best where there is one).')
 _SPLIT = flags.DEFINE_string('split', 'test', 'test, validation or train: that part of --corpus; or a file, all of it.')
-_CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
+_CORPUS = flags.DEFINE_multi_string(
+    'corpus', None, 'Corpus file, or a glob; repeat the flag for more (default: the poems that come with the package).')
 _CORPUS_FORMAT = flags.DEFINE_enum('corpus_format', 'auto', corpus.FORMATS, 'titled, blank or auto.')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object.')
 
@@ -45,9 +46,9 @@ def _read() -> tuple[list[corpus.Poem], str, int, str | None]:
   """Returns the poems, what they are, how many were left out for their length, and whose split they are a part of."""
   fingerprint = None
   if _SPLIT.value in corpus.SPLITS:
-    path = _CORPUS.value if _CORPUS.value is not None else corpus.default_corpus_path()
-    corpus_poems = corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value)
-    every, fingerprint = corpus.split_poems(corpus_poems)[_SPLIT.value], corpus.fingerprint(corpus_poems)
+    paths, path = cli.find_corpus(_CORPUS.value)
+    parts, fingerprint = shards.read_parts(paths, corpus_format=_CORPUS_FORMAT.value)
+    every = parts[_SPLIT.value]
     source = f'the {_SPLIT.value} part'
   else:
     path = source = _SPLIT.value

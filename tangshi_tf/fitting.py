@@ -77,6 +77,7 @@ class Position:
       float32 `[batch, units]`.
     history: the metrics of the epochs before, see `fit`.
     watchers: what `Callback.checkpoint` returned, by the callback's class.
+    processes: how many have trained, of those that divide a stream of shards.
   """
 
   epoch: int = 1
@@ -85,6 +86,7 @@ class Position:
   state: list[np.ndarray] = dataclasses.field(default_factory=list)
   history: list[dict[str, float]] = dataclasses.field(default_factory=list)
   watchers: dict[str, dict] = dataclasses.field(default_factory=dict)
+  processes: int = 1
 
 
 class Callback:
@@ -176,6 +178,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
 
   def keep():
     position.totals = totals.sums()
+    position.processes = replicas.processes
     position.watchers = {type(callback).__name__: callback.checkpoint() for callback in callbacks}
     save(position)
 

@@ -15,7 +15,7 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, cluster, corpus, recipes, run_dir, schedules
+from tangshi_tf import cli, cluster, corpus, recipes, run_dir, schedules, shards
 from tangshi_tf.errors import UserError
 
 
@@ -27,7 +27,14 @@ def _define_rate(name: str, text: str):
 
 _RECIPE = flags.DEFINE_string(
     'recipe', None, f'Take the flags of a recipe: {", ".join(recipes.names())}. Flags given beside it win.')
-_CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the poems that come with the package).')
+_CORPUS = flags.DEFINE_multi_string(
+    'corpus', None, 'Corpus file, or a glob; repeat the flag for more (default: the poems that come with the package). '
+    'Shards of scripts/write_shards.py may be larger than memory.')
+_STREAM = flags.DEFINE_bool('stream', None, 'Read shards anew in each epoch instead of keeping them in memory '
+                            '(default: wherever the corpus is in shards).')
+_SHUFFLE_BUFFER = flags.DEFINE_integer(
+    'shuffle_buffer', 10240, 'With --stream: so many poems wait, and the next one is any of them.',
+    lower_bound=2, upper_bound=10**8)
 _CORPUS_FORMAT = flags.DEFINE_enum(
     'corpus_format', 'auto', corpus.FORMATS,
     'titled: "title:content" a line; blank: no titles, blank lines between poems; auto: looks.')
@@ -132,7 +139,7 @@ def main() -> int:
       held.enter_context(contextlib.redirect_stdout(held.enter_context(open(os.devnull, 'w', encoding='utf-8'))))
     if _RESUME.value:
       _take_settings(path)
-    words, encoded, validation_poem, origin = found or _read_corpus()
+    words, parts, validation_poem, origin = found or _read_corpus()
     goes_on = _RESUME.value and _has_checkpoint(path, words, origin)
     with cli.quiet_start():
       import tensorflow as tf
@@ -154,12 +161,15 @@ def main() -> int:
           f'poems; vocabulary of {len(words):,}')
     try:
       with distribution.lost_workers(replicas), replicas.strategy.scope():
-        return _train(path, words, encoded, validation_poem, {**origin, **_settings()}, goes_on=goes_on,
+        return _train(path, words, parts, validation_poem, {**origin, **_settings()}, goes_on=goes_on,
                       replicas=replicas)
     except (MemoryError, tf.errors.ResourceExhaustedError):
       batches = f'{_BATCH_TOKENS.value} tokens' if _BATCH_TOKENS.value else f'{_BATCH_SIZE.value} poems'
       raise UserError(f'not enough memory for {_UNITS.value} units, an embedding of {_EMBEDDING_SIZE.value} and '
                       f'batches of {batches}; expected smaller sizes') from None
+    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+      raise UserError(f'{origin["corpus"]}: cannot be read any more ({error.message}); expected the corpus to stay as '
+                      'it is; the last checkpoint is kept') from None
 
 
 def _without_effect() -> list[str]:
@@ -176,21 +186,39 @@ def _without_effect() -> list[str]:
           if holder.present and holder.value != holder.default and is_idle]
 
 
-def _read_corpus() -> tuple[list[str], dict[str, tuple], corpus.Poem | None, dict]:
-  """Returns the vocabulary, the encoded parts, a validation poem, and what config.json says of them.
+def _read_corpus() -> tuple[list[str], dict, corpus.Poem | None, dict]:
+  """Returns the vocabulary, the parts, a validation poem, and what config.json says of them.
 
-  The texts themselves, which take far more memory, end here.
+  The parts that hold poems are encoded, see `corpus.encode_all`, or `shards.Part`s if they are to be streamed. The
+  texts themselves, which take far more memory, end here.
   """
-  path = pathlib.Path(_CORPUS.value) if _CORPUS.value is not None else corpus.default_corpus_path()
-  poems = corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value)
-  parts = corpus.training_parts(poems, path, min_tokens=_MIN_CHARACTERS.value and _MIN_CHARACTERS.value + 2,
-                                max_tokens=_MAX_CHARACTERS.value + 2)
-  words = corpus.build_vocabulary(parts['train'], size=_VOCABULARY_SIZE.value)
-  word2id, _ = corpus.word_tables(words)
-  encoded = {name: corpus.encode_all(parts[name], word2id) for name in ('train', 'validation') if parts[name]}
-  return words, encoded, next(iter(parts['validation']), None), {
-      'corpus': path.name, 'corpus_sha256': corpus.fingerprint(poems),
-      'poems': {name: len(part) for name, part in parts.items()}}
+  paths, source = cli.find_corpus(_CORPUS.value)
+  found = shards.by_part(paths)
+  if _STREAM.value and found is None:
+    raise UserError(f'{source}: --stream, but these are no shards; expected those that scripts/write_shards.py writes')
+  if found is not None and _STREAM.value is not False:
+    if _BPTT.value:
+      raise UserError(f'--bptt={_BPTT.value} of shards that are streamed; expected --nostream, or no --bptt')
+    census = shards.count(found, vocabulary_size=_VOCABULARY_SIZE.value, **_limits())
+    counts = {name: part.poems for name, part in census.parts.items()}
+    corpus.check_training_part(counts['train'], source, census.poems, **_limits())
+    parts = {name: census.parts[name] for name in ('train', 'validation') if counts[name]}
+    words, validation_poem, fingerprint = census.words, census.validation_poem, census.fingerprint
+  else:
+    every, fingerprint = shards.read_parts(paths, corpus_format=_CORPUS_FORMAT.value)
+    kept = corpus.keep_parts(every, source, **_limits())
+    counts = {name: len(part) for name, part in kept.items()}
+    words = corpus.build_vocabulary(kept['train'], size=_VOCABULARY_SIZE.value)
+    word2id, _ = corpus.word_tables(words)
+    parts = {name: corpus.encode_all(kept[name], word2id) for name in ('train', 'validation') if kept[name]}
+    validation_poem = next(iter(kept['validation']), None)
+  return words, parts, validation_poem, {
+      'corpus': ' '.join(map(os.path.basename, _CORPUS.value or paths)), 'corpus_sha256': fingerprint, 'poems': counts}
+
+
+def _limits() -> dict[str, int]:
+  """Returns how many tokens the poems have that are kept."""
+  return {'min_tokens': _MIN_CHARACTERS.value and _MIN_CHARACTERS.value + 2, 'max_tokens': _MAX_CHARACTERS.value + 2}
 
 
 def _take_settings(path: pathlib.Path):
@@ -235,15 +263,14 @@ def _has_checkpoint(path: pathlib.Path, words: list[str], origin: dict) -> bool:
   return True
 
 
-def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], validation_poem: corpus.Poem | None,
-           origin: dict, *, goes_on: bool, replicas) -> int:
-  """Makes the model, trains it and writes the run; returns the exit status. Empties `encoded`."""
+def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: corpus.Poem | None, origin: dict, *,
+           goes_on: bool, replicas) -> int:
+  """Makes the model, trains it and writes the run; returns the exit status. Empties `parts`."""
   import keras
 
-  from tangshi_tf import callbacks, checkpoint, data, fitting, training
+  from tangshi_tf import callbacks, checkpoint, fitting, training
 
   word2id, id2word = corpus.word_tables(words)
-  packed = {name: data.pack(*encoded.pop(name)) for name in list(encoded)}
   keras.utils.set_random_seed(_SEED.value)
   model = _make_model(word2id)
   optimizer = training.make_optimizer(_LEARNING_RATE.value, name=_OPTIMIZER.value, weight_decay=_WEIGHT_DECAY.value)
@@ -251,7 +278,7 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
       reduction=_REDUCTION.value, label_smoothing=_LABEL_SMOOTHING.value, precision=_PRECISION.value,
       clip_norm=_CLIP_NORM.value, average=_AVERAGE.value, carry_state=_BPTT.value > 0, seed=_SEED.value)
   average = training.averages(model, options.average)
-  epoch_batches, steps = _make_batches(packed['train'], replicas)
+  epoch_batches, steps, validation = _make_batches(parts, word2id, replicas)
   schedule = schedules.LearningRate(
       _LEARNING_RATE.value, schedule=_SCHEDULE.value, steps_per_epoch=steps, epochs=_EPOCHS.value,
       warmup_steps=_WARMUP_STEPS.value, hold_epochs=_HOLD_EPOCHS.value, decay=_DECAY.value, final=_FINAL.value)
@@ -259,6 +286,9 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
   position = None
   if goes_on:
     position = checkpoint.restore(path, model, optimizer, average)
+    if position.batches and isinstance(parts.get('train'), shards.Part) and position.processes != replicas.processes:
+      raise UserError(f'{path}: was stopped within an epoch whose shards {position.processes} processes divided among '
+                      f'themselves, this is one of {replicas.processes}; expected as many')
     replicas.sums(0.0)  # the chief writes a new one only when all have read this one
     if replicas.chief:
       checkpoint.cut_events(path, int(optimizer.iterations.numpy()), position.epoch - 1)
@@ -271,12 +301,9 @@ def _train(path: pathlib.Path, words: list[str], encoded: dict[str, tuple], vali
       print(f'The run was begun with TensorFlow {before}, this is {origin["tensorflow"]}: its figures may differ in '
             'their last digits from those of a run that never stopped.')
     print(f'Resumed at step {int(optimizer.iterations.numpy()):,} of {_EPOCHS.value * steps:,}.', flush=True)
-  if 'validation' not in packed:
+  if validation is None:
     print('The corpus is too small for a validation part; the last epoch counts as the best.')
 
-  validation = None
-  if 'validation' in packed:
-    validation = data.batches(packed['validation'], batch_size=_BATCH_SIZE.value, shuffle=False)
   watchers = []
   if replicas.chief:
     watchers = [
@@ -329,9 +356,33 @@ def _make_model(word2id: dict[str, int]):
       embedding_range=_EMBEDDING_RANGE.value)
 
 
-def _make_batches(poems, replicas):
-  """Returns a function from an epoch's number to its batches, and how many they are."""
+def _make_batches(parts: dict, word2id: dict[str, int], replicas):
+  """Returns a function from an epoch's number to its batches, how many they are, and the validation batches or None."""
+  if isinstance(parts['train'], shards.Part):
+    return _streamed_batches(parts, word2id, replicas)
+  return _batches_in_memory(parts, replicas)
+
+
+def _streamed_batches(parts, word2id, replicas):
+  from tangshi_tf import streaming
+  train = streaming.Stream(
+      parts['train'], word2id, batch_size=_BATCH_SIZE.value, batch_tokens=_BATCH_TOKENS.value,
+      batching=_BATCHING.value, process=replicas.process, processes=replicas.processes, **_limits())
+  validation = None
+  if 'validation' in parts:
+    validation = streaming.Stream(parts['validation'], word2id, batch_size=_BATCH_SIZE.value, **_limits()).batches()
+  local = replicas.local if replicas.count > 1 else None
+
+  def epoch_batches(epoch, skip):
+    return train.batches(shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_epoch_seed(epoch), skip=skip, local=local)
+
+  return epoch_batches, train.steps, validation
+
+
+def _batches_in_memory(parts, replicas):
   from tangshi_tf import data
+  packed = {name: data.pack(*parts.pop(name)) for name in list(parts)}
+  poems = packed['train']
   if _BPTT.value:
     if _BATCH_TOKENS.value or _BATCHING.value != 'bucket':
       raise UserError(f'--bptt={_BPTT.value} goes neither with --batch_tokens={_BATCH_TOKENS.value} nor with '
@@ -345,9 +396,16 @@ def _make_batches(poems, replicas):
   share = (replicas.first, replicas.local, replicas.count) if replicas.count > 1 else None
 
   def epoch_batches(epoch, skip):
-    return make(poems, seed=(_SEED.value * 1_000_003 + epoch) % 2**31, skip=skip, share=share, **batching)
+    return make(poems, seed=_epoch_seed(epoch), skip=skip, share=share, **batching)
 
-  return epoch_batches, count(poems, **batching)
+  validation = None
+  if 'validation' in packed:
+    validation = data.batches(packed['validation'], batch_size=_BATCH_SIZE.value, shuffle=False)
+  return epoch_batches, count(poems, **batching), validation
+
+
+def _epoch_seed(epoch: int) -> int:
+  return (_SEED.value * 1_000_003 + epoch) % 2**31
 
 
 def _setting_flags() -> list[flags.FlagHolder]:

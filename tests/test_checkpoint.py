@@ -177,6 +177,6 @@ def test_nothing_to_resume(command, tmp_path):
 
 
 def test_the_crash_test(script):
-  done = script('crash_test.py', '--modes=bptt', '--kills=2', '--poems=150', '--seed=1')
+  done = script('crash_test.py', '--modes=bptt,shards', '--kills=3', '--poems=150', '--seed=1')
   assert done.returncode == 0, done.stdout + done.stderr
-  assert '| bptt | 2 |' in done.stdout and 'never been killed' in done.stdout
+  assert '| bptt | 2 |' in done.stdout and '| shards | 1 |' in done.stdout and 'never been killed' in done.stdout

@@ -186,4 +186,4 @@ def test_the_command_line(command, addresses, monkeypatch, poems_file, index, me
   start = time.monotonic()
   done = command('tangshi_tf.train', f'--corpus={poems_file}', '--worker_timeout=2')
   assert time.monotonic() - start < 60
-  assert_one_line(done, message, LostWorkerError.status)
+  assert_one_line(done, message, status=LostWorkerError.status)

@@ -1,0 +1,116 @@
+"""Trains on a corpus in memory and as a stream of shards: peak memory, speed and validation perplexity.
+
+    python scripts/build_corpus.py --dynasty=song --out=song.txt
+    python scripts/benchmark_streaming.py --corpus=poems.txt --corpus=song.txt -- --cell=gru --units=64
+
+What stands after `--` goes to tangshi_tf.train, beside --epochs=1. Then it trains for --steps on the shards --copies
+times over. Peak memory is the process's greatest resident set, TensorFlow's own included. Needs Linux or macOS. The
+tables are Markdown.
+"""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import flags
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tangshi_tf import cli, corpus, run_dir, shards
+from tangshi_tf.errors import UserError
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+_CORPUS = flags.DEFINE_multi_string('corpus', None, 'Corpus files (default: the poems that come with the package).')
+_SHARDS = flags.DEFINE_integer('shards', 16, 'Shards of the training part.', lower_bound=1)
+_COPIES = flags.DEFINE_integer('copies', 10, 'How many times over the shards are read in the second table.',
+                               lower_bound=2, upper_bound=1000)
+_STEPS = flags.DEFINE_integer('steps', 100, 'Steps of the second table.', lower_bound=1)
+
+
+def main(arguments: list[str]) -> int:
+  paths = [f'--corpus={os.path.abspath(path)}' for path in _CORPUS.value or [corpus.default_corpus_path()]]
+  with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    start = time.perf_counter()
+    run([ROOT / 'scripts/write_shards.py', *paths, f'--shards={_SHARDS.value}', f'--out={folder}/shards'])
+    print(f'{_SHARDS.value} training shards written in {time.perf_counter() - start:.0f} s.\n')
+    whole = {
+        'files, in memory': paths,
+        'shards, in memory': [f'--corpus={folder}/shards/*', '--nostream'],
+        'shards, streamed': [f'--corpus={folder}/shards/*'],
+    }
+    print('| one epoch | training poems | words | read after | tokens/s | validation perplexity | peak memory |\n'
+          '| --- | ---: | ---: | ---: | ---: | ---: | ---: |', flush=True)
+    for i, (what, where) in enumerate(whole.items()):
+      path = folder / f'run-{i}'
+      first, peak = train([*arguments, '--epochs=1', *where, f'--run_dir={path}'], path)
+      figures = run_dir.read_json(path, run_dir.METRICS)['epochs'][-1]
+      print(f'| {what} | {poems(path):,} | {len(run_dir.read_json(path, run_dir.VOCABULARY, list)):,} | {first:.0f} s '
+            f'| {figures["tokens_per_second"]:,.0f} | {figures["validation_perplexity"]:.2f} | {peak:,.0f} MB |',
+            flush=True)
+
+    multiply(folder / 'shards', folder / 'more')
+    print(f'\n| {_COPIES.value} times over, {_STEPS.value} steps | training poems | read after | peak memory |\n'
+          '| --- | ---: | ---: | ---: |', flush=True)
+    for i, (what, options) in enumerate({'in memory': ['--nostream'], 'streamed': []}.items()):
+      path = folder / f'more-{i}'
+      first, peak = train([*arguments, f'--corpus={folder}/more/*', *options, f'--checkpoint_every={_STEPS.value}',
+                           f'--run_dir={path}'], path, stop=True)
+      print(f'| {what} | {poems(path):,} | {first:.0f} s | {peak:,.0f} MB |', flush=True)
+  return 0
+
+
+def run(command: list) -> None:
+  done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=False)
+  if done.returncode:
+    raise UserError(f'{pathlib.Path(command[0]).name} ended with status {done.returncode}: '
+                    f'{done.stderr.strip()[-500:]}')
+
+
+def train(arguments: list[str], path: pathlib.Path, *, stop: bool = False) -> tuple[float, float]:
+  """Trains in a process of its own; returns the seconds until the corpus is read and its peak memory in MB.
+
+  With `stop` it is told to end as soon as it has written a checkpoint.
+  """
+  environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3'}
+  log = path.with_suffix('.log')
+  with open(log, 'wb') as file:
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, '-m', 'tangshi_tf.train', *arguments], stdout=file, stderr=file,
+                               env=environment)
+    first = None
+    while True:
+      pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+      if pid:
+        break
+      if first is None and (path / run_dir.CONFIG).exists():
+        first = time.perf_counter() - start
+      if stop and (path / run_dir.CHECKPOINT).exists():
+        process.send_signal(signal.SIGTERM)
+        stop = False
+      time.sleep(0.05)
+  if os.waitstatus_to_exitcode(status) not in (0, cli.TERMINATED):
+    raise UserError(f'training ended with status {os.waitstatus_to_exitcode(status)}: '
+                    f'{log.read_text(encoding="utf-8").strip()[-500:]}')
+  return first, usage.ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
+
+
+def multiply(source: pathlib.Path, target: pathlib.Path):
+  """Makes a folder with so many links to each shard."""
+  target.mkdir()
+  for part, paths in shards.by_part(sorted(map(str, source.iterdir()))).items():
+    every = paths * _COPIES.value
+    for i, path in enumerate(every):
+      os.link(path, target / shards.name(part, i, len(every)))
+
+
+def poems(path: pathlib.Path) -> int:
+  return run_dir.read_json(path, run_dir.CONFIG)['training']['poems']['train']
+
+
+if __name__ == '__main__':
+  cli.run(main, rest_of_line=True)
