@@ -12,7 +12,6 @@ last of --recipes. The tables are Markdown.
 import json
 import math
 import pathlib
-import shutil
 import signal
 import statistics
 import subprocess
@@ -33,7 +32,7 @@ _WORKERS = flags.DEFINE_integer('workers', 4, 'Most workers; measured are the po
 _RECIPES = flags.DEFINE_list('recipes', ['gru', 'best'], 'Recipes to train.')
 flags.register_validator('recipes', bool, message='expected at least one')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Turns of each number of workers.', lower_bound=1)
-_SECONDS = cli.define_number('seconds', 40, 'Training in a turn.', low=1, high=1e5)
+_WINDOWS = flags.DEFINE_integer('windows', 12, 'Least windows of 5 steps in a turn.', lower_bound=3)
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead of tables.')
 
 _CHARACTERS = cli.define_number('characters', 1e10, 'Calculation: of the corpus; one is a token.', low=1, high=1e15)
@@ -41,8 +40,7 @@ _EPOCHS = flags.DEFINE_integer('epochs', 1, 'Calculation: passes over the corpus
 _VOCABULARY_SIZE = flags.DEFINE_integer('vocabulary_size', 20_000, 'Calculation: --vocabulary_size of the training.',
                                         lower_bound=5)
 _GPUS = flags.DEFINE_integer('gpus', 8, 'Calculation: GPUs of all hosts, a replica on each.', lower_bound=2)
-_HOSTS = flags.DEFINE_integer('hosts', 2, 'Calculation: hosts of these GPUs, each of which reads its shards.',
-                              lower_bound=1)
+_HOSTS = flags.DEFINE_integer('hosts', 2, 'Calculation: hosts, a process on each.', lower_bound=1)
 _BATCH_TOKENS = flags.DEFINE_integer('batch_tokens', 131_072, 'Calculation: of a batch, which all GPUs share.',
                                      lower_bound=1)
 _PEAK_TFLOPS = cli.define_number('peak_tflops', 60, 'Calculation: peak of one GPU, float32.', low=0, high=1e6,
@@ -58,14 +56,16 @@ _LATENCY_MS = cli.define_number('latency_ms', 2, 'Calculation: of all exchanges 
 _OVERHEAD = cli.define_number(
     'overhead', None, 'Calculation: share of a step beyond the work of one worker alone (default: measured here).',
     low=0, high=0.99)
-_READ_SPEED = cli.define_number('read_speed', None, 'Calculation: characters/s that a host makes batches of (default: '
-                                'measured here).', low=0, high=1e12, open_low=True)
-_COUNT_SPEED = cli.define_number('count_speed', None, 'Calculation: characters/s counted for the vocabulary (default: '
-                                 'measured here).', low=0, high=1e12, open_low=True)
+_COUNT_SPEED = cli.define_number(
+    'count_speed', None, 'Calculation: characters/s that a process counts before training (default: measured here).',
+    low=0, high=1e12, open_low=True)
+_READ_SPEED = cli.define_number(
+    'read_speed', None, 'Calculation: characters/s that a process makes batches of while training (default: measured '
+    'here).', low=0, high=1e12, open_low=True)
 
 WINDOW = 5  # steps
 WARM_UP = 2  # windows, with the tracing of the graph in the first
-LEAST_WINDOWS = 3  # after these
+LOOK_EVERY = 2  # seconds between looks at how many windows there are
 ENDED = (0, cli.TERMINATED, -signal.SIGTERM)  # by itself, as told, or as told when it had just ended its training
 TRAFFIC = pathlib.Path('/proc/net/dev')
 
@@ -84,18 +84,18 @@ def main(arguments: list[str]) -> int:
           turns[count].append(train(recipe, count, arguments, pathlib.Path(folder) / 'run'))
     rows = [{'recipe': recipe, 'workers': count, **summary(count, turns[1], turns[count])} for count in counts]
     result['runs'] += rows
-  read_speed, count_speed = _READ_SPEED.value, _COUNT_SPEED.value
-  if read_speed is None or count_speed is None:
-    read_here, count_here = corpus_speeds()
-    read_speed, count_speed = read_speed or read_here, count_speed or count_here
-  result['calculation'] = reckon(rows[1], read_speed, count_speed)
+  count_speed, read_speed = _COUNT_SPEED.value, _READ_SPEED.value
+  if count_speed is None or read_speed is None:
+    measured = shard_speeds()
+    count_speed, read_speed = count_speed or measured[0], read_speed or measured[1]
+  result['calculation'] = reckon(rows[1], count_speed, read_speed)
   print(json.dumps(result, indent=2) if _JSON.value else '\n'.join(
       [result['machine'], '', *scaling_table(result['runs']), '', *calculation_table(result['calculation'])]))
   return 0
 
 
 def train(recipe: str, count: int, arguments: list[str], path: pathlib.Path) -> dict:
-  """Trains for --seconds.
+  """Trains for --windows, or to the end.
 
   Args:
     recipe: its name.
@@ -108,21 +108,21 @@ def train(recipe: str, count: int, arguments: list[str], path: pathlib.Path) -> 
     (None where the system does not count them); the 'shapes' of the weights.
 
   Raises:
-    UserError: a worker failed, or there were too few steps.
+    UserError: a worker failed, or the training was too short.
   """
   with tempfile.TemporaryFile() as errors:
     workers = local_workers.start(
         count, [f'--recipe={recipe}', f'--run_dir={path}', f'--log_every={WINDOW}', '--checkpoint_every=0', *arguments],
         stdout=subprocess.DEVNULL, stderr=errors)
-    traffic, deadline, told = [], math.inf, False
+    traffic, told, looked = [], False, time.monotonic()
     try:
       while None in (statuses := [worker.poll() for worker in workers]) and not set(statuses) - {None, *ENDED}:
         traffic.append((time.time(), loopback_bytes()))
-        if deadline == math.inf and (path / run_dir.CONFIG).exists():
-          deadline = time.monotonic() + _SECONDS.value
-        if time.monotonic() > deadline and not told:
-          told = True
-          local_workers.end(workers, signal.SIGTERM)
+        if not told and time.monotonic() > looked + LOOK_EVERY:
+          looked = time.monotonic()
+          told = path.exists() and len(read_points(path)) > _WINDOWS.value
+          if told:
+            local_workers.end(workers, signal.SIGTERM)
         time.sleep(0.05)
     finally:
       local_workers.end(workers)
@@ -131,10 +131,10 @@ def train(recipe: str, count: int, arguments: list[str], path: pathlib.Path) -> 
       errors.seek(0)
       lines = errors.read().decode(errors='replace').strip().splitlines()
       raise UserError(f'a worker ended with status {failed.pop()}: {lines[-1] if lines else "no message"}')
-  points = read_points(path)[WARM_UP:]
-  if len(points) <= LEAST_WINDOWS:
-    raise UserError(f'{recipe} with {count} workers had {len(points)} windows of {WINDOW} steps after warming up; '
-                    f'expected more than {LEAST_WINDOWS} (--seconds={_SECONDS.value:g})')
+  points = read_points(path)
+  if len(points) <= _WINDOWS.value:
+    raise UserError(f'{recipe} with {count} workers ended after {len(points)} windows of {WINDOW} steps; expected more '
+                    'than --windows')
   steps, times, rates = zip(*points)
   bytes_a_step = None
   if traffic[0][1] is not None:
@@ -157,7 +157,7 @@ def loopback_bytes() -> int | None:
 
 
 def read_points(path: pathlib.Path) -> list[tuple[int, float, float]]:
-  """Returns for each window of a run its last step, when that was (seconds since 1970), and tokens/s."""
+  """Returns for each window after the warm-up its last step, when that was (seconds since 1970), and tokens/s."""
   with cli.quiet_start():
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util import tensor_util
@@ -166,20 +166,13 @@ def read_points(path: pathlib.Path) -> list[tuple[int, float, float]]:
   if 'step/tokens_per_second' not in events.Tags()['tensors']:
     return []
   return [(point.step, point.wall_time, float(tensor_util.make_ndarray(point.tensor_proto)))
-          for point in events.Tensors('step/tokens_per_second')]
+          for point in events.Tensors('step/tokens_per_second')[WARM_UP:]]
 
 
 def summary(count: int, alone: list[dict], runs: list[dict]) -> dict:
-  """Returns the medians of runs of `count` workers, beside those of one worker in the same rounds.
-
-  Raises:
-    UserError: they have too few windows in common.
-  """
+  """Returns the medians of runs of `count` workers, beside those of one worker in the same rounds."""
   ratios = [run['windows'][step][0] / one['windows'][step][0]
             for one, run in zip(alone, runs) for step in one['windows'].keys() & run['windows'].keys()]
-  if len(ratios) < LEAST_WINDOWS:
-    raise UserError(f'1 and {count} workers have {len(ratios)} windows in common; expected at least {LEAST_WINDOWS} '
-                    '(--seconds)')
   windows = [window for run in runs for window in run['windows'].values()]
   parameters, _ = size(runs[0]['shapes'])
   sent = [run['bytes_a_step'] for run in runs]
@@ -215,30 +208,33 @@ def ring_bytes(parameters: int, count: int) -> float:
   return 2 * (count - 1) / count * 4 * parameters
 
 
-def corpus_speeds() -> tuple[float, float]:
-  """Returns the characters/s that batches are made of, and that are counted, of the package's poems as a shard."""
-  with tempfile.TemporaryDirectory() as folder, cli.quiet_start():
-    from tangshi_tf import streaming
-    path = pathlib.Path(folder, shards.name('train', 0, 1))
-    shutil.copyfile(corpus.default_corpus_path(), path)
+def shard_speeds() -> tuple[float, float]:
+  """Returns the characters/s that training counts, and makes batches of, where the package's poems are in shards."""
+  with tempfile.TemporaryDirectory() as folder:
+    out = pathlib.Path(folder) / 'shards'
+    subprocess.run([sys.executable, local_workers.ROOT / 'scripts' / 'write_shards.py', f'--out={out}'],
+                   stdout=subprocess.DEVNULL, check=True)
+    parts = shards.by_part(sorted(map(str, out.iterdir())))
     start = time.perf_counter()
-    census = shards.count({'train': [str(path)], 'validation': [], 'test': []})
+    census = shards.count(parts)
     counted = time.perf_counter() - start
-    part = census.parts['train']
-    characters = sum((length - 2) * number for lengths in part.lengths for length, number in lengths.items())
-    stream = streaming.Stream(part, corpus.word_tables(census.words)[0])
+    characters = {name: sum((length - 2) * number for counts in part.lengths for length, number in counts.items())
+                  for name, part in census.parts.items()}
+    with cli.quiet_start():
+      from tangshi_tf import streaming
+    stream = streaming.Stream(census.parts['train'], corpus.word_tables(census.words)[0], batch_tokens=2000)
     start = time.perf_counter()
-    for _ in stream.batches(shuffle_buffer=10_240, seed=0):
+    for _ in stream.batches(shuffle_buffer=10240, seed=0):
       pass
-    return characters / (time.perf_counter() - start), characters / counted
+    return sum(characters.values()) / counted, characters['train'] / (time.perf_counter() - start)
 
 
-def reckon(measured: dict, read_speed: float, count_speed: float) -> dict:
+def reckon(measured: dict, count_speed: float, read_speed: float) -> dict:
   """Returns what the corpus of --characters takes on --gpus.
 
   Args:
     measured: the `summary` of two workers.
-    read_speed, count_speed: characters/s.
+    count_speed, read_speed: characters/s of a process.
   """
   parameters, flops = size(measured['shapes'], _VOCABULARY_SIZE.value)
   rate = _GPU_TOKENS_PER_S.value or _PEAK_TFLOPS.value * 1e12 * _UTILISATION.value / flops
@@ -248,19 +244,19 @@ def reckon(measured: dict, read_speed: float, count_speed: float) -> dict:
   steps = tokens / _BATCH_TOKENS.value
   step_bytes = excess * ring_bytes(parameters, _GPUS.value)
   computation = tokens / (_GPUS.value * rate)
-  hours = {
-      'counting the vocabulary': _CHARACTERS.value / count_speed,
+  training = {
       'computation': computation,
       'communication': steps * (step_bytes * 8 / (_BANDWIDTH_GBIT.value * 1e9) + _LATENCY_MS.value / 1e3),
       'other overhead of the steps': computation * overhead / (1 - overhead),
-      'making batches, beside these three': tokens / (_HOSTS.value * read_speed),
   }
-  hours = {name: seconds / 3600 for name, seconds in hours.items()}
-  counting, *of_steps, reading = hours.values()
+  reading = tokens / (_HOSTS.value * read_speed)
+  seconds = {'counting': _CHARACTERS.value / count_speed, **training,
+             'waiting for batches': max(reading - sum(training.values()), 0.0)}
+  hours = {name: value / 3600 for name, value in seconds.items()}
   return {'recipe': measured['recipe'], 'parameters': parameters, 'flops_a_token': flops, 'gpu_tokens_per_s': rate,
           'bytes_to_computed': excess, 'overhead': overhead, 'steps': steps, 'bytes_a_step_and_gpu': step_bytes,
-          'read_speed': read_speed, 'count_speed': count_speed, 'hours': hours,
-          'total_hours': counting + max(sum(of_steps), reading), 'bound_by': max(hours, key=hours.get)}
+          'count_speed': count_speed, 'read_speed': read_speed, 'reading_hours': reading / 3600, 'hours': hours,
+          'total_hours': sum(hours.values()), 'bound_by': max(hours, key=hours.get)}
 
 
 # What people read.
@@ -290,7 +286,7 @@ def calculation_table(found: dict) -> list[str]:
       ('epochs', f'{_EPOCHS.value}', source(_EPOCHS)),
       ('vocabulary', f'{_VOCABULARY_SIZE.value:,}', source(_VOCABULARY_SIZE)),
       ('GPUs', f'{_GPUS.value}', source(_GPUS)),
-      ('hosts', f'{_HOSTS.value}', source(_HOSTS)),
+      ('hosts, a process each', f'{_HOSTS.value}', source(_HOSTS)),
       ('tokens a batch, all GPUs', f'{_BATCH_TOKENS.value:,}', source(_BATCH_TOKENS)),
       ('peak of a GPU, float32', f'{_PEAK_TFLOPS.value:g} TFLOP/s', source(_PEAK_TFLOPS)),
       ('share of the peak', f'{_UTILISATION.value:.0%}', source(_UTILISATION)),
@@ -303,18 +299,20 @@ def calculation_table(found: dict) -> list[str]:
       ('sent a step to computed', f'{found["bytes_to_computed"]:.3f}', 'measured here, 2 workers'),
       ('overhead, share of a step', f'{found["overhead"]:.0%}',
        source(_OVERHEAD, 'measured here: 1 - scaling efficiency of 2 workers')),
-      ('made batches of by a host', f'{found["read_speed"]:,.0f} characters/s', source(_READ_SPEED, 'measured here')),
-      ('counted', f'{found["count_speed"]:,.0f} characters/s', source(_COUNT_SPEED, 'measured here')),
+      ('counted by a process', f'{found["count_speed"]:,.0f} characters/s', source(_COUNT_SPEED, 'measured here')),
+      ('read by a process', f'{found["read_speed"]:,.0f} characters/s', source(_READ_SPEED, 'measured here')),
       ('steps', f'{found["steps"]:,.0f}', 'calculated'),
       ('sent a step by each GPU', megabytes(found['bytes_a_step_and_gpu']), 'calculated'),
+      ('reading, beside the training', f'{found["reading_hours"]:.2f} h', 'calculated'),
       *((f'**{name}**', f'{hours:.2f} h', 'calculated') for name, hours in found['hours'].items()),
       ('**in all**', f'**{found["total_hours"]:.1f} h**', f'bound by: {found["bound_by"]}'),
   ]
   if given:
     rows = [row for row in rows if row[0] not in ('peak of a GPU, float32', 'share of the peak')]
   return ['| calculation | | from |', '| --- | ---: | --- |', *(f'| {" | ".join(row)} |' for row in rows), '',
-          'Gradients are exchanged after the computation, as the program does; batches are made meanwhile. Each host '
-          'counts the whole corpus and makes batches of its own shards.']
+          'From a corpus in shards. Each process counts all of it, then reads its own shards while the GPUs compute; '
+          'gradients are exchanged after the computation. The overhead of the steps is that of two workers on shared '
+          'processor cores, a stand-in for GPUs.']
 
 
 def megabytes(value: float | None) -> str:
