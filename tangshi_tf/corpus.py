@@ -199,6 +199,16 @@ def encode(content: str, word2id: dict[str, int]) -> list[int]:
   return [word2id.get(word, UNK_ID) for word in tokenize(content)]
 
 
+def id_table(word2id: dict[str, int]):
+  """Returns the ids by code point, int32 `[0x110000]`, UNK where there is none."""
+  import numpy as np
+  table = np.full(sys.maxunicode + 1, UNK_ID, np.int32)
+  for word, i in word2id.items():
+    if len(word) == 1:
+      table[ord(word)] = i
+  return table
+
+
 def encode_all(poems: Sequence[Poem], word2id: dict[str, int]):
   """Encodes many poems as two NumPy arrays.
 
@@ -207,10 +217,7 @@ def encode_all(poems: Sequence[Poem], word2id: dict[str, int]):
     where each poem begins and the last one ends, int64 `[poems + 1]`.
   """
   import numpy as np  # here, so that a command's --help does not wait for it
-  table = np.full(sys.maxunicode + 1, UNK_ID, np.int32)
-  for word, i in word2id.items():
-    if len(word) == 1:
-      table[ord(word)] = i
+  table = id_table(word2id)
   splits = np.zeros(len(poems) + 1, np.int64)
   np.cumsum([len(poem.content) + 2 for poem in poems], out=splits[1:])
   ids = np.empty(splits[-1], np.int32)

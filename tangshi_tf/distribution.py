@@ -93,12 +93,13 @@ class Replicas:
 ONE = Replicas(tf.distribute.get_strategy())
 
 
-def start(strategy: str, *, timeout: float) -> Replicas:
+def start(strategy: str, *, timeout: float, agreement: str = '') -> Replicas:
   """Starts a strategy; to be called before TensorFlow has done anything else.
 
   Args:
     strategy: one of `cluster.STRATEGIES`.
     timeout: seconds in which all workers must have come.
+    agreement: what must be the same for all of them.
 
   Returns:
     The replicas.
@@ -117,7 +118,7 @@ def start(strategy: str, *, timeout: float) -> Replicas:
   if not workers:
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
     workers, index = resolver.cluster_spec().as_dict()['worker'], resolver.get_task_info()[1]
-  rendezvous.meet(workers, index, timeout)
+  rendezvous.meet(workers, index, timeout, agreement)
   made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
   local = made.num_replicas_in_sync // len(workers)
   replicas = Replicas(made, made.num_replicas_in_sync, index * local, local)

@@ -47,7 +47,7 @@ def _read() -> tuple[list[corpus.Poem], str, int, str | None]:
   fingerprint = None
   if _SPLIT.value in corpus.SPLITS:
     paths, path = cli.find_corpus(_CORPUS.value)
-    parts, fingerprint = shards.read_parts(paths, corpus_format=_CORPUS_FORMAT.value)
+    parts, fingerprint = shards.read_parts(paths, corpus_format=_CORPUS_FORMAT.value, only=_SPLIT.value)
     every = parts[_SPLIT.value]
     source = f'the {_SPLIT.value} part'
   else:

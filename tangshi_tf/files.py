@@ -1,12 +1,15 @@
 """Files by their path, or by one with a scheme that TensorFlow's file systems know (gs://, file://, ...)."""
 
 import contextlib
+import errno
 import glob
 import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from tangshi_tf.errors import UserError
+
+_BLOCK = 2**20  # bytes
 
 
 def has_scheme(path: str | os.PathLike) -> bool:
@@ -26,11 +29,36 @@ def open_binary(path: str | os.PathLike) -> Iterator[BinaryIO]:
       yield file
     return
   import tensorflow as tf
+  with os_errors(), tf.io.gfile.GFile(os.fspath(path), 'rb') as file:
+    yield file
+
+
+@contextlib.contextmanager
+def os_errors() -> Iterator[None]:
+  """A context in which what TensorFlow's file systems raise becomes an `OSError`."""
+  import tensorflow as tf
   try:
-    with tf.io.gfile.GFile(os.fspath(path), 'rb') as file:
-      yield file
+    yield
   except tf.errors.OpError as error:
-    raise OSError(error.error_code, error.message) from None
+    raise OSError(errno.EIO, error.message) from None
+
+
+def lines(path: str | os.PathLike, start: int = 0) -> Iterator[tuple[int, bytes]]:
+  r"""Yields the lines of a file from a byte on, each after the place of its first byte and without its \n.
+
+  Raises:
+    OSError, ValueError: it cannot be read.
+  """
+  with open_binary(path) as file:
+    file.seek(start)
+    place, rest = start, b''
+    while block := file.read(_BLOCK):
+      *whole, rest = (rest + block).split(b'\n')
+      for line in whole:
+        yield place, line
+        place += len(line) + 1
+    if rest:
+      yield place, rest
 
 
 def expand(patterns: list[str]) -> list[str]:
@@ -53,10 +81,10 @@ def expand(patterns: list[str]) -> list[str]:
 
 def _matches(pattern: str) -> list[str]:
   if not has_scheme(pattern):
-    return glob.glob(pattern, recursive=True)
+    return [path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path)]
   import tensorflow as tf
   try:
     return tf.io.gfile.glob(pattern)
-  except tf.errors.OpError as error:
-    raise UserError(f'{pattern}: cannot be listed ({error.message}); expected a path that TensorFlow can '
-                    'read') from None
+  except (tf.errors.OpError, UnicodeError) as error:
+    raise UserError(f'{pattern}: cannot be listed ({getattr(error, "message", error)}); expected a path that '
+                    'TensorFlow can read') from None

@@ -77,7 +77,8 @@ class Position:
       float32 `[batch, units]`.
     history: the metrics of the epochs before, see `fit`.
     watchers: what `Callback.checkpoint` returned, by the callback's class.
-    processes: how many have trained, of those that divide a stream of shards.
+    reading: what the order of the poems within an epoch depends on, beside the
+      seed: how they are read.
   """
 
   epoch: int = 1
@@ -86,7 +87,7 @@ class Position:
   state: list[np.ndarray] = dataclasses.field(default_factory=list)
   history: list[dict[str, float]] = dataclasses.field(default_factory=list)
   watchers: dict[str, dict] = dataclasses.field(default_factory=dict)
-  processes: int = 1
+  reading: str = 'in memory'
 
 
 class Callback:
@@ -168,6 +169,8 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
   Raises:
     DivergedError: the loss is no longer finite. The model then has weights from at
       most forty steps before.
+    UserError: there are fewer batches than `steps_per_epoch`, or they cannot be
+      read any more.
   """
   position = position or Position()
   average = training.averages(model, options.average)
@@ -178,7 +181,6 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
 
   def keep():
     position.totals = totals.sums()
-    position.processes = replicas.processes
     position.watchers = {type(callback).__name__: callback.checkpoint() for callback in callbacks}
     save(position)
 
@@ -188,7 +190,10 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     # All must stop at the same step; asking the others each time would cost more than the wait.
     return step % _AGREE_EVERY == 0 and replicas.sums(bool(should_stop())) != [0]
 
+  stopped = False
+
   def on_step(_, result, state):
+    nonlocal stopped
     position.batches += 1
     totals.add(result)
     step = (position.epoch - 1) * steps_per_epoch + position.batches
@@ -197,11 +202,11 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       good.confirm()
     for callback in callbacks:
       callback.on_step(step, result)
-    stop = stops(step)
-    if stop or save_every and position.batches % save_every == 0:
+    stopped = stops(step)
+    if stopped or save_every and position.batches % save_every == 0:
       position.state = replicas.gather(state)
       keep()
-    return stop
+    return stopped
 
   with _GoodWeights(model, average) as good:
     while position.epoch <= epochs and not _epochs_since_best(position.history) >= patience > 0:
@@ -211,6 +216,9 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       training.train(position.epoch, model, optimizer, epoch_batches(position.epoch, position.batches),
                      on_step=on_step, schedule=schedule, options=options, state=position.state, replicas=replicas)
       if position.batches < steps_per_epoch:
+        if not stopped:
+          raise UserError(f'epoch {position.epoch} had {position.batches} of {steps_per_epoch} batches; expected the '
+                          'corpus to stay as it was when it was counted')
         break
       sums = totals.sums()
       means = totals.take()

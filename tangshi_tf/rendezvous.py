@@ -1,7 +1,8 @@
 """All workers of a cluster meet before TensorFlow starts, whose own wait for them cannot be ended.
 
-Worker 0 listens at its address. Each other worker connects and says a line with its index and a digest of all
-addresses. Once all of them have come, worker 0 says `go` to each and frees its port for TensorFlow.
+Worker 0 listens at its address. Each other worker connects and says a line with its index and digests of all
+addresses and of what they must agree on. Once all of them have come, worker 0 says `go` to each and frees its port for
+TensorFlow.
 """
 
 import contextlib
@@ -21,18 +22,20 @@ _LONGEST = 2000  # bytes of a line
 _STRANGERS = 100  # most connections that have not said who they are, beyond the number of workers
 
 
-def meet(addresses: list[str], index: int, timeout: float):
+def meet(addresses: list[str], index: int, timeout: float, agreement: str = ''):
   """Returns once all workers have come; at once where there is only one.
 
   Args:
     addresses: "host:port" of each worker, in the same order for all of them.
     index: this process's worker, from 0.
     timeout: seconds to wait from now on.
+    agreement: what must be the same for all workers, such as corpus and flags.
 
   Raises:
     LostWorkerError: a worker has not come in time.
     UserError: an address has another form, this worker's port is in use, or
-      worker 0 has other addresses or another worker of this index.
+      worker 0 has other addresses, another agreement or another worker of this
+      index.
   """
   places = [_place(address) for address in addresses]
   if len(addresses) == 1:
@@ -40,9 +43,9 @@ def meet(addresses: list[str], index: int, timeout: float):
   deadline = time.monotonic() + timeout
   with _listen(addresses[index], places[index][1]) as server:  # TensorFlow will need each worker's port
     if index == 0:
-      _gather(server, addresses, timeout, deadline)
+      _gather(server, addresses, timeout, deadline, agreement)
   if index:
-    _join(places[0], addresses, index, timeout, deadline)
+    _join(places[0], addresses, index, timeout, deadline, agreement)
 
 
 def _place(address: str) -> tuple[str, int]:
@@ -61,14 +64,16 @@ def _listen(address: str, port: int) -> socket.socket:
     raise UserError(f"{address}: this worker's port cannot be opened ({error.strerror}); expected a free one") from None
 
 
-def _hello(addresses: list[str], index: int) -> bytes:
-  digest = hashlib.sha256('\n'.join(addresses).encode()).hexdigest()
-  return f'tangshi_tf {index} {digest}\n'.encode()
+def _hello(addresses: list[str], index: int, agreement: str = '') -> bytes:
+  digests = ' '.join(hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()
+                     for text in ('\n'.join(addresses), agreement))
+  return f'tangshi_tf {index} {digests}\n'.encode()
 
 
-def _gather(server: socket.socket, addresses: list[str], timeout: float, deadline: float):
+def _gather(server: socket.socket, addresses: list[str], timeout: float, deadline: float, agreement: str):
   """Waits as worker 0 for the others and lets them go."""
-  hellos = {_hello(addresses, index): index for index in range(1, len(addresses))}
+  hellos = {_hello(addresses, index, agreement): index for index in range(1, len(addresses))}
+  same_addresses = tuple(hello.rpartition(b' ')[0] for hello in hellos)
   heard: dict[socket.socket, bytes] = {}  # from those that have not said who they are
   come: dict[int, socket.socket] = {}
   refused = ''
@@ -111,6 +116,9 @@ def _gather(server: socket.socket, addresses: list[str], timeout: float, deadlin
       come[hellos[line]] = connection
     elif part and len(line) < _LONGEST and not line.endswith(b'\n'):
       heard[connection] = line
+    elif line.startswith(same_addresses):
+      refused = ' (one with another corpus or other flags came)'
+      close(connection, 'settings')
     elif line.startswith(b'tangshi_tf '):
       refused = ' (one with other addresses came)'
       close(connection, f'other {", ".join(addresses)}')
@@ -139,13 +147,13 @@ def _gather(server: socket.socket, addresses: list[str], timeout: float, deadlin
         close(connection)
 
 
-def _join(place: tuple[str, int], addresses: list[str], index: int, timeout: float, deadline: float):
+def _join(place: tuple[str, int], addresses: list[str], index: int, timeout: float, deadline: float, agreement: str):
   """Comes to worker 0 and waits until it says go."""
   chief, trouble = f'worker 0 at {addresses[0]}', ''
   while (left := deadline - time.monotonic()) > 0:
     try:
       with socket.create_connection(place, timeout=min(left, _ATTEMPT)) as connection:
-        connection.sendall(_hello(addresses, index))
+        connection.sendall(_hello(addresses, index, agreement))
         trouble = 'it does not say that all have come'
         word, _, rest = _answer(connection, deadline).partition(' ')
     except (OSError, UnicodeError) as error:  # of what cannot be a host's name the latter
@@ -157,6 +165,8 @@ def _join(place: tuple[str, int], addresses: list[str], index: int, timeout: flo
     if word == 'other':
       raise UserError(f'{chief} has the workers {rest}, but worker {index} has {", ".join(addresses)}; expected the '
                       'same for all')
+    if word == 'settings':
+      raise UserError(f'{chief} has another corpus or other flags than worker {index}; expected the same for all')
     if word == 'twice':
       raise UserError(f'another process came to {chief} as worker {index}; expected one of each index')
     time.sleep(_PAUSE)

@@ -96,11 +96,13 @@ def by_part(paths: list[str]) -> dict[str, list[str]] | None:
       names = ' and '.join(f'{count} .{shard_format}' for count, shard_format in sorted(kinds[part]))
       raise UserError(f'{next(iter(shards.values()))}: the shards of the {part} part are some of {names}; '
                       'expected those of one writing')
-    count, _ = next(iter(kinds[part]), (0, ''))
-    missing = set(range(count)) - set(shards)
+    size, _ = next(iter(kinds[part]), (0, ''))
+    missing = set(range(size)) - set(shards)
     if missing:
-      raise UserError(f'{name(part, min(missing), count).rpartition(".")[0]}: this shard is not among those named; '
-                      f'expected all {count} of the {part} part')
+      raise UserError(f'{name(part, min(missing), size).rpartition(".")[0]}: this shard is not among those named; '
+                      f'expected all {size} of the {part} part')
+    if len(shards) > size:
+      raise UserError(f'{shards[max(shards)]}: its number is too great; expected 0 to {size - 1}')
   return {part: [path for _, path in sorted(shards.items())] for part, shards in found.items()}
 
 
@@ -123,10 +125,10 @@ def read(path: str) -> Iterator[corpus.Poem]:
 
 
 def parse(line: bytes, where: str, *, first: bool = False) -> corpus.Poem | None:
-  """Returns the poem of a line of the titled form, None if it holds none.
+  r"""Returns the poem of a line of the titled form, None if it holds none.
 
   Args:
-    line: with or without its end.
+    line: without its \n.
     where: its place, for messages.
     first: whether it is a file's first, which may begin with a byte order mark.
 
@@ -135,7 +137,7 @@ def parse(line: bytes, where: str, *, first: bool = False) -> corpus.Poem | None
   """
   if b'\0' in line:
     raise UserError(f'{where}: holds a NUL byte; expected a UTF-8 text file, not a binary one')
-  if b'\r' in line.rstrip(b'\r\n'):
+  if b'\r' in line.rstrip(b'\r'):
     raise UserError(f'{where}: holds a carriage return within the line; expected lines that end in \\n or \\r\\n')
   try:
     text = line.decode('utf-8-sig' if first else 'utf-8')
@@ -148,16 +150,13 @@ def parse(line: bytes, where: str, *, first: bool = False) -> corpus.Poem | None
 def _lines(path: str) -> Iterator[bytes]:
   """Yields the lines or records of a file."""
   if not path.endswith('.' + RECORDS):
-    with files.open_binary(path) as file:
-      yield from file
+    yield from (line for _, line in files.lines(path))
     return
   import tensorflow as tf
-  try:
+  with files.os_errors():
     with _without_warnings():  # deprecated, but what tf.data offers instead would start TensorFlow's devices
       records = tf.compat.v1.io.tf_record_iterator(path)
     yield from records
-  except tf.errors.OpError as error:
-    raise OSError(error.error_code, error.message) from None
 
 
 @contextlib.contextmanager
@@ -172,12 +171,14 @@ def _without_warnings():
     logger.setLevel(level)
 
 
-def read_parts(paths: list[str], *, corpus_format: str = 'auto') -> tuple[dict[str, list[corpus.Poem]], str]:
+def read_parts(paths: list[str], *, corpus_format: str = 'auto',
+               only: str | None = None) -> tuple[dict[str, list[corpus.Poem]], str]:
   """Reads a whole corpus.
 
   Args:
     paths: its files: shards, or others, which are split here.
     corpus_format: of those that are no shards, see `corpus.read_poems`.
+    only: the part whose poems are wanted; of shards the others are not kept.
 
   Returns:
     The poems of each part, and the fingerprint of all.
@@ -189,8 +190,16 @@ def read_parts(paths: list[str], *, corpus_format: str = 'auto') -> tuple[dict[s
   if found is None:
     poems = [poem for path in paths for poem in corpus.read_poems(path, corpus_format=corpus_format)]
     return corpus.split_poems(poems), corpus.fingerprint(poems)
-  parts = {part: [poem for path in shards for poem in read(path)] for part, shards in found.items()}
-  return parts, corpus.fingerprint(itertools.chain(*parts.values()))
+  parts: dict[str, list[corpus.Poem]] = {part: [] for part in found}
+
+  def every() -> Iterator[corpus.Poem]:
+    for part, shards in found.items():
+      for poem in itertools.chain.from_iterable(map(read, shards)):
+        if only in (None, part):
+          parts[part].append(poem)
+        yield poem
+
+  return parts, corpus.fingerprint(every())
 
 
 def count(parts: dict[str, list[str]], *, max_tokens: int = corpus.MAX_TOKENS, min_tokens: int = 0,

@@ -1,6 +1,6 @@
 """Shards to `tf.data` batches, in memory that does not grow with the corpus."""
 
-import sys
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +10,7 @@ from tangshi_tf.errors import UserError
 
 _OPEN_SHARDS = 16  # read in turns
 _BLOCK = 16  # poems of each at a time
+_MIXED_BATCHES = 128
 _LEFT_OUT = -1  # the id of white space
 
 
@@ -50,8 +51,9 @@ class Stream:
     if not batch_tokens and batch_size < processes:
       raise UserError(f'batches of {batch_size} poems for {processes} processes; expected at least one for each')
     self._paths = part.paths[process::processes]
-    self._lengths = (max(min_tokens, 3), max_tokens)  # a line without a poem has bos and eos
-    self._table = _table(word2id)
+    self._tokens = (max(min_tokens, 3), max_tokens)  # a line without a poem has bos and eos
+    self._table = corpus.id_table(word2id)
+    self._table[[code for code in range(len(self._table)) if chr(code).isspace()]] = _LEFT_OUT
     self._ends = [[word2id[corpus.start_token]], [word2id[corpus.end_token]]]
 
     totals = [_total(part.lengths[i::processes]) for i in range(processes)]
@@ -87,26 +89,28 @@ class Stream:
       A dataset of `(x, y, seqlen)` as of `data.batches`, with `local` of
       tuples of so many of them.
     """
-    paths = np.array(self._paths)
+    paths = np.array([os.fsencode(path) for path in self._paths])
     open_shards = 1
     if shuffle_buffer:
       paths = np.random.default_rng(seed).permutation(paths)
       open_shards = min(_OPEN_SHARDS, len(paths))
-    reader = tf.data.TFRecordDataset if paths[0].endswith('.' + shards.RECORDS) else tf.data.TextLineDataset
+    reader = tf.data.TFRecordDataset if self._paths[0].endswith(shards.RECORDS) else tf.data.TextLineDataset
     lines = tf.data.Dataset.from_tensor_slices(paths).interleave(
         reader, cycle_length=open_shards, block_length=_BLOCK, num_parallel_calls=min(2, open_shards),
         deterministic=True)
-    if shuffle_buffer:
-      lines = lines.shuffle(shuffle_buffer, seed=seed)
     poems = lines.map(self._encode, num_parallel_calls=2, deterministic=True)
-    shortest, longest = self._lengths
-    poems = poems.filter(lambda ids: (tf.size(ids) >= shortest) & (tf.size(ids) <= longest))
+    fewest, most = self._tokens
+    poems = poems.filter(lambda ids: (tf.size(ids) >= fewest) & (tf.size(ids) <= most))
+    if shuffle_buffer:
+      poems = poems.shuffle(shuffle_buffer, seed=seed)
     poems = poems.map(lambda ids: (ids, tf.size(ids) - 1))
     if self._widths is None:
       batches = poems.padded_batch(self._sizes[0])
     else:
       batches = poems.bucket_by_sequence_length(
           lambda ids, length: length, [width + 1 for width in self._widths], [*self._sizes, 1])
+      if shuffle_buffer:  # else the batches that did not fill would all be the last ones
+        batches = batches.shuffle(_MIXED_BATCHES, seed=seed)
     if self._own_steps < self.steps:
       empty = tf.data.Dataset.from_tensors((tf.zeros((0, 2), tf.int32), tf.zeros((0,), tf.int32)))
       batches = batches.concatenate(empty.repeat(self.steps - self._own_steps))
@@ -114,29 +118,17 @@ class Stream:
     def divide(ids, lengths):
       return tuple(_example(ids[replica::local], lengths[replica::local]) for replica in range(local))
 
-    return batches.skip(skip).map(divide if local else _example).prefetch(8)
+    return batches.take(self.steps).skip(skip).map(divide if local else _example).prefetch(8)
 
   def _encode(self, line):
     """Returns the ids of a `title:content` line, int32 `[tokens]`."""
-    content = tf.strings.regex_replace(line, '^[^:]*:', '', replace_global=False)
+    content = tf.strings.regex_replace(line, '^[^:]*(:|$)', '', replace_global=False)
     ids = tf.gather(self._table, tf.strings.unicode_decode(content, 'UTF-8'))
     return tf.concat([self._ends[0], tf.boolean_mask(ids, ids != _LEFT_OUT), self._ends[1]], 0)
 
 
 def _example(ids, lengths):
   return ids[:, :-1], ids[:, 1:], lengths
-
-
-def _table(word2id: dict[str, int]) -> np.ndarray:
-  """Returns the ids by code point."""
-  table = np.full(sys.maxunicode + 1, corpus.UNK_ID, np.int32)
-  for code in range(sys.maxunicode + 1):
-    if chr(code).isspace():
-      table[code] = _LEFT_OUT
-  for word, i in word2id.items():
-    if len(word) == 1:
-      table[ord(word)] = i
-  return table
 
 
 def _total(lengths: list[dict[int, int]]) -> dict[int, int]:

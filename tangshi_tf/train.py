@@ -7,6 +7,8 @@
 """
 
 import contextlib
+import glob
+import json
 import os
 import pathlib
 import platform
@@ -146,12 +148,13 @@ def main() -> int:
 
       from tangshi_tf import devices, distribution
       devices.prepare()
-      replicas = distribution.start(strategy, timeout=_WORKER_TIMEOUT.value)
+      agreement = json.dumps([words, origin['corpus_sha256'], _flags(), _RESUME.value])
+      replicas = distribution.start(strategy, timeout=_WORKER_TIMEOUT.value, agreement=agreement)
       device = devices.start()
     print(device, flush=True)
     if replicas.count > 1:
       print(f'Each batch is divided among {replicas.count} replicas in {replicas.processes} processes.')
-    for note in _without_effect():
+    for note in _without_effect(isinstance(parts['train'], shards.Part)):
       print(note)
     if not devices.gains(_PRECISION.value):
       print(f'--precision={_PRECISION.value}: this device has no units for it; the products take the time of float32 '
@@ -167,12 +170,9 @@ def main() -> int:
       batches = f'{_BATCH_TOKENS.value} tokens' if _BATCH_TOKENS.value else f'{_BATCH_SIZE.value} poems'
       raise UserError(f'not enough memory for {_UNITS.value} units, an embedding of {_EMBEDDING_SIZE.value} and '
                       f'batches of {batches}; expected smaller sizes') from None
-    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-      raise UserError(f'{origin["corpus"]}: cannot be read any more ({error.message}); expected the corpus to stay as '
-                      'it is; the last checkpoint is kept') from None
 
 
-def _without_effect() -> list[str]:
+def _without_effect(streamed: bool) -> list[str]:
   """Returns a line for each flag that was given and changes nothing beside the others."""
   idle = [
       (_BATCH_SIZE, _BATCH_TOKENS.value, f'--batch_tokens={_BATCH_TOKENS.value} decides how many poems are a batch'),
@@ -181,6 +181,7 @@ def _without_effect() -> list[str]:
       (_HOLD_EPOCHS, _SCHEDULE.value != 'decay', f'the schedule is {_SCHEDULE.value}'),
       (_DECAY, _SCHEDULE.value not in ('decay', 'plateau'), f'the schedule is {_SCHEDULE.value}'),
       (_FINAL, _SCHEDULE.value != 'cosine', f'the schedule is {_SCHEDULE.value}'),
+      (_SHUFFLE_BUFFER, not streamed, 'the poems are in memory'),
   ]
   return [f'--{holder.name}={holder.value} has no effect: {reason}.' for holder, is_idle, reason in idle
           if holder.present and holder.value != holder.default and is_idle]
@@ -197,8 +198,9 @@ def _read_corpus() -> tuple[list[str], dict, corpus.Poem | None, dict]:
   if _STREAM.value and found is None:
     raise UserError(f'{source}: --stream, but these are no shards; expected those that scripts/write_shards.py writes')
   if found is not None and _STREAM.value is not False:
-    if _BPTT.value:
-      raise UserError(f'--bptt={_BPTT.value} of shards that are streamed; expected --nostream, or no --bptt')
+    if _BPTT.value or _BATCHING.value == 'sorted':
+      flag = f'--bptt={_BPTT.value}' if _BPTT.value else '--batching=sorted'
+      raise UserError(f'{flag} of shards that are streamed; expected --nostream, or another way of training')
     census = shards.count(found, vocabulary_size=_VOCABULARY_SIZE.value, **_limits())
     counts = {name: part.poems for name, part in census.parts.items()}
     corpus.check_training_part(counts['train'], source, census.poems, **_limits())
@@ -213,7 +215,13 @@ def _read_corpus() -> tuple[list[str], dict, corpus.Poem | None, dict]:
     parts = {name: corpus.encode_all(kept[name], word2id) for name in ('train', 'validation') if kept[name]}
     validation_poem = next(iter(kept['validation']), None)
   return words, parts, validation_poem, {
-      'corpus': ' '.join(map(os.path.basename, _CORPUS.value or paths)), 'corpus_sha256': fingerprint, 'poems': counts}
+      'corpus': ' '.join(map(_short_name, _CORPUS.value or paths)), 'corpus_sha256': fingerprint, 'poems': counts}
+
+
+def _short_name(pattern: str) -> str:
+  """Returns the last part of a path, of a glob the last two."""
+  folder, name = os.path.split(pattern)
+  return os.path.join(os.path.basename(folder), name) if glob.has_magic(name) else name
 
 
 def _limits() -> dict[str, int]:
@@ -278,17 +286,21 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
       reduction=_REDUCTION.value, label_smoothing=_LABEL_SMOOTHING.value, precision=_PRECISION.value,
       clip_norm=_CLIP_NORM.value, average=_AVERAGE.value, carry_state=_BPTT.value > 0, seed=_SEED.value)
   average = training.averages(model, options.average)
+  reading = 'in memory'
+  if isinstance(parts['train'], shards.Part):
+    reading = f'a stream of {len(parts["train"].paths)} shards for {replicas.processes} processes'
   epoch_batches, steps, validation = _make_batches(parts, word2id, replicas)
   schedule = schedules.LearningRate(
       _LEARNING_RATE.value, schedule=_SCHEDULE.value, steps_per_epoch=steps, epochs=_EPOCHS.value,
       warmup_steps=_WARMUP_STEPS.value, hold_epochs=_HOLD_EPOCHS.value, decay=_DECAY.value, final=_FINAL.value)
 
-  position = None
+  position = fitting.Position(reading=reading)
   if goes_on:
     position = checkpoint.restore(path, model, optimizer, average)
-    if position.batches and isinstance(parts.get('train'), shards.Part) and position.processes != replicas.processes:
-      raise UserError(f'{path}: was stopped within an epoch whose shards {position.processes} processes divided among '
-                      f'themselves, this is one of {replicas.processes}; expected as many')
+    if position.batches and position.reading != reading:
+      raise UserError(f'{path}: was stopped within an epoch whose poems were {position.reading}, now they are '
+                      f'{reading}; expected the same')
+    position.reading = reading
     replicas.sums(0.0)  # the chief writes a new one only when all have read this one
     if replicas.chief:
       checkpoint.cut_events(path, int(optimizer.iterations.numpy()), position.epoch - 1)
@@ -334,7 +346,8 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
       status = status or cli.TERMINATED
   if status:
     save_last()
-    print(f'Stopped; the weights so far are kept. Go on: python -m tangshi_tf.train --resume --run_dir={path}\n'
+    again = shlex.join(['--resume', f'--run_dir={path}', *(f'--corpus={pattern}' for pattern in _CORPUS.value or [])])
+    print(f'Stopped; the weights so far are kept. Go on: python -m tangshi_tf.train {again}\n'
           f'Write poems with the weights so far: '
           f'python -m tangshi_tf.generate --model={path} --weights={run_dir.LAST}')
     return status
@@ -423,12 +436,16 @@ def _setting_flags() -> list[flags.FlagHolder]:
           if isinstance(holder, flags.FlagHolder) and holder.name not in _ELSEWHERE]
 
 
+def _flags() -> dict:
+  return {holder.name: holder.value for holder in _setting_flags()}
+
+
 def _settings() -> dict:
   """Returns what else config.json says of how the model came about."""
   import tensorflow as tf
   return {
       'command': shlex.join(['python', '-m', 'tangshi_tf.train', *sys.argv[1:]]),
-      'flags': {holder.name: holder.value for holder in _setting_flags()},
+      'flags': _flags(),
       'tensorflow': tf.__version__, 'python': platform.python_version(),
   }
 

@@ -221,7 +221,7 @@ def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: 
   taken = int(optimizer.iterations.numpy())
   loss = tf.constant(0.0)
   state = replicas.share(state) if state else []
-  for step, batch in enumerate(ds):
+  for step, batch in enumerate(_read(ds)):
     if schedule is not None:
       optimizer.learning_rate.assign(schedule(taken + step))
     shares = batch if replicas.count > 1 else (batch,)
@@ -236,6 +236,17 @@ def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: 
     elif step % 500 == 0:
       print(f'epoch {epoch} step {step}: loss {float(loss):.4f}')
   return loss
+
+
+def _read(ds):
+  """Yields what a dataset has; raises UserError where its files cannot be read."""
+  try:
+    yield from ds
+  except tf.errors.ResourceExhaustedError:
+    raise
+  except tf.errors.OpError as error:
+    raise UserError(f'the corpus cannot be read any more ({error.message}); expected it to stay as it is; the last '
+                    'checkpoint is kept') from None
 
 
 @functools.lru_cache(maxsize=4)
@@ -272,7 +283,7 @@ def evaluate(model, ds, replicas: Replicas = ONE) -> dict[str, float]:
   """
   measure = compiled_nll(model)
   loss = nll = poems = tokens = 0.0
-  for x, y, seqlen in ds.shard(replicas.processes, replicas.process):
+  for x, y, seqlen in _read(ds.shard(replicas.processes, replicas.process)):
     values = measure(x, y, seqlen, model.zero_state(x.shape[0]))[0].numpy().astype(np.float64)
     lengths = seqlen.numpy()
     sums = np.add.reduceat(values, np.cumsum(lengths) - lengths)

@@ -140,6 +140,16 @@ def test_another_list_of_addresses(addresses, pool):
     chief.result(LONG)
 
 
+def test_another_corpus_or_other_flags(addresses, pool):
+  named = addresses(2)
+  chief = pool.submit(rendezvous.meet, named, 0, 3, 'Tang')
+  with pytest.raises(UserError, match='worker 0 at .* has another corpus or other flags than worker 1') as caught:
+    rendezvous.meet(named, 1, LONG, 'Song')
+  assert caught.value.status == 2
+  with pytest.raises(LostWorkerError, match=r'\(one with another corpus or other flags came\)'):
+    chief.result(LONG)
+
+
 @pytest.mark.parametrize('index', [0, 1])
 def test_a_port_in_use(addresses, index):
   named = addresses(2)
@@ -175,7 +185,7 @@ def test_slurm_takes_the_addresses_of_its_resolver(monkeypatch):
   monkeypatch.setattr(rendezvous, 'meet', meet)
   with pytest.raises(LostWorkerError):
     distribution.start('multi_worker', timeout=7)
-  assert met == [(['n1:8888', 'n2:8888'], 1, 7)]
+  assert met == [(['n1:8888', 'n2:8888'], 1, 7, '')]
 
 
 @pytest.mark.parametrize(('index', 'message'), [(0, r'worker 1 \(.*\) did not come within 2 s'),

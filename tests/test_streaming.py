@@ -1,17 +1,23 @@
 import collections
+import os
 import random
+import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tangshi_tf import corpus, files, run_dir, shards, streaming
+from tangshi_tf import corpus, files, fitting, run_dir, shards, streaming, training
 from tangshi_tf.errors import UserError
 
+from . import checks
 from .checks import assert_one_line
 from .conftest import ROOT
+
+SMALL = ['--epochs=2', '--units=8', '--embedding_size=8', '--learning_rate=0.01', '--batch_size=50']
 
 
 def write(source, out, *options):
@@ -148,7 +154,8 @@ def test_rows_are_divided_among_local_replicas(census, word2id):
 
 def test_what_a_line_may_hold(tmp_path, word2id):
   known = [word for word in word2id if len(word) == 1][:3]
-  lines = ['甲:' + ''.join(known), '', ' \t', '空:', f'乙 : {known[0]}　{known[1]} :🙂\r', '长:' + known[0] * 199]
+  lines = ['\ufeff', '甲:' + ''.join(known), '', ' \t', '空:', f'乙 : {known[0]}　{known[1]} :🙂\r',
+           '长:' + known[0] * 199]
   (tmp_path / 'train-00000-of-00001.txt').write_text('\n'.join(lines), encoding='utf-8')
   census = shards.count(sharded(tmp_path))
   assert census.poems == 3 and census.parts['train'].poems == 2
@@ -160,6 +167,7 @@ def test_what_a_line_may_hold(tmp_path, word2id):
 @pytest.mark.parametrize(('names', 'message'), [
     (['train-00000-of-00002.txt'], 'train-00001-of-00002: this shard is not among those named'),
     (['train-00000-of-00001.txt', 'poems.txt'], 'poems.txt: is no shard beside others'),
+    (['train-00000-of-00001.txt', 'train-00001-of-00001.txt'], 'its number is too great; expected 0 to 0'),
     (['train-00000-of-00001.txt', 'train-00000-of-00002.txt'], 'is shard 0 of the train part, and so is'),
     (['train-00000-of-00001.txt', 'train-00001-of-00002.txt'], 'some of 1 .txt and 2 .txt'),
     (['train-00000-of-00002.txt', 'train-00001-of-00002.tfrecord'], 'some of 2 .tfrecord and 2 .txt'),
@@ -180,6 +188,67 @@ def test_lines_that_are_no_poems(tmp_path, line, message):
   done = write(path.rename(tmp_path / 'poems.txt'), tmp_path / 'out', '--corpus_format=titled')
   assert_one_line(done, 'poems.txt: line at byte 4', 'write_shards.py')
   assert [path.name for path in tmp_path.iterdir()] == ['poems.txt']
+
+
+def test_line_ends_of_old_are_refused_by_scheme_too(tmp_path):
+  (tmp_path / 'poems.txt').write_bytes(b'a:b\rc:d\r')
+  for path in (tmp_path / 'poems.txt', f'file://{tmp_path}/poems.txt'):
+    assert_one_line(write(path, tmp_path / 'out'), 'holds a carriage return', 'write_shards.py')
+
+
+def test_shards_that_change_during_the_run(folder, tmp_path, word2id):
+  shutil.copytree(folder, tmp_path / 'shards')
+  census = shards.count(sharded(tmp_path / 'shards'))
+  stream = streaming.Stream(census.parts['train'], word2id, batch_size=20)
+  first = tmp_path / 'shards/train-00000-of-00005.txt'
+  whole = first.read_bytes()
+  model = checks.model_with_a_will(word2id)
+
+  def fit():
+    return fitting.fit(model, training.make_optimizer(), epochs=1, steps_per_epoch=stream.steps,
+                       epoch_batches=lambda epoch, skip: stream.batches(shuffle_buffer=9, seed=epoch, skip=skip))
+
+  first.write_bytes(b'')
+  with pytest.raises(UserError, match='epoch 1 had .* batches; expected the corpus to stay as it was'):
+    fit()
+  first.write_bytes(10 * whole)
+  assert len(fit()) == 1
+  first.unlink()
+  with pytest.raises(UserError, match='the corpus cannot be read any more'):
+    fit()
+
+
+def test_a_run_within_an_epoch_goes_on_with_the_same_shards_only(command, folder, source, tmp_path):
+  other = write(source, tmp_path / 'other', '--shards=4')
+  assert other.returncode == 0, other.stderr
+  train = [*SMALL, '--epochs=100', '--checkpoint_every=3', '--run_dir=r', f'--corpus={folder}/*']
+  process = subprocess.Popen([sys.executable, '-m', 'tangshi_tf.train', *train], cwd=tmp_path,
+                             env={**os.environ, 'PYTHONPATH': str(ROOT)}, stdout=subprocess.DEVNULL)
+  while not (tmp_path / 'r' / run_dir.CHECKPOINT).exists() and process.poll() is None:
+    time.sleep(0.01)
+  process.kill()
+  process.wait()
+  resume = ['tangshi_tf.train', '--resume', '--run_dir=r']
+  done = command(*resume, f'--corpus={tmp_path}/other/*')
+  assert done.returncode == 2 and 'a stream of 5 shards for 1 processes, now they are' in done.stderr, done.stderr
+
+
+def test_a_killed_writing_leaves_no_process(source, tmp_path):
+  process = subprocess.Popen([sys.executable, ROOT / 'scripts/write_shards.py', f'--corpus={source}',
+                              f'--out={tmp_path}/out'], start_new_session=True)
+  while not list(tmp_path.glob('out.*/hashes-*')) and process.poll() is None:
+    time.sleep(0.01)
+  process.kill()
+  process.wait()
+  deadline = time.monotonic() + 30
+  while time.monotonic() < deadline:
+    try:
+      os.killpg(process.pid, 0)
+    except ProcessLookupError:
+      break
+    time.sleep(0.1)
+  else:
+    raise AssertionError('its workers are left')
 
 
 def test_unusable_arguments(tmp_path, source, folder):
@@ -215,7 +284,6 @@ def test_paths_with_a_scheme(tmp_path, folder):
     files.expand(['nosuch://a/*'])
 
 
-SMALL = ['--epochs=2', '--units=8', '--embedding_size=8', '--learning_rate=0.01', '--batch_size=50']
 
 
 def test_training_streamed_and_in_memory(command, folder, source, tmp_path):
@@ -236,6 +304,7 @@ def test_training_streamed_and_in_memory(command, folder, source, tmp_path):
       assert found[name][1][key] == found['text'][1][key]
   assert found['records'][2][-1]['validation_nll'] == found['text'][2][-1]['validation_nll']
   assert found['memory'][2][-1]['validation_nll'] == pytest.approx(found['text'][2][-1]['validation_nll'], rel=0.05)
+  assert found['text'][1]['corpus'] == 'shards/*'
   more = command('tangshi_tf.train', '--resume', '--epochs=3', f'--corpus={folder}/*', '--run_dir=run_text')
   assert more.returncode == 0 and 'Resumed at step' in more.stdout
   evaluated = command('tangshi_tf.evaluate', '--model=run_text', f'--corpus={folder}/*')
