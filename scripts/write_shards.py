@@ -67,7 +67,8 @@ def main() -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f'{out.name}.', dir=out.parent) as folder:
       blocks = [block for path in paths for block in divide(path, _CORPUS_FORMAT.value)]
-      made = write(blocks, pathlib.Path(folder))
+      with_tensorflow = _FORMAT.value == shards.RECORDS or shards.needs_tensorflow(paths)
+      made = write(blocks, pathlib.Path(folder), with_tensorflow)
       total = sum(counts['poems'] for counts in made.values())
       if not total:
         raise UserError(f'{source}: holds no poem; every title is followed by nothing')
@@ -128,7 +129,7 @@ def read(block: tuple[str, str, int, int]) -> Iterator[corpus.Poem]:
         yield poem
 
 
-def write(blocks: list, folder: pathlib.Path) -> dict[str, dict[str, int]]:
+def write(blocks: list, folder: pathlib.Path, with_tensorflow: bool) -> dict[str, dict[str, int]]:
   """Writes the shards into folder/finished; returns how many poems and shards each part has."""
   counts = {'train': _SHARDS.value, 'validation': max(round(_SHARDS.value / 18), 1)}
   counts['test'] = counts['validation']
@@ -138,7 +139,7 @@ def write(blocks: list, folder: pathlib.Path) -> dict[str, dict[str, int]]:
   (folder / 'finished').mkdir()
   # Not forked: TensorFlow may have threads by now.
   with concurrent.futures.ProcessPoolExecutor(
-      _PROCESSES.value, multiprocessing.get_context('spawn'), start_worker) as pool:
+      _PROCESSES.value, multiprocessing.get_context('spawn'), start_worker, (with_tensorflow,)) as pool:
 
     def each(work, items, *arguments) -> list:
       return list(pool.map(work, items, *([argument] * len(items) for argument in arguments)))
@@ -159,9 +160,12 @@ def write(blocks: list, folder: pathlib.Path) -> dict[str, dict[str, int]]:
   return made
 
 
-def start_worker():
+def start_worker(with_tensorflow: bool):
   """Leaves Ctrl-C to the process that has started this one, and ends with it."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)
+  if with_tensorflow:
+    with cli.quiet_start():
+      import tensorflow  # noqa: F401
 
   def end_with_parent():
     multiprocessing.parent_process().join()
@@ -278,8 +282,7 @@ def write_shard(place: tuple[str, int, int], folder: pathlib.Path, blocks: int, 
   if shard_format == shards.TEXT:
     path.write_bytes(b''.join(line for _, line in records))
     return len(records)
-  with cli.quiet_start():
-    import tensorflow as tf
+  import tensorflow as tf
   with files.os_errors(), tf.io.TFRecordWriter(str(path)) as writer:
     for _, line in records:
       writer.write(line.rstrip(b'\n'))

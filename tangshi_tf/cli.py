@@ -19,6 +19,7 @@ BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 TERMINATED = 143  # 128 + SIGTERM
+_LOG_LEVEL, _QUIET = 'TF_CPP_MIN_LOG_LEVEL', '3'  # the environment variable that says what TensorFlow logs
 _LONGEST_MESSAGE = 2000  # characters; a screenful
 
 
@@ -126,12 +127,12 @@ def quiet_start():
 
   They write to the file descriptor before any Python setting reaches them. If
   the start fails, all of it is shown, unless a `UserError` says why; whoever
-  sets TF_CPP_MIN_LOG_LEVEL sees what they asked for.
+  sets TF_CPP_MIN_LOG_LEVEL to something else sees what they asked for.
   """
-  if 'TF_CPP_MIN_LOG_LEVEL' in os.environ:
+  if os.environ.get(_LOG_LEVEL, _QUIET) != _QUIET:
     yield
     return
-  os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+  os.environ[_LOG_LEVEL] = _QUIET
   sys.stderr.flush()
   screen = os.dup(2)
   with tempfile.TemporaryFile() as log:
