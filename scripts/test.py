@@ -21,4 +21,5 @@ def lint() -> int:
 if __name__ == '__main__':
   environment.prepare('corpus,lint,plot,test')
   status = lint()
-  sys.exit(environment.run('-m', 'pytest', *sys.argv[1:]) or status)
+  several = '--numprocesses=auto', '--maxprocesses=4', '--dist=worksteal'
+  sys.exit(environment.run('-m', 'pytest', *several, *sys.argv[1:]) or status)

@@ -21,6 +21,16 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 tried = collections.Counter()  # made-up cases, by what they were tried on
 
 
+def pytest_sessionfinish(session):
+  if hasattr(session.config, 'workeroutput'):  # one of several processes that run the tests
+    session.config.workeroutput['tried'] = dict(tried)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+  tried.update(getattr(node, 'workeroutput', {}).get('tried', {}))
+
+
 def pytest_terminal_summary(terminalreporter):
   if tried:
     terminalreporter.write_line(f'Made-up cases: {sum(tried.values()):,}: ' + ', '.join(

@@ -293,7 +293,9 @@ def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, t
   assert [note.split('=')[0] for note in notes] == ['--batch_size', '--layer_dropout']
 
 
-@pytest.mark.parametrize('name', recipes.names())
+@pytest.mark.parametrize('name', [
+    name if name in ('best', 'pytorch', 'ptb_small') else pytest.param(name, marks=pytest.mark.long)
+    for name in recipes.names()])
 def test_every_recipe_starts(command, name, poems_file, tmp_path):
   small = ['--units=8', '--epochs=1', '--run_dir=r', f'--corpus={poems_file}', '--batch_size=4',
            '--warmup_steps=0']
