@@ -3,14 +3,15 @@
     python scripts/build_corpus.py --dynasty=song --out=song.txt
     python scripts/benchmark_streaming.py --corpus=poems.txt --corpus=song.txt -- --cell=gru --units=64
 
-What stands after `--` goes to tangshi_tf.train, beside --epochs=1. Then it trains for --steps on the shards --copies
-times over. Peak memory is the process's greatest resident set, TensorFlow's own included. Needs Linux or macOS. The
-tables are Markdown.
+What stands after `--` goes to tangshi_tf.train, beside --epochs=1. The seeds take turns, so that a busy machine slows
+both ways. Then it trains for --steps on the shards --copies times over. Peak memory is the process's greatest resident
+set, TensorFlow's own included. Needs Linux or macOS. The tables are Markdown.
 """
 
 import os
 import pathlib
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 _CORPUS = flags.DEFINE_multi_string('corpus', None, 'Corpus files (default: the poems that come with the package).')
 _SHARDS = flags.DEFINE_integer('shards', 16, 'Shards of the training part.', lower_bound=1)
+_SEEDS = flags.DEFINE_integer('seeds', 1, 'Trainings of each kind.', lower_bound=1)
 _COPIES = flags.DEFINE_integer('copies', 10, 'How many times over the shards are read in the second table.',
                                lower_bound=2, upper_bound=1000)
 _STEPS = flags.DEFINE_integer('steps', 100, 'Steps of the second table.', lower_bound=1)
@@ -38,19 +40,22 @@ def main(arguments: list[str]) -> int:
     start = time.perf_counter()
     run([ROOT / 'scripts/write_shards.py', *paths, f'--shards={_SHARDS.value}', f'--out={folder}/shards'])
     print(f'{_SHARDS.value} training shards written in {time.perf_counter() - start:.0f} s.\n')
-    whole = {
-        'files, in memory': paths,
-        'shards, in memory': [f'--corpus={folder}/shards/*', '--nostream'],
-        'shards, streamed': [f'--corpus={folder}/shards/*'],
-    }
-    print('| one epoch | training poems | words | read after | tokens/s | validation perplexity | peak memory |\n'
-          '| --- | ---: | ---: | ---: | ---: | ---: | ---: |', flush=True)
-    for i, (what, where) in enumerate(whole.items()):
-      path = folder / f'run-{i}'
-      first, peak = train([*arguments, '--epochs=1', *where, f'--run_dir={path}'], path)
-      figures = run_dir.read_json(path, run_dir.METRICS)['epochs'][-1]
-      print(f'| {what} | {poems(path):,} | {len(run_dir.read_json(path, run_dir.VOCABULARY, list)):,} | {first:.0f} s '
-            f'| {figures["tokens_per_second"]:,.0f} | {figures["validation_perplexity"]:.2f} | {peak:,.0f} MB |',
+    kinds = {'files, in memory': paths, 'shards, streamed': [f'--corpus={folder}/shards/*']}
+    found: dict[str, list[tuple[float, ...]]] = {what: [] for what in kinds}
+    for seed in range(_SEEDS.value):
+      for i, (what, where) in enumerate(kinds.items()):
+        path = folder / f'run-{i}-{seed}'
+        first, peak = train(['--epochs=1', f'--seed={seed}', *arguments, *where, f'--run_dir={path}'], path)
+        figures = run_dir.read_json(path, run_dir.METRICS)['epochs'][-1]
+        found[what].append((first, figures['tokens_per_second'], peak, figures['validation_perplexity']))
+    print('| whole epochs | training poems | words | read after | tokens/s | peak memory | validation perplexity, '
+          'each seed | mean |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
+    words = len(run_dir.read_json(path, run_dir.VOCABULARY, list))
+    for what, rows in found.items():
+      first, rate, peak, _ = map(statistics.median, zip(*rows))
+      perplexities = [row[-1] for row in rows]
+      print(f'| {what} | {poems(path):,} | {words:,} | {first:.0f} s | {rate:,.0f} | {peak:,.0f} MB '
+            f'| {", ".join(f"{value:.2f}" for value in perplexities)} | {statistics.fmean(perplexities):.2f} |',
             flush=True)
 
     multiply(folder / 'shards', folder / 'more')

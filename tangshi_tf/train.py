@@ -151,6 +151,7 @@ def main() -> int:
       agreement = json.dumps([words, origin['corpus_sha256'], _flags(), _RESUME.value])
       replicas = distribution.start(strategy, timeout=_WORKER_TIMEOUT.value, agreement=agreement)
       device = devices.start()
+      devices.has_xla()  # as in generate
     print(device, flush=True)
     if replicas.count > 1:
       print(f'Each batch is divided among {replicas.count} replicas in {replicas.processes} processes.')
