@@ -23,7 +23,6 @@ import local_workers
 import numpy as np
 from absl import flags
 
-sys.path.insert(0, str(local_workers.ROOT))
 from tangshi_tf import cli, corpus, run_dir, shards
 from tangshi_tf.errors import UserError
 
@@ -72,9 +71,7 @@ TRAFFIC = pathlib.Path('/proc/net/dev')
 
 def main(arguments: list[str]) -> int:
   counts = [2**i for i in range(_WORKERS.value.bit_length())]
-  machine = subprocess.run([sys.executable, local_workers.ROOT / 'scripts' / 'benchmark_workers.py', 'machine'],
-                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding='utf-8', check=True)
-  result = {**json.loads(machine.stdout), 'runs': []}
+  result = {**json.loads(local_workers.run('benchmark_workers.py', 'machine')), 'runs': []}
   for recipe in _RECIPES.value:
     turns = {count: [] for count in counts}
     for number in range(_ROUNDS.value):
@@ -212,8 +209,7 @@ def shard_speeds() -> tuple[float, float]:
   """Returns the characters/s that training counts, and makes batches of, where the package's poems are in shards."""
   with tempfile.TemporaryDirectory() as folder:
     out = pathlib.Path(folder) / 'shards'
-    subprocess.run([sys.executable, local_workers.ROOT / 'scripts' / 'write_shards.py', f'--out={out}'],
-                   stdout=subprocess.DEVNULL, check=True)
+    local_workers.run('write_shards.py', f'--out={out}')
     parts = shards.by_part(sorted(map(str, out.iterdir())))
     start = time.perf_counter()
     census = shards.count(parts)

@@ -17,13 +17,11 @@ import sys
 import tempfile
 import time
 
+import local_workers
 from absl import flags
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus, run_dir, shards
 from tangshi_tf.errors import UserError
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 _CORPUS = flags.DEFINE_multi_string('corpus', None, 'Corpus files (default: the poems that come with the package).')
 _SHARDS = flags.DEFINE_integer('shards', 16, 'Shards of the training part.', lower_bound=1)
@@ -34,11 +32,11 @@ _STEPS = flags.DEFINE_integer('steps', 100, 'Steps of the second table.', lower_
 
 
 def main(arguments: list[str]) -> int:
-  paths = [f'--corpus={os.path.abspath(path)}' for path in _CORPUS.value or [corpus.default_corpus_path()]]
+  paths = [f'--corpus={path}' for path in _CORPUS.value or [corpus.default_corpus_path()]]
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     start = time.perf_counter()
-    run([ROOT / 'scripts/write_shards.py', *paths, f'--shards={_SHARDS.value}', f'--out={folder}/shards'])
+    local_workers.run('write_shards.py', *paths, f'--shards={_SHARDS.value}', f'--out={folder}/shards')
     print(f'{_SHARDS.value} training shards written in {time.perf_counter() - start:.0f} s.\n')
     kinds = {'files, in memory': paths, 'shards, streamed': [f'--corpus={folder}/shards/*']}
     found: dict[str, list[tuple[float, ...]]] = {what: [] for what in kinds}
@@ -47,6 +45,8 @@ def main(arguments: list[str]) -> int:
         path = folder / f'run-{i}-{seed}'
         first, peak = train(['--epochs=1', f'--seed={seed}', *arguments, *where, f'--run_dir={path}'], path)
         figures = run_dir.read_json(path, run_dir.METRICS)['epochs'][-1]
+        if 'validation_perplexity' not in figures:
+          raise UserError('the corpus is too small for a validation part; expected more poems')
         found[what].append((first, figures['tokens_per_second'], peak, figures['validation_perplexity']))
     print('| whole epochs | training poems | words | read after | tokens/s | peak memory | validation perplexity, '
           'each seed | mean |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
@@ -69,35 +69,30 @@ def main(arguments: list[str]) -> int:
   return 0
 
 
-def run(command: list) -> None:
-  done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=False)
-  if done.returncode:
-    raise UserError(f'{pathlib.Path(command[0]).name} ended with status {done.returncode}: '
-                    f'{done.stderr.strip()[-500:]}')
-
-
 def train(arguments: list[str], path: pathlib.Path, *, stop: bool = False) -> tuple[float, float]:
   """Trains in a process of its own; returns the seconds until the corpus is read and its peak memory in MB.
 
   With `stop` it is told to end as soon as it has written a checkpoint.
   """
-  environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3'}
+  environment = {**os.environ, 'PYTHONPATH': str(local_workers.ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3'}
   log = path.with_suffix('.log')
   with open(log, 'wb') as file:
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, '-m', 'tangshi_tf.train', *arguments], stdout=file, stderr=file,
                                env=environment)
-    first = None
-    while True:
-      pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-      if pid:
-        break
-      if first is None and (path / run_dir.CONFIG).exists():
-        first = time.perf_counter() - start
-      if stop and (path / run_dir.CHECKPOINT).exists():
-        process.send_signal(signal.SIGTERM)
-        stop = False
-      time.sleep(0.05)
+    first, ended = None, 0
+    try:
+      while not ended:
+        if first is None and (path / run_dir.CONFIG).exists():
+          first = time.perf_counter() - start
+        if stop and (path / run_dir.CHECKPOINT).exists():
+          os.kill(process.pid, signal.SIGTERM)
+          stop = False
+        time.sleep(0.05)
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+    finally:
+      if not ended:
+        process.kill()
   if os.waitstatus_to_exitcode(status) not in (0, cli.TERMINATED):
     raise UserError(f'training ended with status {os.waitstatus_to_exitcode(status)}: '
                     f'{log.read_text(encoding="utf-8").strip()[-500:]}')

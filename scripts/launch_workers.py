@@ -2,22 +2,20 @@
 
     python scripts/launch_workers.py --workers=2 -- --recipe=gru --run_dir=runs/gru2
 
-What stands after `--` goes to tangshi_tf.train. If a worker dies, all are ended and started again with
---resume, at most --restarts times. The first worker's output is shown, and what the others say on
-standard error.
+What stands after `--` goes to tangshi_tf.train. If a worker dies, all are ended and started again, at most --restarts
+times; with --resume, if the run had begun. The first worker's output is shown, and what the others say on standard
+error.
 """
 
-import pathlib
+import os
 import subprocess
 import sys
 import time
 
 from absl import flags
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from local_workers import end, start
 
-from tangshi_tf import cli
+from tangshi_tf import cli, run_dir
 from tangshi_tf.errors import UserError
 
 _WORKERS = flags.DEFINE_integer('workers', 2, 'Processes.', lower_bound=1, upper_bound=256)
@@ -26,8 +24,10 @@ _GRACE = 30  # seconds in which the others may end by themselves
 
 
 def main(arguments: list[str]) -> int:
-  for attempt in range(_RESTARTS.value + 1):
-    workers = start(_WORKERS.value, arguments if not attempt else [*arguments, '--resume'])
+  before = begun_at(arguments)
+  for _ in range(_RESTARTS.value + 1):
+    began = begun_at(arguments) not in (None, before)
+    workers = start(_WORKERS.value, [*arguments, '--nooverwrite', '--resume'] if began else arguments)
     try:
       statuses = watch(workers)
     except KeyboardInterrupt:  # it went to the workers, too
@@ -38,6 +38,19 @@ def main(arguments: list[str]) -> int:
       return max(statuses, key=lambda status: (status == cli.BAD_INPUT, abs(status)))
     print(f'A worker ended with status {next(filter(None, statuses))}.', file=sys.stderr, flush=True)
   raise UserError(f'the workers died {_RESTARTS.value + 1} times; see above')
+
+
+def begun_at(arguments: list[str]) -> float | None:
+  """Returns when the run that tangshi_tf.train writes with these arguments was begun, None if it was not."""
+  values = flags.FlagValues()
+  for name, default in {'run_dir': None, 'recipe': None, 'cell': 'rnn'}.items():
+    flags.DEFINE_string(name, default, '', flag_values=values)
+  values(['train', *arguments], known_only=True)
+  try:
+    path = run_dir.for_training(values.run_dir, values.recipe, values.cell)
+    return os.path.getmtime(os.path.join(path, run_dir.CONFIG))
+  except OSError:
+    return None
 
 
 def watch(workers: list[subprocess.Popen]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Processes of this machine that train together; launch_workers.py and benchmark_scaling.py start them."""
+"""Processes that scripts start: workers of this machine that train together, and other scripts."""
 
 import json
 import os
@@ -8,7 +8,23 @@ import socket
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tangshi_tf.errors import UserError
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def run(script: str, *arguments) -> str:
+  """Runs a script; returns its standard output.
+
+  Raises:
+    UserError: it failed.
+  """
+  done = subprocess.run([sys.executable, ROOT / 'scripts' / script, *map(str, arguments)], capture_output=True,
+                        encoding='utf-8', check=False)
+  if done.returncode:
+    raise UserError(f'{script} ended with status {done.returncode}: {done.stderr.strip()[-500:]}')
+  return done.stdout
 
 
 def start(count: int, arguments: list[str], **options) -> list[subprocess.Popen]:

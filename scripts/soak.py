@@ -1,4 +1,4 @@
-"""Runs the long checks, one after the other: crashes, damage, hostile input, several workers.
+"""Runs the long checks, one after the other: crashes, damage, hostile input, the long tests.
 
     python scripts/soak.py              # about an hour on 2 cores
     python scripts/soak.py --hours=8    # more kills, damage and made-up input, with other seeds
@@ -28,7 +28,7 @@ def main() -> int:
       'crashes': [scripts / 'crash_test.py', f'--kills={round(80 * hours)}', seed],
       'damage': [scripts / 'corruption_test.py', f'--cases={round(4000 * hours)}', seed],
       'hostile input': [scripts / 'fuzz.py', f'--seconds={round(600 * hours)}', seed],
-      'several workers': ['-m', 'pytest', '-m', 'long'],
+      'long tests': ['-m', 'pytest', '-m', 'long'],
   }
   failed = []
   for name, command in checks.items():

@@ -65,7 +65,7 @@ def main() -> int:
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(cli.TERMINATED))  # so that what is half done goes
   try:
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'{out.name}.', dir=out.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=f'{out.name}.', dir=out.parent, ignore_cleanup_errors=True) as folder:
       blocks = [block for path in paths for block in divide(path, _CORPUS_FORMAT.value)]
       with_tensorflow = _FORMAT.value == shards.RECORDS or shards.needs_tensorflow(paths)
       made = write(blocks, pathlib.Path(folder), with_tensorflow)
@@ -234,12 +234,7 @@ def find_related(block: tuple, folder: pathlib.Path) -> list[str]:
 
 def find_moved(contents: list[str]) -> np.ndarray:
   """Returns two digests a row, uint8 `[poems, 64]`: of a poem, and the smallest in its group where that is another."""
-  digests = [corpus.digest(content) for content in contents]
-  smallest: dict[int, bytes] = {}
-  groups = corpus.near_duplicate_groups(contents)
-  for group, own in zip(groups, digests):
-    smallest[group] = min(own, smallest.get(group, own))
-  moved = {own: smallest[group] for group, own in zip(groups, digests) if smallest[group] != own}
+  moved = {own: smallest for own, smallest in corpus.digests(contents) if smallest != own}
   return np.frombuffer(b''.join(own + first for own, first in moved.items()), np.uint8).reshape(-1, 64)
 
 

@@ -339,20 +339,25 @@ def split_poems(poems: list[Poem]) -> dict[str, list[Poem]]:
   depends on nothing but the texts: the order of the file does not matter, and
   adding a poem moves none but its own near-duplicates.
   """
-  digests = [digest(poem.content) for poem in poems]
-  groups = near_duplicate_groups([poem.content for poem in poems])
-  smallest: dict[int, bytes] = {}
-  for group, own in zip(groups, digests):
-    smallest[group] = min(own, smallest.get(group, own))
   parts: dict[str, list[Poem]] = {name: [] for name in SPLITS}
-  for poem, group in zip(poems, groups):
-    parts[part_of(smallest[group])].append(poem)
+  for poem, (_, smallest) in zip(poems, digests([poem.content for poem in poems])):
+    parts[part_of(smallest)].append(poem)
   return parts
 
 
 def digest(content: str) -> bytes:
   """Returns the SHA-256 of a poem's text."""
   return hashlib.sha256(_to_bytes(content)).digest()
+
+
+def digests(contents: list[str]) -> list[tuple[bytes, bytes]]:
+  """Returns of each poem's text its digest, and the smallest one among those of its near-duplicates and its own."""
+  own = [digest(content) for content in contents]
+  groups = near_duplicate_groups(contents)
+  smallest: dict[int, bytes] = {}
+  for group, each in zip(groups, own):
+    smallest[group] = min(each, smallest.get(group, each))
+  return [(each, smallest[group]) for group, each in zip(groups, own)]
 
 
 def part_of(smallest: bytes) -> str:

@@ -15,7 +15,11 @@ class UserError(ValueError):
   status = 2
 
 
-class LostWorkerError(UserError):
-  """A worker of the cluster has not come, or does not answer any more."""
+class PassingError(UserError):
+  """Something that may be gone when it is tried again."""
 
-  status = 75  # EX_TEMPFAIL of sysexits.h: to be tried again
+  status = 75  # EX_TEMPFAIL of sysexits.h
+
+
+class LostWorkerError(PassingError):
+  """A worker of the cluster has not come, or does not answer any more."""

@@ -34,8 +34,8 @@ def main() -> int:
   run = run_dir.load(name, _WEIGHTS.value)
   other = fingerprint not in (None, run.config.get('training', {}).get('corpus_sha256'))
   if other:
-    print(f'{name} was trained on another corpus, perhaps on some of these poems: for this model {source} may not be '
-          'held out.', file=sys.stderr)
+    print(f'{name} was trained on another corpus, or on this one in another order: unless these are the same poems, '
+          f'{source} may not be held out for this model.', file=sys.stderr)
   figures = {'model': name, 'split': source, 'left_out': left_out, 'other_corpus': other,
              **evaluation.evaluate(run.model, poems, run.word2id)}
   print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluation.table(figures))

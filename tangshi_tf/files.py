@@ -10,6 +10,7 @@ from typing import BinaryIO
 from tangshi_tf.errors import UserError
 
 _BLOCK = 2**20  # bytes
+_LONGEST_LINE = 2**24  # bytes
 
 
 def has_scheme(path: str | os.PathLike) -> bool:
@@ -47,7 +48,7 @@ def lines(path: str | os.PathLike, start: int = 0) -> Iterator[tuple[int, bytes]
   r"""Yields the lines of a file from a byte on, each after the place of its first byte and without its \n.
 
   Raises:
-    OSError, ValueError: it cannot be read.
+    OSError, ValueError: it cannot be read, or has a line of more than 16 MB.
   """
   with open_binary(path) as file:
     file.seek(start)
@@ -57,6 +58,8 @@ def lines(path: str | os.PathLike, start: int = 0) -> Iterator[tuple[int, bytes]
       for line in whole:
         yield place, line
         place += len(line) + 1
+      if len(rest) > _LONGEST_LINE:
+        raise ValueError(f'the line at byte {place} has more than {_LONGEST_LINE:,} bytes')
     if rest:
       yield place, rest
 

@@ -31,6 +31,7 @@ from tangshi_tf.archive import Archive
 from tangshi_tf.errors import UserError
 from tangshi_tf.manifest import MANIFEST, Manifest, clear_writing, write_bytes, write_file
 
+RUNS = 'runs'
 PRETRAINED = pathlib.Path(__file__).parent / 'pretrained'
 CONFIG, VOCABULARY, METRICS, WEIGHTS = 'config.json', 'vocabulary.json', 'metrics.json', 'weights'
 CHECKPOINT = 'checkpoint.npz'
@@ -263,7 +264,12 @@ def locate(model: str) -> pathlib.Path:
   return path
 
 
-def newest(runs: str | os.PathLike = 'runs') -> pathlib.Path | None:
+def for_training(given: str | None, recipe: str | None, cell: str) -> str:
+  """Returns where a training writes its run: the directory it was given, else one by its recipe or its cell."""
+  return given if given is not None else os.path.join(RUNS, recipe or cell)
+
+
+def newest(runs: str | os.PathLike = RUNS) -> pathlib.Path | None:
   """Returns the run under `runs` whose weights are the newest, or None."""
   weights = [file for file in pathlib.Path(runs).glob(f'*/{WEIGHTS}/*.npz') if file.stem in (BEST, LAST)]
   return max(weights, key=lambda file: file.lstat().st_mtime).parent.parent if weights else None

@@ -19,7 +19,7 @@ from tangshi_tf.errors import UserError
 
 TEXT, RECORDS = 'txt', 'tfrecord'
 FORMATS = (TEXT, RECORDS)
-_NAME = re.compile(rf'({"|".join(corpus.SPLITS)})-(\d+)-of-(\d+)\.({"|".join(FORMATS)})')
+_NAME = re.compile(rf'({"|".join(corpus.SPLITS)})-([0-9]+)-of-0*([1-9][0-9]*)\.({"|".join(FORMATS)})')
 
 
 @dataclasses.dataclass
@@ -97,9 +97,9 @@ def by_part(paths: list[str]) -> dict[str, list[str]] | None:
       raise UserError(f'{next(iter(shards.values()))}: the shards of the {part} part are some of {names}; '
                       'expected those of one writing')
     size, _ = next(iter(kinds[part]), (0, ''))
-    missing = set(range(size)) - set(shards)
-    if missing:
-      raise UserError(f'{name(part, min(missing), size).rpartition(".")[0]}: this shard is not among those named; '
+    missing = next((i for i in range(size) if i not in shards), None)
+    if missing is not None:
+      raise UserError(f'{name(part, missing, size).rpartition(".")[0]}: this shard is not among those named; '
                       f'expected all {size} of the {part} part')
     if len(shards) > size:
       raise UserError(f'{shards[max(shards)]}: its number is too great; expected 0 to {size - 1}')

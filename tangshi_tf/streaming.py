@@ -1,6 +1,8 @@
 """Shards to `tf.data` batches, in memory that does not grow with the corpus."""
 
+import functools
 import os
+import sys
 
 import numpy as np
 import tensorflow as tf
@@ -53,8 +55,9 @@ class Stream:
       raise UserError(f'batches of {batch_size} poems for {processes} processes; expected at least one for each')
     self._paths = part.paths[process::processes]
     self._tokens = (max(min_tokens, 3), max_tokens)  # a line without a poem has bos and eos
-    self._table = corpus.id_table(word2id)
-    self._table[[code for code in range(len(self._table)) if chr(code).isspace()]] = _LEFT_OUT
+    table = corpus.id_table(word2id)
+    table[_white_space()] = _LEFT_OUT
+    self._table = tf.constant(table)  # graphs capture it, and would copy an array
     self._ends = word2id[corpus.start_token], word2id[corpus.end_token]
 
     totals = [_total(part.lengths[i::processes]) for i in range(processes)]
@@ -143,6 +146,11 @@ class Stream:
     ids = tf.ragged.boolean_mask(ids, ids != _LEFT_OUT)
     bos, eos = (tf.fill((tf.size(lines), 1), end) for end in self._ends)
     return tf.concat([bos, ids, eos], 1)
+
+
+@functools.cache
+def _white_space() -> list[int]:
+  return [code for code in range(sys.maxunicode + 1) if chr(code).isspace()]
 
 
 def _example(ids, lengths):

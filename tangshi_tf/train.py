@@ -116,7 +116,8 @@ _STRATEGY = flags.DEFINE_enum(
     'strategy', None, cluster.STRATEGIES,
     'mirrored: divide each batch among the GPUs of this host; multi_worker: among the workers that TF_CONFIG or Slurm '
     'describe (default: multi_worker where TF_CONFIG names more than one, else none).')
-_WORKER_TIMEOUT = cli.define_number('worker_timeout', 300.0, 'Seconds in which all workers must have come.',
+_WORKER_TIMEOUT = cli.define_number('worker_timeout', 300.0,
+                                    'Seconds in which all workers must have come, after this one has read the corpus.',
                                     low=0, high=1e6, open_low=True)
 _LOG_EVERY = flags.DEFINE_integer('log_every', 10, 'Steps between points of the TensorBoard curves.', lower_bound=1)
 
@@ -130,7 +131,7 @@ _ELSEWHERE = {_CORPUS.name, _RUN_DIR.name, _OVERWRITE.name, _RESUME.name, _STRAT
 def main() -> int:
   if _RESUME.value and _OVERWRITE.value:
     raise UserError('both --resume and --overwrite; expected one of them')
-  run_path = _RUN_DIR.value if _RUN_DIR.value is not None else os.path.join('runs', _RECIPE.value or _CELL.value)
+  run_path = run_dir.for_training(_RUN_DIR.value, _RECIPE.value, _CELL.value)
   strategy = cluster.choose(_STRATEGY.value)
   found = None if _RESUME.value else _read_corpus()  # before a directory is made
   with contextlib.ExitStack() as held:
@@ -148,14 +149,16 @@ def main() -> int:
 
       from tangshi_tf import devices, distribution
       devices.prepare()
-      agreement = json.dumps([words, origin['corpus_sha256'], _flags(), _RESUME.value])
+      streamed = isinstance(parts['train'], shards.Part)
+      agreement = json.dumps([words, origin['corpus_sha256'], parts['train'].lengths if streamed else None, _flags(),
+                              _RESUME.value])
       replicas = distribution.start(strategy, timeout=_WORKER_TIMEOUT.value, agreement=agreement)
       device = devices.start()
       devices.has_xla()  # as in generate
     print(device, flush=True)
     if replicas.count > 1:
       print(f'Each batch is divided among {replicas.count} replicas in {replicas.processes} processes.')
-    for note in _without_effect(isinstance(parts['train'], shards.Part)):
+    for note in _without_effect(streamed):
       print(note)
     if not devices.gains(_PRECISION.value):
       print(f'--precision={_PRECISION.value}: this device has no units for it; the products take the time of float32 '
@@ -183,6 +186,7 @@ def _without_effect(streamed: bool) -> list[str]:
       (_DECAY, _SCHEDULE.value not in ('decay', 'plateau'), f'the schedule is {_SCHEDULE.value}'),
       (_FINAL, _SCHEDULE.value != 'cosine', f'the schedule is {_SCHEDULE.value}'),
       (_SHUFFLE_BUFFER, not streamed, 'the poems are in memory'),
+      (_CORPUS_FORMAT, streamed, 'shards have the titled form'),
   ]
   return [f'--{holder.name}={holder.value} has no effect: {reason}.' for holder, is_idle, reason in idle
           if holder.present and holder.value != holder.default and is_idle]
@@ -198,7 +202,8 @@ def _read_corpus() -> tuple[list[str], dict, corpus.Poem | None, dict]:
   found = shards.by_part(paths)
   if _STREAM.value and found is None:
     raise UserError(f'{source}: --stream, but these are no shards; expected those that scripts/write_shards.py writes')
-  if found is not None and _STREAM.value is not False:
+  flags.FLAGS[_STREAM.name].value = found is not None and _STREAM.value is not False
+  if found is not None and _STREAM.value:
     if _BPTT.value or _BATCHING.value == 'sorted':
       flag = f'--bptt={_BPTT.value}' if _BPTT.value else '--batching=sorted'
       raise UserError(f'{flag} of shards that are streamed; expected --nostream, or another way of training')
@@ -267,14 +272,17 @@ def _has_checkpoint(path: pathlib.Path, words: list[str], origin: dict) -> bool:
   before = run_dir.read_json(path, run_dir.CONFIG)['training']
   vocabulary = run_dir.read_json(path, run_dir.VOCABULARY, list)
   if origin['corpus_sha256'] != before.get('corpus_sha256') or words != vocabulary:
-    raise UserError(f'{path}: was begun with other poems than those of {origin["corpus"]}; expected the corpus it was '
-                    f'begun with ({before.get("corpus")}), by --corpus if need be')
+    raise UserError(f'{path}: was begun with other poems than those of {origin["corpus"]}, or with them in another '
+                    f'order; expected the corpus it was begun with ({before.get("corpus")}), by --corpus if need be')
   return True
 
 
 def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: corpus.Poem | None, origin: dict, *,
            goes_on: bool, replicas) -> int:
-  """Makes the model, trains it and writes the run; returns the exit status. Empties `parts`."""
+  """Makes the model, trains it and writes the run; returns the exit status.
+
+  Empties `parts` where they are in memory.
+  """
   import keras
 
   from tangshi_tf import callbacks, checkpoint, fitting, training

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tangshi_tf import loss as losses
 from tangshi_tf.distribution import ONE, Replicas
-from tangshi_tf.errors import UserError
+from tangshi_tf.errors import PassingError, UserError
 
 
 class _SummedGradients:
@@ -244,6 +244,9 @@ def _read(ds):
     yield from ds
   except tf.errors.ResourceExhaustedError:
     raise
+  except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
+          tf.errors.DeadlineExceededError) as error:
+    raise PassingError(f'the corpus cannot be read at present ({error.message}); go on with --resume') from None
   except tf.errors.OpError as error:
     raise UserError(f'the corpus cannot be read any more ({error.message}); expected it to stay as it is; the last '
                     'checkpoint is kept') from None

@@ -196,6 +196,19 @@ def test_generate_prints_poems_only(command, trained):
   assert command('tangshi_tf.generate', f'--model={trained[0]}').stdout == done.stdout
 
 
+@pytest.mark.parametrize('arguments', [
+    ['generate', '--model=gru', '--begin=月'], ['score', '--model=gru', '明月'],
+    ['evaluate', '--model=gru', '--split=poem.txt']])
+def test_tensorflow_starts_off_the_screen(tmp_path, arguments):
+  # In a process of its own: those that the other tests fork have loaded TensorFlow before.
+  (tmp_path / 'poem.txt').write_text('题:床前明月光', encoding='utf-8')
+  environment = {name: value for name, value in os.environ.items() if name != 'TF_CPP_MIN_LOG_LEVEL'}
+  done = subprocess.run([sys.executable, '-m', f'tangshi_tf.{arguments[0]}', *arguments[1:]], cwd=tmp_path,
+                        env={**environment, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True, encoding='utf-8',
+                        timeout=300, check=False)
+  assert done.returncode == 0 and done.stdout and not done.stderr, done.stderr
+
+
 def test_generate_json_is_enough_to_repeat_a_poem(command, trained):
   model = f'--model={trained[0]}'
   options = ['--init=random', '--temperature=0.9', '--json', '--bos_first', '--max_len=20']

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from absl import flags
 
 from tangshi_tf import cluster, run_dir
 from tangshi_tf.errors import UserError
@@ -65,6 +66,27 @@ def test_several_workers_equal_one(command, tmp_path, poems, workers, options):
   out, _ = ended(launch(tmp_path, workers, 'several', [*options, poems]))
   assert f'among {workers} replicas in {workers} processes' in out and out.count('Model: ') == 1
   assert_equal_runs(tmp_path / 'one', tmp_path / 'several')
+
+
+def test_only_a_run_that_was_begun_is_resumed(load_script, tmp_path, monkeypatch):
+  module = load_script('launch_workers')
+  flags.FLAGS.mark_as_parsed()
+  config = tmp_path / 'r' / run_dir.CONFIG
+  config.parent.mkdir()
+  config.write_text('{}', encoding='ascii')  # of an older run
+  os.utime(config, (1, 1))
+  ends, started = [config.unlink, lambda: config.write_text('{}', encoding='ascii'), lambda: None], []
+
+  def watch(workers):
+    del workers
+    ends[len(started) - 1]()
+    return [75 if len(started) < len(ends) else 0]
+
+  monkeypatch.setattr(module, 'start', lambda count, arguments: started.append(arguments) or [])
+  monkeypatch.setattr(module, 'watch', watch)
+  given = ['--overwrite', '--run_dir', str(config.parent)]
+  assert module.main(given) == 0
+  assert started == [given, given, [*given, '--nooverwrite', '--resume']]
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tangshi_tf import corpus, files, fitting, run_dir, shards, streaming, training
-from tangshi_tf.errors import UserError
+from tangshi_tf.errors import PassingError, UserError
 
 from . import checks
 from .checks import assert_one_line
@@ -172,6 +172,7 @@ def test_what_a_line_may_hold(tmp_path, word2id):
     (['train-00000-of-00001.txt', 'train-00001-of-00002.txt'], 'some of 1 .txt and 2 .txt'),
     (['train-00000-of-00002.txt', 'train-00001-of-00002.tfrecord'], 'some of 2 .tfrecord and 2 .txt'),
     (['test-00000-of-00001.txt'], 'no shard of the train part'),
+    (['train-00000-of-9999999999.txt'], 'train-00001-of-9999999999: this shard is not among those named'),
 ])
 def test_shards_that_do_not_belong_together(names, message):
   with pytest.raises(UserError, match=message):
@@ -188,6 +189,16 @@ def test_lines_that_are_no_poems(tmp_path, line, message):
   done = write(path.rename(tmp_path / 'poems.txt'), tmp_path / 'out', '--corpus_format=titled')
   assert_one_line(done, 'poems.txt: line at byte 4', 'write_shards.py')
   assert [path.name for path in tmp_path.iterdir()] == ['poems.txt']
+
+
+def test_an_enormous_line(tmp_path, monkeypatch):
+  monkeypatch.setattr(files, '_LONGEST_LINE', 5 * 2**20)
+  path = tmp_path / 'train-00000-of-00001.txt'
+  path.write_bytes(b'a:' + 2**22 * b'b' + b'\nc:d')
+  assert [len(poem.content) for poem in shards.read(str(path))] == [2**22, 1]
+  path.write_bytes(b'a:b\nc:' + 2**23 * b'd')
+  with pytest.raises(UserError, match='the line at byte 4 has more than 5,242,880 bytes'):
+    list(shards.read(str(path)))
 
 
 def test_line_ends_of_old_are_refused_by_scheme_too(tmp_path):
@@ -216,6 +227,17 @@ def test_shards_that_change_during_the_run(folder, tmp_path, word2id):
   first.unlink()
   with pytest.raises(UserError, match='the corpus cannot be read any more'):
     fit()
+
+
+def test_an_outage_is_passing(word2id):
+  class Batches:
+    def shard(self, *_):
+      raise tf.errors.UnavailableError(None, None, 'try later')
+      yield  # as a dataset, it fails when it is read
+
+  with pytest.raises(PassingError, match='cannot be read at present .try later') as caught:
+    training.evaluate(checks.model_with_a_will(word2id), Batches())
+  assert caught.value.status == 75
 
 
 def test_a_run_within_an_epoch_goes_on_with_the_same_shards_only(command, folder, source, tmp_path):
@@ -284,8 +306,6 @@ def test_paths_with_a_scheme(tmp_path, folder):
     files.expand(['nosuch://a/*'])
 
 
-
-
 def test_training_streamed_and_in_memory(command, folder, source, tmp_path):
   records = write(source, tmp_path / 'records', '--shards=5', '--format=tfrecord')
   assert records.returncode == 0, records.stderr
@@ -305,7 +325,7 @@ def test_training_streamed_and_in_memory(command, folder, source, tmp_path):
   assert found['records'][2][-1]['validation_nll'] == found['text'][2][-1]['validation_nll']
   assert found['memory'][2][-1]['validation_nll'] == pytest.approx(found['text'][2][-1]['validation_nll'], rel=0.05)
   assert found['text'][1]['corpus'] == 'shards/*'
-  more = command('tangshi_tf.train', '--resume', '--epochs=3', f'--corpus={folder}/*', '--run_dir=run_text')
+  more = command('tangshi_tf.train', '--resume', '--epochs=3', f'--corpus={folder}/*', '--stream', '--run_dir=run_text')
   assert more.returncode == 0 and 'Resumed at step' in more.stdout
   evaluated = command('tangshi_tf.evaluate', '--model=run_text', f'--corpus={folder}/*')
   assert evaluated.returncode == 0 and not evaluated.stderr
