@@ -15,11 +15,12 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 
-from tangshi_tf import run_dir
+from tangshi_tf import manifest, run_dir
 from tangshi_tf.errors import UserError
 from tangshi_tf.fitting import Position
 
 _POSITION, _STATE = 'position', 'state'
+_EVENTS = 'events.out.tfevents.*'
 
 
 def _variables(model, optimizer, average) -> dict:
@@ -89,7 +90,9 @@ def restore(path: pathlib.Path, model, optimizer, average) -> Position:
 
 def cut_events(path: pathlib.Path, steps: int, epochs: int):
   """Takes from TensorBoard's files what came after so many steps and epochs, which will come again."""
-  for file in path.glob('events.out.tfevents.*'):
+  for partial in path.glob(f'{_EVENTS}{manifest.PARTIAL}'):  # the process ended while it cut
+    partial.unlink()
+  for file in list(path.glob(_EVENTS)):
     kept, cut = [], False
     try:
       for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
@@ -102,7 +105,7 @@ def cut_events(path: pathlib.Path, steps: int, epochs: int):
     except tf.errors.DataLossError:  # the process ended while it wrote
       cut = True
     if cut:
-      partial = file.with_name(f'{file.name}.partial')
+      partial = file.with_name(file.name + manifest.PARTIAL)
       with tf.io.TFRecordWriter(str(partial)) as writer:
         for record in kept:
           writer.write(record)

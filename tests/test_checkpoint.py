@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
 
 from tangshi_tf import checkpoint, corpus, data, fitting, manifest, run_dir, schedules, training
 from tangshi_tf.errors import UserError
@@ -98,6 +101,21 @@ def test_a_run_killed_between_two_checkpoints_loses_no_more_than_the_steps_betwe
   with pytest.raises(KilledError):
     run.fit(callbacks=[Kill()], save=run.save(path), save_every=4)
   assert Run(packed, bptt=False).restore(path).batches == 4
+
+
+def test_events_are_cut_again_after_a_kill_in_the_cutting(path):
+  events = path / 'events.out.tfevents.1.here'
+  with tf.io.TFRecordWriter(str(events)) as writer:
+    for step in range(4):
+      event = event_pb2.Event(step=step)
+      event.summary.value.add(tag='step/loss')
+      writer.write(event.SerializeToString())
+  for name in ('0.here', '1.here', '2.here'):
+    shutil.copy(events, path / f'events.out.tfevents.{name}.partial')
+  checkpoint.cut_events(path, 2, 0)
+  assert list(path.glob('events*')) == [events]
+  records = tf.data.TFRecordDataset(str(events)).as_numpy_iterator()
+  assert [event_pb2.Event.FromString(record).step for record in records] == [0, 1, 2]
 
 
 def test_weights_that_are_not_finite_replace_no_checkpoint(packed, path):
