@@ -155,13 +155,15 @@ def _lock(file) -> bool:
   return True
 
 
-def create(path: pathlib.Path, words: list[str], config: dict):
+def create(path: pathlib.Path, words: list[str], config: dict, *, again: bool = False):
   """Begins a run in a claimed directory; what is left of an earlier one goes.
 
   Args:
     path: the directory.
     words: the vocabulary by id.
     config: what `config.json` says.
+    again: whether it is the run that stands there, which has no weights yet. A
+      kill leaves its old `config.json` then, which says how to begin once more.
 
   Raises:
     UserError: it cannot be written.
@@ -169,7 +171,8 @@ def create(path: pathlib.Path, words: list[str], config: dict):
   with clear_writing(path):
     weights = path / WEIGHTS
     weights.mkdir(exist_ok=True)
-    manifest.begin(path)  # first, so that the old run's files are never taken for the new one's
+    if not again:
+      manifest.begin(path)  # first, so that the old run's files are never taken for the new one's
     for old in (*path.glob('events.out.tfevents.*'), *weights.glob('*.npz'), *weights.glob('*.partial'),
                 *path.glob('*.partial'), path / METRICS, path / CHECKPOINT):
       old.unlink(missing_ok=True)

@@ -314,7 +314,7 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
     if replicas.chief:
       checkpoint.cut_events(path, int(optimizer.iterations.numpy()), position.epoch - 1)
   elif replicas.chief:
-    run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin})
+    run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin}, again=_RESUME.value)
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
   if goes_on and replicas.chief:
     _go_on(path, origin)

@@ -116,6 +116,18 @@ def test_a_kill_while_a_run_is_replaced_never_mixes_the_two(one, tmp_path, monke
     claim(copy, overwrite=True)
 
 
+def test_a_kill_while_a_run_is_begun_again_leaves_what_it_was_begun_with(tmp_path, monkeypatch, word2id):
+  with run_dir.claim(tmp_path / 'r') as path:
+    run_dir.create(path, list(word2id), {'flags': 'old'})
+    (path / run_dir.VOCABULARY).unlink()
+    with snapshots(path, tmp_path / 'copies', monkeypatch) as copies:
+      run_dir.create(path, list(word2id), {'flags': 'new'}, again=True)
+  assert len(copies) > 5
+  for copy in copies:
+    assert run_dir.read_json(copy, run_dir.CONFIG)['flags'] in ('old', 'new')
+  assert run_dir.read_json(path, run_dir.VOCABULARY, list) == list(word2id)
+
+
 @pytest.mark.parametrize('name', ['replace', 'fsync'])
 def test_a_write_that_fails_at_any_step_leaves_the_old_or_the_new(one, monkeypatch, name):
   path, model = one
