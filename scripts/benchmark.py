@@ -213,8 +213,10 @@ def measure_scoring(times: int) -> dict:
       process = start_python(['-m', 'tangshi_tf.score', '--model=gru', f'--file={path}'])
       process.stdout.readline()
       start = time.perf_counter()
-      process.stdout.read()
+      for _ in range(6 * SCORED_TOGETHER - 1):
+        process.stdout.readline()
       rates.append(5 * SCORED_TOGETHER / (time.perf_counter() - start))
+      process.stdout.read()  # its end is no part of it
       if process.wait():
         raise UserError(f'tangshi_tf.score ended with status {process.returncode}')
   return {'lines_per_s': median(rates)}
