@@ -13,7 +13,9 @@ import tensorflow as tf
 from tangshi_tf import cluster, rendezvous
 from tangshi_tf.errors import LostWorkerError
 
-_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
+# What TensorFlow raises where another process or a remote file does not answer.
+OUTAGES = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
+           tf.errors.DeadlineExceededError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +133,7 @@ def lost_workers(replicas: Replicas):
   """Turns what TensorFlow says of a worker that is gone into `LostWorkerError`."""
   try:
     yield
-  except _LOST as error:
+  except OUTAGES as error:
     if replicas.processes == 1:
       raise
     raise LostWorkerError(f'another worker is gone ({error.message.splitlines()[0][:100]}); start all of them again '

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import loss as losses
-from tangshi_tf.distribution import ONE, Replicas
+from tangshi_tf.distribution import ONE, OUTAGES, Replicas
 from tangshi_tf.errors import PassingError, UserError
 
 
@@ -239,13 +239,17 @@ def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: 
 
 
 def _read(ds):
-  """Yields what a dataset has; raises UserError where its files cannot be read."""
+  """Yields what a dataset has.
+
+  Raises:
+    PassingError: its files cannot be read at present.
+    UserError: they cannot be read.
+  """
   try:
     yield from ds
   except tf.errors.ResourceExhaustedError:
     raise
-  except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
-          tf.errors.DeadlineExceededError) as error:
+  except OUTAGES as error:
     raise PassingError(f'the corpus cannot be read at present ({error.message}); go on with --resume') from None
   except tf.errors.OpError as error:
     raise UserError(f'the corpus cannot be read any more ({error.message}); expected it to stay as it is; the last '
