@@ -17,6 +17,7 @@ from tangshi_tf.errors import UserError
 
 ROWS = 512  # rows of logits at once: as fast as 1,024 on 2 CPU cores, with less memory
 REDUCTIONS = ('poem', 'token', 'sum')
+_LEAST_REST = 1e-4  # of 1 - p, for which the gradient below still has four digits in float32
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 
@@ -81,7 +82,7 @@ def _row_weights(seqlen, reduction: str):
 
 
 def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem', label_smoothing: float = 0.0,
-               precision: str = 'float32'):
+               unlikelihood: float = 0.0, unwanted=None, precision: str = 'float32'):
   """`compute_loss` without the logits of padded positions.
 
   Args:
@@ -91,10 +92,13 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem',
     labels: int `[batch, time]`.
     seqlen: int `[batch]`.
     reduction, label_smoothing: see `compute_loss`.
+    unlikelihood, unwanted: see `linear_cross_entropy`; int32
+      `[batch, time, k]`.
     precision: 'float32', 'bfloat16' or 'float16': of the products' operands.
 
   Returns:
-    `(loss, nll)`: the scalar that `compute_loss` gives, with gradients for
+    `(loss, nll)`: the scalar that `compute_loss` gives (and the unlikelihood,
+    averaged in the same way), with gradients for
     `hidden`, `kernel` and `bias`, and the negative log-likelihoods in nats of
     the real positions `[n]`, row by row, without.
 
@@ -104,7 +108,29 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem',
   positions = real_positions(seqlen, tf.shape(labels)[1])
   weights = tf.gather(_row_weights(seqlen, reduction), positions[:, 0])
   return linear_cross_entropy(tf.gather_nd(hidden, positions), kernel, bias, tf.gather_nd(labels, positions), weights,
-                              label_smoothing=label_smoothing, precision=precision)
+                              label_smoothing=label_smoothing, unlikelihood=unlikelihood,
+                              unwanted=tf.gather_nd(unwanted, positions) if unlikelihood else None,
+                              precision=precision)
+
+
+def earlier_characters(x, y, is_character):
+  """Returns the characters that a repetition at each position would repeat.
+
+  Args:
+    x: ids, int32 `[batch, time]`.
+    y: the ids that follow, int32 `[batch, time]`.
+    is_character: bool `[V]`; the others, marks above all, may repeat.
+
+  Returns:
+    int32 `[batch, time, time]`: for each position the characters in x up to it,
+    each once, without y's at that position; -1 in the other places.
+  """
+  same = x[:, :, None] == x[:, None, :]
+  time = tf.range(tf.shape(x)[1])
+  first = ~tf.reduce_any(same & (time[None, None, :] < time[None, :, None]), axis=2)
+  counted = first & tf.gather(is_character, x)
+  kept = counted[:, None, :] & (time[None, None, :] <= time[None, :, None]) & (x[:, None, :] != y[:, :, None])
+  return tf.where(kept, x[:, None, :], -1)
 
 
 def real_positions(seqlen, max_len):
@@ -113,7 +139,7 @@ def real_positions(seqlen, max_len):
 
 
 def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothing: float = 0.0,
-                         precision: str = 'float32'):
+                         unlikelihood: float = 0.0, unwanted=None, precision: str = 'float32'):
   """Weighted cross-entropy of `softmax(hidden @ kernel + bias)`.
 
   The gradient is taken in the forward pass, at most `ROWS` rows at a time, so
@@ -131,6 +157,11 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
   divided by the greatest of them until the products are done, so that small
   gradients are not lost (loss scaling).
 
+  Unlikelihood (Welleck et al. 2020, arXiv:1908.04319, equation 4) adds
+  -a log(1 - p_c) for each unwanted class c of a row. With r_c = a p_c / (1 - p_c)
+  its gradient is r_c - p_j sum(r) for the logit j = c, and -p_j sum(r) for the
+  others, so the products' operand is p (1 - sum(r)) + r instead of p.
+
   Args:
     hidden: float32 `[n, units]`.
     kernel: float32 `[units, V]`.
@@ -138,10 +169,13 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
     labels: int `[n]`.
     weights: float32 `[n]`, not negative; no gradient flows to them.
     label_smoothing: see `compute_loss`.
+    unlikelihood: a, not negative; 0 for none.
+    unwanted: int32 `[n, k]`, -1 where there is none; no class twice in a row,
+      and not its label.
     precision: of the products' operands.
 
   Returns:
-    `(loss, nll)`: the scalar `sum(weights * smoothed nll)`, which has gradients
+    `(loss, nll)`: the scalar `sum(weights * (smoothed nll + unlikelihood))`, which has gradients
     for `hidden`, `kernel` and `bias`, and the negative log-likelihoods in nats
     `[n]`, not smoothed, which have none.
 
@@ -155,8 +189,9 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
   def forward(hidden, kernel, bias):
     scale = tf.reduce_max(weights)
     shares = tf.math.divide_no_nan(weights, scale)
-    nll, gradients, evenly = _chunked_softmax(hidden, kernel, bias, labels, shares, label_smoothing, precision)
-    smoothed = nll if evenly is None else nll + label_smoothing * evenly
+    nll, gradients, evenly, unlike = _chunked_softmax(
+        hidden, kernel, bias, labels, shares, label_smoothing, precision, unlikelihood, unwanted)
+    smoothed = nll + unlike if evenly is None else nll + unlike + label_smoothing * evenly
 
     def grad(upstream, _):
       return tuple(upstream * scale * gradient for gradient in gradients)
@@ -172,10 +207,12 @@ def linear_nll(hidden, kernel, bias, labels):
                           tf.convert_to_tensor(bias), tf.cast(labels, tf.int32), None, 0.0, 'float32')[0]
 
 
-def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, precision):
-  """Returns the nll `[n]`, the gradients of the weighted sum, and each label's logit less the mean logit `[n]`.
+def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, precision, unlikelihood=0.0,
+                     unwanted=None):
+  """Returns the nll, the gradients of the weighted sum, each label's logit less the mean logit, and the unlikelihood.
 
-  The gradients are None without weights, the last is None without smoothing.
+  All but the gradients are `[n]`. The gradients are None without weights, the
+  third is None without smoothing, the last is 0 without unlikelihood.
   """
   operand, product = _products(precision)
   n, classes = tf.shape(hidden)[0], tf.shape(bias)[0]
@@ -215,24 +252,38 @@ def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, pre
     _, s, shift = exponentials(i)
     return i + 1, normalizers.write(i, tf.math.log(s) + shift)
 
-  def loss_and_gradients(i, normalizers, d_hidden, d_kernel):
+  def without_unwanted(i, e, s):
+    """Returns what stands for p in the products, and the unlikelihood of each row."""
+    classes_of = rows(unwanted, i)
+    chosen = tf.maximum(classes_of, 0)
+    p = tf.where(classes_of >= 0, tf.gather(e, chosen, batch_dims=1) / s[:, None], 0.0)
+    rest = tf.maximum(1 - p, _LEAST_REST)
+    ratio = unlikelihood * p / rest
+    operands = e * ((1 - tf.reduce_sum(ratio, axis=-1)) / s)[:, None]
+    index = tf.stack([tf.broadcast_to(tf.range(tf.shape(chosen)[0])[:, None], tf.shape(chosen)), chosen], -1)
+    return tf.tensor_scatter_nd_add(operands, index, ratio), -unlikelihood * tf.reduce_sum(tf.math.log(rest), axis=-1)
+
+  def loss_and_gradients(i, normalizers, unlike, d_hidden, d_kernel):
     e, s, shift = exponentials(i)
     normalizers = normalizers.write(i, tf.math.log(s) + shift)
     weight = rows(weights, i)
-    if precision == 'float16':
+    if unlikelihood:
+      p, scale = without_unwanted(i, e, s), weight
+      p, unlike = operand(p[0]), unlike.write(i, p[1])
+    elif precision == 'float16':
       p, scale = operand(e / s[:, None]), weight
     else:
       p, scale = operand(e), weight / s
     d_hidden = d_hidden.write(i, product(p, class_rows) * scale[:, None])
     d_kernel += product(operand(rows(extended_hidden, i) * scale[:, None]), p, transpose_a=True)
-    return i + 1, normalizers, d_hidden, d_kernel
+    return i + 1, normalizers, unlike, d_hidden, d_kernel
 
   if weights is None:
     _, normalizers = tf.while_loop(lambda i, *_: i < chunks, loss_only, (0, array([None])), parallel_iterations=1)
-    return normalizers.concat() - label_logits, None, None
-  _, normalizers, d_hidden, d_kernel = tf.while_loop(
+    return normalizers.concat() - label_logits, None, None, 0.0
+  _, normalizers, unlike, d_hidden, d_kernel = tf.while_loop(
       lambda i, *_: i < chunks, loss_and_gradients,
-      (0, array([None]), array([None, units]), tf.zeros((units + 1, classes))),
+      (0, array([None]), array([None]), array([None, units]), tf.zeros((units + 1, classes))),
       parallel_iterations=1)
   weighted = extended_hidden * weights[:, None]
   onehot_part = tf.transpose(tf.math.unsorted_segment_sum(weighted, labels, classes))
@@ -245,7 +296,8 @@ def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, pre
     evenly = label_logits - tf.linalg.matvec(hidden, mean_class) - tf.reduce_mean(bias)
   d_hidden = d_hidden.concat() - chosen * weights[:, None]
   d_kernel -= onehot_part
-  return normalizers.concat() - label_logits, (d_hidden, d_kernel[:-1], d_kernel[-1]), evenly
+  return (normalizers.concat() - label_logits, (d_hidden, d_kernel[:-1], d_kernel[-1]), evenly,
+          unlike.concat() if unlikelihood else 0.0)
 
 
 def safe_sums(sums):

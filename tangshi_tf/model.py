@@ -72,6 +72,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     rnn_layer, rnncell: the first of them, and its `SimpleRNNCell`, `LSTMCell`
       or `GRUCell`.
     dense: `keras.layers.Dense(V)`, or `TiedDense`.
+    is_character: bool `[V]`, false for marks and special tokens.
     hyperparameters: the arguments that make the same model again.
   """
 
@@ -166,6 +167,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     for token in (corpus.pad_token, corpus.unknown_token, corpus.start_token):
       if token in word2id:
         penalty[word2id[token]] = -np.inf
+    self.is_character = tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in word2id])
     self._never_next = tf.constant(penalty)  # added to the bias wherever the next token is chosen
 
   @property

@@ -27,6 +27,10 @@ def _define_rate(name: str, text: str):
   return holder
 
 
+def _define_share(name: str, text: str):
+  return cli.define_number(name, 0.0, text, low=0, high=1)
+
+
 _RECIPE = flags.DEFINE_string(
     'recipe', None, f'Take the flags of a recipe: {", ".join(recipes.names())}. Flags given beside it win.')
 _CORPUS = flags.DEFINE_multi_string(
@@ -85,6 +89,14 @@ _REDUCTION = flags.DEFINE_enum(
     'reduction', 'poem', ['poem', 'token', 'sum'],
     'The loss is the mean over poems of the mean by poem; the mean over tokens; or the mean over poems of the sum.')
 _LABEL_SMOOTHING = _define_rate('label_smoothing', "Share of each label's mass that is spread over all characters.")
+_UNLIKELIHOOD = cli.define_number(
+    'unlikelihood', 0.0, 'How strongly a character is made unlikely where it stands in the poem already, against loops '
+    '(unlikelihood training); 0: not.', low=0, high=100)
+_BOS_DROPOUT = _define_share('bos_dropout', 'Share of the poems that begin at their first character, without bos, as '
+                             'the exercise writes.')
+_RANDOM_STATES = _define_share('random_states', 'Share of the poems that begin from a random-normal state instead of '
+                               'zeros.')
+_STATE_STDDEV = cli.define_number('state_stddev', 0.5, 'For --random_states: standard deviation.', low=0, high=100)
 _OPTIMIZER = flags.DEFINE_enum('optimizer', 'adam', ['adam', 'adamw', 'rmsprop', 'sgd'], 'Optimizer.')
 _WEIGHT_DECAY = cli.define_number('weight_decay', 0.0, 'For adamw.', low=0, high=1)
 _CLIP_NORM = cli.define_number('clip_norm', 0.0, 'Scale gradients down to this global norm; 0: never.',
@@ -292,8 +304,11 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
   model = _make_model(word2id)
   optimizer = training.make_optimizer(_LEARNING_RATE.value, name=_OPTIMIZER.value, weight_decay=_WEIGHT_DECAY.value)
   options = training.StepOptions(
-      reduction=_REDUCTION.value, label_smoothing=_LABEL_SMOOTHING.value, precision=_PRECISION.value,
-      clip_norm=_CLIP_NORM.value, average=_AVERAGE.value, carry_state=_BPTT.value > 0, seed=_SEED.value)
+      reduction=_REDUCTION.value, label_smoothing=_LABEL_SMOOTHING.value,
+      unlikelihood=_UNLIKELIHOOD.value, precision=_PRECISION.value,
+      clip_norm=_CLIP_NORM.value, average=_AVERAGE.value, carry_state=_BPTT.value > 0,
+      bos_dropout=_BOS_DROPOUT.value, random_states=_RANDOM_STATES.value, state_stddev=_STATE_STDDEV.value,
+      seed=_SEED.value)
   average = training.averages(model, options.average)
   reading = 'in memory'
   if isinstance(parts['train'], shards.Part):

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import loss as losses
+from tangshi_tf import starts
 from tangshi_tf.distribution import ONE, OUTAGES, Replicas
 from tangshi_tf.errors import PassingError, UserError
 
@@ -43,6 +44,8 @@ class StepOptions:
 
   Attributes:
     reduction, label_smoothing: of the loss, see `loss.compute_loss`.
+    unlikelihood: how strongly a character is made unlikely where it stands in
+      the poem already, see `loss.linear_cross_entropy`; 0 for not at all.
     precision: of the output layer's products, see `loss`.
     clip_norm: scale the gradients down to this global norm where it is
       greater (Pascanu et al. 2013, arXiv:1211.5063); 0 for never.
@@ -50,15 +53,23 @@ class StepOptions:
       see `Averages`; 0 for none.
     carry_state: whether a batch goes on where the one before it ended, with
       the gradient cut between them (truncated back-propagation through time).
-    seed: of the dropout masks, together with the number of the step.
+    bos_dropout: share of the poems that begin without bos, see `starts`.
+    random_states: share of the poems that begin from a random-normal state.
+    state_stddev: its standard deviation.
+    seed: of the dropout masks and of how poems begin, together with the number
+      of the step.
   """
 
   reduction: str = 'poem'
   label_smoothing: float = 0.0
+  unlikelihood: float = 0.0
   precision: str = 'float32'
   clip_norm: float = 0.0
   average: float = 0.0
   carry_state: bool = False
+  bos_dropout: float = 0.0
+  random_states: float = 0.0
+  state_stddev: float = 0.5
   seed: int = 0
 
 
@@ -148,14 +159,18 @@ def _compiled_step(model, optimizer, options, replicas):
   def step(x, y, seqlen, state):
     number = tf.cast(optimizer.iterations, tf.int32)
     seed = tf.stack([options.seed, number])
+    if options.bos_dropout or options.random_states:
+      x, y, seqlen, drawn = starts.vary(x, y, seqlen, options=options, step_seed=seed, model=model, replicas=replicas)
+      state = state or drawn
     if replicas.count > 1:
       replica = tf.distribute.get_replica_context().replica_id_in_sync_group
       seed = tf.random.experimental.stateless_fold_in(seed, replica)
     with tf.GradientTape() as tape:
       hidden, state = model.unroll(x, state or None, seed=seed)
+      unwanted = losses.earlier_characters(x, y, model.is_character) if options.unlikelihood else None
       loss, nll = losses.fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen,
                                     reduction=options.reduction, label_smoothing=options.label_smoothing,
-                                    precision=options.precision)
+                                    unlikelihood=options.unlikelihood, unwanted=unwanted, precision=options.precision)
     # Dense: of an embedding's row that occurs more than once Keras 3's optimizers (and the norm) square each occurrence
     # instead of their sum.
     gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
