@@ -12,7 +12,7 @@ from tangshi_tf.errors import UserError
 
 def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: dict[int, str], width: int,
            max_len: int = decoding.MAX_LEN, max_repeat: int = 0, bos_first: bool = False,
-           plan: verse.Plan | None = None, acrostic: str = '') -> Iterator[list[str]]:
+           whole_sentences: bool = False, plan: verse.Plan | None = None, acrostic: str = '') -> Iterator[list[str]]:
   """Finds one poem for each begin word, from the zero state.
 
   A beam is judged by its log-probability after the first token, as the model
@@ -24,8 +24,8 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
 
   Args:
     begins: what each poem begins with.
-    model, word2id, id2word, max_len, max_repeat, bos_first, plan, acrostic: see
-      `decoding.generate`.
+    model, word2id, id2word, max_len, max_repeat, bos_first, whole_sentences,
+      plan, acrostic: see `decoding.generate`.
     width: poems kept at a time; 1 is greedy.
 
   Yields:
@@ -41,7 +41,6 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
   eos = word2id[corpus.end_token]
   bos_first = bos_first or plan is not None
   tables = decoding.plan_tables(plan) if plan is not None else []
-  content = decoding.content_words(word2id)
   find = compiled_search(model, width, max_repeat, plan is not None)
   for begin in begins:
     commitment = 0, 0
@@ -52,12 +51,13 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
       words = plan.given(begin, acrostic)
       given = [word2id[corpus.start_token], *(-1 if word is None else word2id[word] for word in words)]
       commitment = plan.start(words)
-    found = find(np.array(given, np.int32), np.int32(eos), np.array(commitment, np.int32), content, tables)
+    found = find(np.array(given, np.int32), np.int32(eos), np.array(commitment, np.int32), model.is_character, tables)
     ids = found.numpy().tolist()
     first = given.index(-1) if -1 in given else len(given)
-    if eos in ids[first:]:
-      ids = ids[:ids.index(eos, first)]
-    yield [id2word[i] for i in ids[bos_first:]]
+    ended = eos in ids[first:]
+    words = [id2word[i] for i in (ids[:ids.index(eos, first)] if ended else ids)[bos_first:]]
+    cut = whole_sentences and plan is None and not ended
+    yield decoding.without_cut_sentence(words, first - bos_first) if cut else words
 
 
 @functools.lru_cache(maxsize=4)

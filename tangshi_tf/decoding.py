@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from tangshi_tf import corpus, devices, verse
+from tangshi_tf import corpus, devices, presets, verse
 from tangshi_tf.errors import UserError
 from tangshi_tf.sampling import BLOCK, COLDEST, Sampling, draw, filtered, most_likely, without_repeats
 
 INITS = ('zero', 'random')
-MAX_LEN = 30  # the exercise's
+MAX_LEN = presets.EXERCISE['max_len']
 STATE_STDDEV = 0.5  # the exercise's
 MAX_STDDEV = 100  # far beyond use, far below what float32 holds
+SENTENCE_ENDS = '。？！；'
 _DRAWING = 1  # tells a seed's stream for drawing from the one for its state
 BATCH = 512  # poems written at once
 _MOST_BEGUN = 8 * BATCH  # poems held back behind one that is still written
@@ -49,8 +50,8 @@ def gen_poem(begin_word: str, *, model, word2id: dict[str, int], id2word: dict[i
 def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, int],
              id2word: dict[int, str], init: str = 'zero', max_len: int = MAX_LEN,
              state_stddev: float = STATE_STDDEV, temperature: float = 0.0, top_k: int = 0, top_p: float = 1.0,
-             min_p: float = 0.0, max_repeat: int = 0, bos_first: bool = False, plan: verse.Plan | None = None,
-             acrostic: str = '') -> Iterator[list[str]]:
+             min_p: float = 0.0, max_repeat: int = 0, bos_first: bool = False, whole_sentences: bool = False,
+             plan: verse.Plan | None = None, acrostic: str = '') -> Iterator[list[str]]:
   """Writes many poems, 512 at a time; where one ends the next begins.
 
   Args:
@@ -67,6 +68,8 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
     temperature, top_k, top_p, min_p, max_repeat: see `Sampling`.
     bos_first: feed bos before the begin word, as in training; the exercise
       starts at the begin word itself.
+    whole_sentences: leave out the sentence that `max_len` cut, see
+      `without_cut_sentence`.
     plan: the form that all poems are written in. They begin with bos then,
       the form's length takes the place of `max_len`, and begin words may be
       empty.
@@ -109,7 +112,9 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
 
   writer = _Writer(model, sampling, word2id, plan)
   for poem in _decode(writer, map(start, requests), first_state):
-    yield [id2word[i] for i in poem.ids[bos_first:]]
+    words = [id2word[i] for i in poem.ids[bos_first:]]
+    cut = whole_sentences and plan is None and not poem.ended
+    yield without_cut_sentence(words, len(poem.given) - bos_first) if cut else words
 
 
 def check_max_len(max_len: int):
@@ -135,10 +140,27 @@ def encode_begin(begin: str, word2id: dict[str, int], *, bos_first: bool = False
   return [word2id[corpus.start_token]] * bos_first + [word2id[character] for character in begin]
 
 
+def without_cut_sentence(words: list[str], given: int) -> list[str]:
+  """Returns a poem up to the end of its last whole sentence.
+
+  Args:
+    words: of a poem that did not end by itself.
+    given: how many of them are the begin word's, which stay.
+
+  Returns:
+    The words up to the last of 。？！； after those that are given, all of them
+    where there is none.
+  """
+  for end in range(len(words), max(given, 1) - 1, -1):
+    if words[end - 1] in SENTENCE_ENDS:
+      return words[:end]
+  return words
+
+
 def split_sentences(words: Iterable[str]) -> str:
   """Returns a poem's text, a sentence a line."""
   text = ''.join(words)
-  for mark in '。？！；':
+  for mark in SENTENCE_ENDS:
     text = text.replace(mark, mark + '\n')
   return text.rstrip('\n')
 
@@ -152,6 +174,7 @@ class _Poem:
     self.ids = given[:1]
     self.uniforms: np.ndarray | None = None
     self.complete = False
+    self.ended = False  # by eos
     if len(given) == limit and -1 not in given:
       self.ids, self.complete = given, True
 
@@ -166,9 +189,9 @@ class _Poem:
     """Takes the ids that follow, up to eos or the limit."""
     given = max(len(self.given) - len(self.ids), 0)
     room = self.limit - len(self.ids)
-    end = ids.index(eos, given) if eos in ids[given:room] else room
-    self.ids += ids[:end]
-    self.complete = end < len(ids) or len(self.ids) == self.limit
+    self.ended = eos in ids[given:room]
+    self.ids += ids[:ids.index(eos, given) if self.ended else room]
+    self.complete = self.ended or len(self.ids) == self.limit
 
 
 def _decode(writer, poems: Iterator[_Poem], first_state) -> Iterator[_Poem]:
@@ -216,7 +239,6 @@ class _Writer:
     self._sampling = dataclasses.replace(sampling if drawing else Sampling(max_repeat=sampling.max_repeat),
                                          temperature=float(drawing))
     self._tables = plan_tables(plan) if plan is not None else []
-    self._content = content_words(word2id)
 
   def write(self, poems: list[_Poem], state, few: bool):
     """Writes on; returns the new state."""
@@ -246,7 +268,7 @@ class _Writer:
                for tensor in state]
     decode = compiled_decoder(self._model, self._sampling, few, self._plan is not None)
     ids, state, *commitment = decode(token, state, given, left, uniforms, self._temperature, self._eos, place,
-                                     history, self._content, list(commitment), self._tables)
+                                     history, self._model.is_character, list(commitment), self._tables)
     for poem, row, *numbers_of_row in zip(poems, *(tensor.numpy().tolist() for tensor in (ids, *commitment))):
       poem.commitment = numbers_of_row
       poem.add(row, int(self._eos))
@@ -317,11 +339,6 @@ def compiled_decoder(model, sampling: Sampling, few: bool, formed: bool):
     return ids, state, *commitment
 
   return decode.get_concrete_function()  # calling it takes 1 ms less than finding it anew
-
-
-def content_words(word2id: dict[str, int]):
-  """Returns for each word whether it is a character, bool `[V]`."""
-  return tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in word2id])
 
 
 def plan_tables(plan: verse.Plan) -> list[tf.Tensor]:

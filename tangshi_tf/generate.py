@@ -3,17 +3,28 @@
     python -m tangshi_tf.generate --init=random
     python -m tangshi_tf.generate --model=runs/lstm --begin=春风 --temperature=0.8 --num=3
     python -m tangshi_tf.generate --form=七绝 --num=3
+    python -m tangshi_tf.generate --exercise
     python -m tangshi_tf.generate --acrostic=春夏秋冬 --rhyme=东 --vertical
 """
 
+import itertools
 import json
 import random
 import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, originality, prosody, run_dir
+from tangshi_tf import cli, corpus, originality, presets, prosody, run_dir
 from tangshi_tf.errors import UserError
+
+
+def _default(name: str, *more: str) -> str:
+  """Returns what --help says of a setting whose default depends on the other flags."""
+  texts = {value: str(value).lower() if isinstance(value, bool) else f'{value:g}'
+           for value in (presets.FREE[name], presets.EXERCISE[name])}
+  cases = [*more, f'with --exercise, --beam or --interactive {texts[presets.EXERCISE[name]]}']
+  return f'(default: {texts[presets.FREE[name]]}, {", ".join(cases)})'
+
 
 _MODEL = flags.DEFINE_string(
     'model', None, 'A run directory or the name of a shipped model '
@@ -32,28 +43,36 @@ _ACROSTIC = flags.DEFINE_string('acrostic', None, 'The first characters of the l
                                 '(藏头; --form is 七绝 then, or 七律 for more than four).')
 _INIT = flags.DEFINE_enum('init', 'zero', ['zero', 'random'], 'Initial state.')
 _STATE_STDDEV = cli.define_number('state_stddev', 0.5, 'Standard deviation of the random state.', low=0, high=100)
-_MAX_LEN = flags.DEFINE_integer('max_len', 30, 'A poem without an end stops once it has more characters than this; '
-                                'not with --form.', lower_bound=1, upper_bound=10_000)
+_EXERCISE = flags.DEFINE_bool('exercise', False, "The exercise's bare loop: from the begin word, the most likely "
+                              'character at each step, up to 30, whatever comes.')
+_MAX_LEN = flags.DEFINE_integer(
+    'max_len', None, 'A poem without an end stops once it has more characters than this; not with --form. '
+    + _default('max_len'), lower_bound=1, upper_bound=10_000)
+_WHOLE_SENTENCES = flags.DEFINE_bool('whole_sentences', None, 'Leave out the sentence that --max_len cut. '
+                                     + _default('whole_sentences'))
 _TEMPERATURE = cli.define_number(
-    'temperature', None, '0: the most likely character; above: drawn from softmax(logits / temperature) '
-    '(default: 0, with --form or --interactive 0.8).', low=0, high=100)
+    'temperature', None, '0: the most likely character; above: drawn from softmax(logits / temperature). '
+    + _default('temperature', f'with --form {presets.FORM["temperature"]:g}, with --interactive 0.8'), low=0, high=100)
 _TOP_K = flags.DEFINE_integer('top_k', 0, 'Draw from the k most likely characters only; 0: from all.', lower_bound=0)
 _TOP_P = cli.define_number('top_p', 1.0, 'Draw from the most likely characters that together have this probability.',
                            low=0, high=1, open_low=True)
-_MIN_P = cli.define_number('min_p', 0.0, 'Draw from characters with at least this share of the greatest probability.',
-                           low=0, high=1)
-_MAX_REPEAT = flags.DEFINE_integer('max_repeat', None, 'How often a character may stand in a poem, 0: any number '
-                                   '(default: 0, with --form 1).', lower_bound=0)
+_MIN_P = cli.define_number(
+    'min_p', None, 'Draw from characters with at least this share of the greatest probability. '
+    + _default('min_p', f'with --form {presets.FORM["min_p"]:g}'), low=0, high=1)
+_MAX_REPEAT = flags.DEFINE_integer(
+    'max_repeat', None, 'How often a character may stand in a poem, 0: any number. '
+    + _default('max_repeat', f'with --form {presets.FORM["max_repeat"]}'), lower_bound=0)
 _NUM = flags.DEFINE_integer('num', 1, 'Poems for each begin word.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', None, 'Seed of the first poem, the next has one more (default: random).',
                              lower_bound=0, upper_bound=2**63 - 1)
-_BOS_FIRST = flags.DEFINE_bool('bos_first', False, 'Feed bos before the begin word, as in training and with --form.')
+_BOS_FIRST = flags.DEFINE_bool('bos_first', None, 'Feed bos before the begin word, as in most of training. '
+                               + _default('bos_first'))
 _INTERACTIVE = flags.DEFINE_bool('interactive', False, 'Write a poem together: choose among the likeliest characters, '
                                  'type your own, undo, or let the model go on.')
 _CHOICES = flags.DEFINE_integer('choices', 8, 'With --interactive: characters that are proposed.', lower_bound=1)
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 _VERTICAL = flags.DEFINE_bool('vertical', False, 'Print a line of verse a column, from right to left.')
-
+_BESIDE = flags.DEFINE_bool('beside', False, 'Print the columns of --vertical and beside them the plain poem.')
 _BEAM = flags.DEFINE_integer('beam', 0, 'Instead of drawing, search for the likeliest poem and keep so many at a time '
                              '(beam search); 0: do not.', lower_bound=0, upper_bound=1024)
 _BEST_OF = flags.DEFINE_integer('best_of', 1, 'Write so many candidates for each poem and keep the one that the model '
@@ -61,7 +80,8 @@ _BEST_OF = flags.DEFINE_integer('best_of', 1, 'Write so many candidates for each
 _ORIGINAL = flags.DEFINE_bool('original', False, 'Draw poems with a line that stands in the corpus again.')
 _CORPUS = flags.DEFINE_string('corpus', None, 'Where copied lines are looked up (default: the package\'s poems).')
 
-_FORM_TEMPERATURE = 0.8
+_SPACE = '\u3000'  # as wide as a character
+_INTERACTIVE_TEMPERATURE = 0.8
 _MOST_ACROSTIC = 8  # the lines of 七律
 
 
@@ -90,14 +110,12 @@ def main() -> int:
   if _MODEL.value is None:
     print(f'model: {name}', file=sys.stderr)
 
-  options: dict[str, int | float | str] = {'max_repeat': _max_repeat(form)}
+  options = _settings(form)
   if _BEAM.value:
-    options |= {'width': _BEAM.value}
+    options = {'width': _BEAM.value} | {name: value for name, value in options.items()
+                                        if name not in ('temperature', 'min_p')}
   else:
-    options |= {'init': _INIT.value, 'state_stddev': _STATE_STDDEV.value, 'temperature': _temperature(form),
-                'top_k': _TOP_K.value, 'top_p': _TOP_P.value, 'min_p': _MIN_P.value}
-  if plan is None:
-    options |= {'max_len': _MAX_LEN.value, 'bos_first': _BOS_FIRST.value}
+    options |= {'init': _INIT.value, 'state_stddev': _STATE_STDDEV.value, 'top_k': _TOP_K.value, 'top_p': _TOP_P.value}
   total = _NUM.value * len(begins)
   first = _SEED.value if _SEED.value is not None else random.randrange(2**31)
   poems = composing.compose(
@@ -112,27 +130,44 @@ def main() -> int:
       print(json.dumps({'model': name, 'weights': _WEIGHTS.value, **options, **_facts(poem, form, acrostic, index)},
                        ensure_ascii=False))
     else:
-      text = vertical(poem.text) if _VERTICAL.value else decoding.split_sentences(poem.words)
-      print(('\n' if number else '') + text)
+      print(('\n' if number else '') + _layout(poem.words))
   return 0
+
+
+def _layout(words: list[str]) -> str:
+  """Returns a poem as it is to be printed."""
+  from tangshi_tf import decoding
+  plain = decoding.split_sentences(words)
+  if _BESIDE.value:
+    return beside(vertical(''.join(words)), plain)
+  return vertical(''.join(words)) if _VERTICAL.value else plain
 
 
 def _interact(run, plan, begin: str, acrostic: str) -> int:
   """Writes one poem with the person at the terminal."""
   import numpy as np
 
-  from tangshi_tf import decoding, interactive
-  session = interactive.Session(run, plan=plan, begin=begin, acrostic=acrostic, max_repeat=_max_repeat(plan),
-                                max_len=_MAX_LEN.value, bos_first=_BOS_FIRST.value)
-  temperature = _TEMPERATURE.value if _TEMPERATURE.value is not None else _FORM_TEMPERATURE
+  from tangshi_tf import interactive
+  settings = _settings(plan and plan.form)
+  session = interactive.Session(run, plan=plan, begin=begin, acrostic=acrostic, **{
+      name: settings[name] for name in ('max_repeat', 'max_len', 'bos_first') if name in settings})
+  temperature = _TEMPERATURE.value if _TEMPERATURE.value is not None else _INTERACTIVE_TEMPERATURE
   complete = interactive.converse(session, read=lambda: input('> '), say=print, shown=_CHOICES.value,
                                   temperature=temperature, generator=np.random.default_rng(_SEED.value))
-  print('\n' + (vertical(session.text) if _VERTICAL.value else decoding.split_sentences(session.text)))
+  print('\n' + _layout(list(session.text)))
   return 0 if complete else cli.INTERRUPTED
 
 
-def _max_repeat(form) -> int:
-  return _MAX_REPEAT.value if _MAX_REPEAT.value is not None else int(form is not None)
+def _settings(form: prosody.Form | None) -> dict:
+  """Returns the options of writing: what flags say, else the preset that goes with the others."""
+  if form is not None:
+    preset = presets.FORM
+  elif _EXERCISE.value or _BEAM.value or _INTERACTIVE.value:
+    preset = presets.EXERCISE
+  else:
+    preset = presets.FREE
+  return {name: default if flags.FLAGS[name].value is None else flags.FLAGS[name].value
+          for name, default in preset.items()}
 
 
 def _form() -> tuple[prosody.Form | None, str]:
@@ -165,19 +200,26 @@ def _check_flags(form: prosody.Form | None):
     if not all(_BEGIN.value):
       raise UserError('flag --begin: the begin word is empty; expected at least one character')
   else:
-    for name in sorted({'max_len', 'bos_first'} & given):
+    for name in sorted({'max_len', 'bos_first', 'whole_sentences'} & given):
       raise UserError(f'flag --{name} does not go with a form, which has its own length and begins with bos')
     if not form.regulated and 'tones' in given and _TONES.value != 'off':
       raise UserError(f'flag --tones={_TONES.value}: {form.name} has no tone pattern; expected one of '
                       f'{", ".join(prosody.FORMS)}')
     _rhyme(form)
+  for name in sorted({'form', 'acrostic', 'bos_first', 'temperature', 'top_k', 'top_p', 'min_p', 'max_repeat',
+                      'whole_sentences', 'beam', 'interactive'} & given) if _EXERCISE.value else ():
+    raise UserError(f'both --exercise and --{name}; expected one of them')
+  longest = form.lines * (form.characters + 1) if form is not None else _settings(form)['max_len'] + 1
+  if 'max_repeat' in given and _MAX_REPEAT.value > longest:
+    raise UserError(f'flag --max_repeat={_MAX_REPEAT.value}: no poem of at most {longest} characters has one more '
+                    'often; expected a smaller number, or 0 for no guard')
   for name in sorted({'init', 'state_stddev', 'temperature', 'top_k', 'top_p', 'min_p', 'num', 'seed', 'best_of',
                       'original'} & given) if _BEAM.value else ():
     raise UserError(f'both --beam and --{name}; expected one of them, since a search draws nothing')
   for name in sorted({'json', 'beam', 'best_of', 'original', 'num', 'init', 'top_k', 'top_p', 'min_p'} & given
                      ) if _INTERACTIVE.value else ():
     raise UserError(f'both --interactive and --{name}; expected one of them')
-  for name in sorted({'top_k', 'top_p', 'min_p'} & given) if not _temperature(form) else ():
+  for name in sorted({'top_k', 'top_p', 'min_p'} & given) if not _settings(form)['temperature'] else ():
     raise UserError(f'flag --{name} is for drawing; expected a --temperature above 0, too')
   if 'state_stddev' in given and _INIT.value != 'random':
     raise UserError('flag --state_stddev is for random states; expected --init=random, too')
@@ -187,8 +229,9 @@ def _check_flags(form: prosody.Form | None):
     raise UserError('flag --corpus is for looking up copied lines; expected --json, --original or --best_of, too')
   if _INTERACTIVE.value and len(_BEGIN.value) > 1 and 'begin' in given:
     raise UserError(f'--interactive and {len(_BEGIN.value)} begin words; expected one')
-  if _JSON.value and _VERTICAL.value:
-    raise UserError('both --json and --vertical; expected one of them')
+  layouts = sorted({'json', 'vertical', 'beside'} & given)
+  if len([name for name in layouts if flags.FLAGS[name].value]) > 1:
+    raise UserError(f'both --{layouts[0]} and --{layouts[1]}; expected one of them')
 
 
 def _rhyme(form: prosody.Form) -> str | None:
@@ -197,12 +240,6 @@ def _rhyme(form: prosody.Form) -> str | None:
   if _RHYME.value in ('any', 'off'):
     return {'any': 'any', 'off': None}[_RHYME.value]
   return prosody.find_group(_RHYME.value)
-
-
-def _temperature(form: prosody.Form | None) -> float:
-  if _TEMPERATURE.value is not None:
-    return _TEMPERATURE.value
-  return _FORM_TEMPERATURE if form is not None else 0.0
 
 
 def _begins(run, form: prosody.Form | None) -> list[str]:
@@ -231,8 +268,15 @@ def _facts(poem, form: prosody.Form | None, acrostic: str, index: originality.In
 def vertical(text: str) -> str:
   """Returns a poem in columns from right to left, without marks, as it was once written."""
   lines = corpus.verse_lines(text)
-  return '\n'.join('\u3000'.join(line[i] if i < len(line) else '\u3000' for line in reversed(lines)).rstrip('\u3000')
+  return '\n'.join(_SPACE.join(line[i] if i < len(line) else _SPACE for line in reversed(lines)).rstrip(_SPACE)
                    for i in range(max(map(len, lines), default=0)))
+
+
+def beside(columns: str, lines: str) -> str:
+  """Returns two texts of full-width characters side by side, separated by two of them."""
+  width = max(map(len, columns.split('\n')))
+  return '\n'.join(f'{row.ljust(width, _SPACE)}{2 * _SPACE}{line}'.rstrip(_SPACE) for row, line in
+                   itertools.zip_longest(columns.split('\n'), lines.split('\n'), fillvalue=''))
 
 
 if __name__ == '__main__':

@@ -17,8 +17,8 @@ from tangshi_tf.errors import UserError
 
 ROWS = 512  # rows of logits at once: as fast as 1,024 on 2 CPU cores, with less memory
 REDUCTIONS = ('poem', 'token', 'sum')
-_LEAST_REST = 1e-4  # of 1 - p, for which the gradient below still has four digits in float32
 PRECISIONS = ('float32', 'bfloat16', 'float16')
+_LEAST_REST = 1e-4  # of 1 - p of an unwanted class, for which its gradient still has four digits in float32
 
 
 def mkMask(lengths, max_len):  # noqa: N802 (the exercise's name)
@@ -46,7 +46,8 @@ def reduce_avg(reduce_target, lengths, dim: int):
   return tf.math.divide_no_nan(total, count)
 
 
-def compute_loss(logits, labels, seqlen, *, reduction: str = 'poem', label_smoothing: float = 0.0):
+def compute_loss(logits, labels, seqlen, *, reduction: str = 'poem', label_smoothing: float = 0.0,
+                 unlikelihood: float = 0.0, unwanted=None):
   """The exercise's loss.
 
   Args:
@@ -58,6 +59,10 @@ def compute_loss(logits, labels, seqlen, *, reduction: str = 'poem', label_smoot
       over the batch (Zaremba et al. 2014).
     label_smoothing: how much of each label's mass is spread evenly over all
       classes (Szegedy et al. 2016, arXiv:1512.00567).
+    unlikelihood: a, how much -log(1 - p) of each unwanted class counts
+      (unlikelihood training, Welleck et al. 2020, arXiv:1908.04319, equation 4).
+    unwanted: int `[batch, time, k]`, the unwanted classes at each position, -1
+      where there is none, as of `earlier_characters`.
 
   Returns:
     The loss, a scalar: cross-entropy in nats.
@@ -66,6 +71,10 @@ def compute_loss(logits, labels, seqlen, *, reduction: str = 'poem', label_smoot
   if label_smoothing:
     even = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
     losses = (1 - label_smoothing) * losses + label_smoothing * even
+  if unlikelihood:
+    shares = tf.gather(tf.nn.softmax(logits), tf.maximum(unwanted, 0), batch_dims=2)
+    rest = tf.where(unwanted >= 0, tf.maximum(1 - shares, _LEAST_REST), 1.0)
+    losses -= unlikelihood * tf.reduce_sum(tf.math.log(rest), axis=-1)
   sums = reduce_avg(losses, seqlen, dim=1) * tf.cast(seqlen, losses.dtype)
   return tf.reduce_sum(sums * _row_weights(seqlen, reduction))
 
@@ -91,14 +100,11 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem',
     bias: float `[V]`.
     labels: int `[batch, time]`.
     seqlen: int `[batch]`.
-    reduction, label_smoothing: see `compute_loss`.
-    unlikelihood, unwanted: see `linear_cross_entropy`; int32
-      `[batch, time, k]`.
+    reduction, label_smoothing, unlikelihood, unwanted: see `compute_loss`.
     precision: 'float32', 'bfloat16' or 'float16': of the products' operands.
 
   Returns:
-    `(loss, nll)`: the scalar that `compute_loss` gives (and the unlikelihood,
-    averaged in the same way), with gradients for
+    `(loss, nll)`: the scalar that `compute_loss` gives, with gradients for
     `hidden`, `kernel` and `bias`, and the negative log-likelihoods in nats of
     the real positions `[n]`, row by row, without.
 
@@ -157,10 +163,10 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
   divided by the greatest of them until the products are done, so that small
   gradients are not lost (loss scaling).
 
-  Unlikelihood (Welleck et al. 2020, arXiv:1908.04319, equation 4) adds
-  -a log(1 - p_c) for each unwanted class c of a row. With r_c = a p_c / (1 - p_c)
-  its gradient is r_c - p_j sum(r) for the logit j = c, and -p_j sum(r) for the
-  others, so the products' operand is p (1 - sum(r)) + r instead of p.
+  Unlikelihood adds -a log(1 - p_c) for each unwanted class c of a row. With
+  r_c = a p_c / (1 - p_c) its gradient is r_c - p_j sum(r) for the logit j = c, and
+  -p_j sum(r) for the others, so the products' operand is p (1 - sum(r)) + r
+  instead of p.
 
   Args:
     hidden: float32 `[n, units]`.
@@ -170,20 +176,20 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
     weights: float32 `[n]`, not negative; no gradient flows to them.
     label_smoothing: see `compute_loss`.
     unlikelihood: a, not negative; 0 for none.
-    unwanted: int32 `[n, k]`, -1 where there is none; no class twice in a row,
-      and not its label.
+    unwanted: int32 `[n, k]`, -1 where there is none; no class twice in a row.
     precision: of the products' operands.
 
   Returns:
-    `(loss, nll)`: the scalar `sum(weights * (smoothed nll + unlikelihood))`, which has gradients
-    for `hidden`, `kernel` and `bias`, and the negative log-likelihoods in nats
-    `[n]`, not smoothed, which have none.
+    `(loss, nll)`: the scalar `sum(weights * (smoothed nll + unlikelihood))`,
+    which has gradients for `hidden`, `kernel` and `bias`, and the negative
+    log-likelihoods in nats `[n]`, not smoothed, which have none.
 
   Raises:
     UserError: the precision is unknown.
   """
   labels = tf.cast(labels, tf.int32)
   weights = tf.cast(weights, tf.float32)
+  unwanted = tf.convert_to_tensor(unwanted, tf.int32) if unlikelihood else None
 
   @tf.custom_gradient
   def forward(hidden, kernel, bias):

@@ -32,7 +32,8 @@ def _define_share(name: str, text: str):
 
 
 _RECIPE = flags.DEFINE_string(
-    'recipe', None, f'Take the flags of a recipe: {", ".join(recipes.names())}. Flags given beside it win.')
+    'recipe', None, f'Take the flags of a recipe: {", ".join(recipes.names())}. Flags given beside it win. '
+    f'(default: the recipe of the --cell; {recipes.NONE}: the defaults below, the exercise in batches of like length)')
 _CORPUS = flags.DEFINE_multi_string(
     'corpus', None, 'Corpus file, or a glob; repeat the flag for more (default: the poems that come with the package). '
     'Shards of scripts/write_shards.py may be larger than memory.')
@@ -47,7 +48,7 @@ _CORPUS_FORMAT = flags.DEFINE_enum(
 _MIN_CHARACTERS = flags.DEFINE_integer('min_characters', 0, 'Leave out poems with fewer characters.', lower_bound=0)
 _MAX_CHARACTERS = flags.DEFINE_integer('max_characters', corpus.MAX_TOKENS - 2,
                                        'Leave out poems with more characters.', lower_bound=1, upper_bound=10**5)
-_CELL = flags.DEFINE_enum('cell', 'rnn', ['rnn', 'lstm', 'gru'], 'Recurrent cell.')
+_CELL = flags.DEFINE_enum('cell', 'gru', ['rnn', 'lstm', 'gru'], 'Recurrent cell.')
 _UNITS = flags.DEFINE_integer('units', 128, 'Width of the recurrent state of a layer.',
                               lower_bound=1, upper_bound=16384)
 _LAYERS = flags.DEFINE_integer('layers', 1, 'Recurrent layers.', lower_bound=1, upper_bound=64)
@@ -143,7 +144,11 @@ _ELSEWHERE = {_CORPUS.name, _RUN_DIR.name, _OVERWRITE.name, _RESUME.name, _STRAT
 def main() -> int:
   if _RESUME.value and _OVERWRITE.value:
     raise UserError('both --resume and --overwrite; expected one of them')
-  run_path = run_dir.for_training(_RUN_DIR.value, _RECIPE.value, _CELL.value)
+  if _BPTT.value and (_BOS_DROPOUT.value or _RANDOM_STATES.value):
+    raise UserError(f'--bptt={_BPTT.value} trains on all poems as one stream, whose windows go on where the one before '
+                    'ended; expected --bos_dropout=0 --random_states=0')
+  recipe = None if _RECIPE.value == recipes.NONE else _RECIPE.value
+  run_path = run_dir.for_training(_RUN_DIR.value, recipe, _CELL.value)
   strategy = cluster.choose(_STRATEGY.value)
   found = None if _RESUME.value else _read_corpus()  # before a directory is made
   with contextlib.ExitStack() as held:
@@ -194,6 +199,7 @@ def _without_effect(streamed: bool) -> list[str]:
       (_BATCH_SIZE, _BATCH_TOKENS.value, f'--batch_tokens={_BATCH_TOKENS.value} decides how many poems are a batch'),
       (_LAYER_DROPOUT, _LAYERS.value == 1, 'there is one layer'),
       (_RESET_AFTER, _CELL.value != 'gru', f'the cell is {_CELL.value}'),
+      (_STATE_STDDEV, not _RANDOM_STATES.value, 'no poem begins from a random state'),
       (_HOLD_EPOCHS, _SCHEDULE.value != 'decay', f'the schedule is {_SCHEDULE.value}'),
       (_DECAY, _SCHEDULE.value not in ('decay', 'plateau'), f'the schedule is {_SCHEDULE.value}'),
       (_FINAL, _SCHEDULE.value != 'cosine', f'the schedule is {_SCHEDULE.value}'),

@@ -78,17 +78,20 @@ def _value_and_gradients(precision, rows=40, classes=90, units=12, seed=0, scale
   return value.numpy(), nll.numpy(), [gradient.numpy() for gradient in tape.gradient(value, [hidden, kernel, bias])]
 
 
-@pytest.mark.parametrize('smoothing', [0.0, 0.3])
+@pytest.mark.parametrize('extra', [{}, {'label_smoothing': 0.3}, {'unlikelihood': 0.7},
+                                   {'label_smoothing': 0.3, 'unlikelihood': 2.0}], ids=str)
 @pytest.mark.parametrize('reduction', loss.REDUCTIONS)
 @pytest.mark.parametrize('options', [{}, {'tied': True}, {'projection': 5}], ids=str)
-def test_every_form_of_the_loss_equals_the_plain_one(word2id, batch, options, reduction, smoothing, monkeypatch):
+def test_every_form_of_the_loss_equals_the_plain_one(word2id, batch, options, reduction, extra, monkeypatch):
   monkeypatch.setattr(loss, 'ROWS', 16)
   keras.utils.set_random_seed(0)
   model = myRNNModel(word2id, cell='gru', layers=2, embedding_size=6, units=16, **options)
   for variable in model.trainable_variables:
     variable.assign(variable + tf.random.normal(variable.shape, stddev=0.3))
   x, y, seqlen = batch
-  form = {'reduction': reduction, 'label_smoothing': smoothing}
+  form = {'reduction': reduction, **extra}
+  if 'unlikelihood' in extra:
+    form['unwanted'] = loss.earlier_characters(tf.constant(x, tf.int32), tf.constant(y, tf.int32), model.is_character)
   with tf.GradientTape(persistent=True) as tape:
     plain = loss.compute_loss(model(x), y, seqlen, **form)
     fused, nll = loss.fused_loss(model.hidden_sequence(x), model.dense.kernel, model.dense.bias, y, seqlen, **form)
@@ -97,6 +100,37 @@ def test_every_form_of_the_loss_equals_the_plain_one(word2id, batch, options, re
   for variable in model.trainable_variables:
     got, want = (tf.convert_to_tensor(tape.gradient(value, variable)).numpy() for value in (fused, plain))
     assert np.linalg.norm(got - want) <= 1e-5 * np.linalg.norm(want), variable.path
+
+
+def test_earlier_characters_by_hand():
+  comma, sun, moon, hill = 0, 1, 2, 3
+  found = loss.earlier_characters(tf.constant([[sun, sun, comma, moon]]), tf.constant([[sun, comma, moon, sun]]),
+                                  tf.constant([False, True, True, True]))
+  # Not the label, no mark, each once, and nothing that comes later.
+  assert [sorted(row[row >= 0].tolist()) for row in found[0].numpy()] == [[], [sun], [sun], [moon]]
+  assert hill not in found.numpy()
+
+
+def test_unlikelihood_by_hand(batch):
+  _, labels, seqlen = batch
+  logits = tf.random.stateless_normal((7, 13, 40), (0, 1))
+  shares = tf.nn.softmax(logits).numpy()
+  unwanted = np.full((7, 13, 2), -1)
+  unwanted[0, 3] = 5, 8
+  unwanted[1, 2] = 9, -1  # after the end of its poem
+  more = loss.compute_loss(logits, labels, seqlen, reduction='token', unlikelihood=0.5, unwanted=unwanted)
+  less = loss.compute_loss(logits, labels, seqlen, reduction='token')
+  np.testing.assert_allclose(more - less, -0.5 * np.log((1 - shares[0, 3, 5]) * (1 - shares[0, 3, 8])) / seqlen.sum(),
+                             rtol=1e-3)
+
+
+def test_unlikelihood_of_what_is_nearly_certain_has_finite_gradients():
+  hidden, kernel = tf.constant([[30.0]]), tf.Variable([[-1.0, 1.0, 0.0]])  # 1 - p is 0 in float32
+  with tf.GradientTape() as tape:
+    value, _ = loss.linear_cross_entropy(hidden, kernel, tf.zeros(3), [2], tf.ones(1), unlikelihood=1.0, unwanted=[[1]])
+  gradient = tape.gradient(value, kernel)
+  assert np.isfinite(value) and np.all(np.isfinite(gradient))
+  assert gradient[0, 1] > 0 > gradient[0, 2]  # away from what is unwanted, towards the label
 
 
 def test_reductions_by_hand(batch):

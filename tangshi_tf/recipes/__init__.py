@@ -1,5 +1,6 @@
 """Recipes: the flag files beside this one, for `--recipe` by name or `--flagfile` by path."""
 
+import itertools
 import pathlib
 
 from absl import flags
@@ -7,6 +8,7 @@ from absl import flags
 from tangshi_tf.errors import UserError
 
 FOLDER = pathlib.Path(__file__).parent
+NONE = 'none'  # asks for the flags' own defaults
 
 
 def names() -> list[str]:
@@ -21,30 +23,56 @@ def read_lines(name: str) -> list[str]:
     UserError: there is no such recipe.
   """
   if name not in names():
-    raise UserError(f'recipe {name!r} is unknown; expected one of {", ".join(names())}')
+    raise UserError(f'recipe {name!r} is unknown; expected one of {", ".join([*names(), NONE])}')
   lines = map(str.strip, (FOLDER / f'{name}.flags').read_text(encoding='utf-8').splitlines())
   return [line for line in lines if line and not line.startswith('#')]
 
 
 def expand(arguments: list[str]) -> list[str]:
-  """Puts the flags of `--recipe` before all others, so that those given beside it win.
+  """Puts the flags of a recipe before all others, so that those given beside it win.
 
-  A `--recipe` in a flag file counts, too.
+  Where no recipe is asked for it is the one with the name of `--cell`, and none
+  for a run that is resumed, which has its flags. `--recipe` and `--cell` in a
+  flag file count, too. What a recipe says of batches gives way to flags for
+  another kind of batches.
 
   Raises:
     UserError: there is no such recipe, or a flag in it is unknown.
   """
   arguments = flags.FLAGS.read_flags_from_files(arguments)
-  name = None
-  for i, argument in enumerate(arguments):
-    flag, equals, value = argument.partition('=')
-    if flag in ('--recipe', '-recipe'):
-      name = value if equals else next(iter(arguments[i + 1:]), '')
+  given = _given(arguments)
+  name = given.get('recipe')
   if name is None:
+    name = given.get('cell', flags.FLAGS['cell'].default)
+    if given.get('resume', 'false') != 'false' or name not in flags.FLAGS['cell'].parser.enum_values:
+      return arguments
+  if name == NONE:
     return arguments
-  lines = read_lines(name)
-  for line in lines:
+  kept, left_out = [], _given_way(given)
+  for line in read_lines(name):
     flag = line.lstrip('-').partition('=')[0]
     if flag not in flags.FLAGS and flag.removeprefix('no') not in flags.FLAGS:
       raise UserError(f'{FOLDER / name}.flags: flag {line!r} is unknown; expected flags of tangshi_tf.train')
-  return [*lines, *arguments]
+    if flag not in left_out:
+      kept.append(line)
+  return [*kept, *arguments]
+
+
+def _given(arguments: list[str]) -> dict[str, str]:
+  """Returns the text of each flag that is given, the last one where it is given more than once."""
+  given = {}
+  for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=''):
+    if argument.startswith('-'):
+      flag, equals, value = argument.lstrip('-').partition('=')
+      boolean = flag in flags.FLAGS and flags.FLAGS[flag].boolean
+      given[flag] = value if equals else 'true' if boolean else following
+  return given
+
+
+def _given_way(given: dict[str, str]) -> set[str]:
+  """Returns the flags of a recipe that do not go with those that are given."""
+  if given.get('bptt', '0') != '0':
+    return {'batch_tokens', 'bos_dropout', 'random_states'}
+  if 'batch_size' in given or given.get('batching', 'bucket') != 'bucket':
+    return {'batch_tokens'}
+  return set()
