@@ -3,9 +3,9 @@
     python scripts/build_corpus.py --dynasty=song --out=song.txt
     python scripts/benchmark_streaming.py --corpus=poems.txt --corpus=song.txt -- --cell=gru --units=64
 
-What stands after `--` goes to tangshi_tf.train, beside --epochs=1. The seeds take turns, so that a busy machine slows
-both ways. Then it trains for --steps on the shards --copies times over. Peak memory is the process's greatest resident
-set, TensorFlow's own included. Needs Linux or macOS. The tables are Markdown.
+What stands after `--` goes to tangshi_tf.train, beside --recipe=none --epochs=1. The seeds take turns, so that a
+busy machine slows both ways. Then it trains for --steps on the shards --copies times over. Peak memory is the process's
+greatest resident set, TensorFlow's own included. Needs Linux or macOS. The tables are Markdown.
 """
 
 import os
@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> int:
     for seed in range(_SEEDS.value):
       for i, (what, where) in enumerate(kinds.items()):
         path = folder / f'run-{i}-{seed}'
-        first, peak = train(['--epochs=1', f'--seed={seed}', *arguments, *where, f'--run_dir={path}'], path)
+        first, peak = train(['--recipe=none', '--epochs=1', f'--seed={seed}', *arguments, *where,
+                             f'--run_dir={path}'], path)
         figures = run_dir.read_json(path, run_dir.METRICS)['epochs'][-1]
         if 'validation_perplexity' not in figures:
           raise UserError('the corpus is too small for a validation part; expected more poems')

@@ -98,7 +98,8 @@ def units_for(cell: str, target: int, classes: int) -> int:
 def train(cell: str, units: int, seed: int, corpus_sha256: str) -> pathlib.Path:
   """Trains one model with the package's own command, unless it stands there complete; returns its run directory."""
   path = pathlib.Path(_FOLDER.value) / f'{cell}-{units}-seed{seed}'
-  flags_of_run = [f'--cell={cell}', f'--units={units}', f'--embedding_size={EMBEDDING_SIZE}', f'--seed={seed}',
+  flags_of_run = ['--recipe=none', f'--cell={cell}', f'--units={units}', f'--embedding_size={EMBEDDING_SIZE}',
+                  f'--seed={seed}',
                   f'--epochs={_EPOCHS.value}', f'--learning_rate={_LEARNING_RATE.value}', '--schedule=cosine', '--tied',
                   f'--warmup_steps={_WARMUP_STEPS.value}', '--reduction=token', '--batch_tokens=2000', '--clip_norm=1']
   if _CORPUS.value is not None:

@@ -29,13 +29,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus
 from tangshi_tf.errors import UserError
 
-_COMMON = ('--units=16', '--embedding_size=8', '--learning_rate=0.01', '--log_every=4')
+_COMMON = ('--recipe=none', '--units=16', '--embedding_size=8', '--learning_rate=0.01', '--log_every=4')
 MODES = {
     'rnn': ('--cell=rnn', '--batch_size=20', '--epochs=3', '--optimizer=rmsprop', '--schedule=plateau'),
     'lstm': ('--cell=lstm', '--batch_size=20', '--epochs=3', '--average=0.9', '--output_dropout=0.2', '--clip_norm=1',
-             '--schedule=cosine', '--warmup_steps=5'),
+             '--schedule=cosine', '--warmup_steps=5', '--bos_dropout=0.3', '--random_states=0.3'),
     'gru': ('--cell=gru', '--layers=2', '--batching=shuffle', '--batch_size=20', '--epochs=3', '--optimizer=adamw',
-            '--weight_decay=0.01', '--weight_dropout=0.2', '--tied'),
+            '--weight_decay=0.01', '--weight_dropout=0.2', '--tied', '--random_states=0.5', '--unlikelihood=0.5'),
     'bptt': ('--cell=lstm', '--bptt=30', '--batch_size=10', '--epochs=2', '--reduction=sum', '--input_dropout=0.1'),
     'shards': ('--cell=gru', '--batch_size=20', '--epochs=3', '--shuffle_buffer=50'),
 }

@@ -7,13 +7,29 @@ import sys
 
 import environment
 
-if __name__ == '__main__':
+GENERATE = '-m', 'tangshi_tf.generate', '--model=best', '--seed=1'
+SHOWN = (
+    ('A 七绝: four lines of seven that rhyme and keep the tone pattern. In columns, read from the right, and in lines:',
+     (*GENERATE, '--form=七绝', '--beside')),
+    ('A 五律: eight lines of five.', (*GENERATE, '--form=五律', '--beside')),
+    ('An acrostic: the lines begin with 春 夏 秋 冬.', (*GENERATE, '--acrostic=春夏秋冬')),
+    ("The exercise's seven begin words, without a form, from the zero state:", GENERATE),
+    ('The same from random states:', (*GENERATE, '--init=random')),
+)
+
+
+def main() -> int:
   environment.prepare()
-  print('\nPoems from the zero state:')
-  status = environment.run('-m', 'tangshi_tf.generate', '--model=rnn')
-  print('\nPoems from random states:')
-  status = status or environment.run('-m', 'tangshi_tf.generate', '--model=rnn', '--init=random')
-  if not status:
-    print('\nNext: activate .venv (source .venv/bin/activate; on Windows .venv\\Scripts\\activate) and run\n'
-          '  python -m tangshi_tf.train')
-  sys.exit(status)
+  for title, command in SHOWN:
+    print(f'\n{title}')
+    status = environment.run(*command)
+    if status:
+      return status
+  print('\nLeave out --seed=1 for other poems. Next: activate .venv (source .venv/bin/activate; on Windows\n'
+        '.venv\\Scripts\\activate) and run\n'
+        '  python -m tangshi_tf.train')
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,7 +1,8 @@
-"""Holds poems of the models, free and in a form, against real ones: form, rhyme, tones, copies, variety, likelihood.
+"""Holds poems of the models, free and in a form, against real ones: soundness, form, rhyme, tones, copies, variety.
 
     pip install '.[plot]'
     python scripts/verse_report.py --models=best,gru
+    python scripts/verse_report.py --models=runs/gru --noforms
     python scripts/verse_report.py --models=gru --temperatures=0.6,0.8,1.0 --sampling=min_p=0.1
 
 Real poems are those of the validation and the test part; lines count as copied, and the
@@ -17,6 +18,15 @@ in --distinct poems, over all of them; `repeats`: characters a poem that stand i
 already; perplexity by token, eos left out, under the model that wrote the poem (real
 ones: under the first model) and under Kneser-Ney of order 5; `nats a character` is the
 log of the former.
+
+Before these stands a table of soundness (see tangshi_tf.prosody.soundness) for poems
+without a form: by each model, from the zero state and from random ones, as the exercise
+writes and as tangshi_tf.generate does by default, for --begins begin words, spread over
+the 1,500 characters with which most poems begin. `distinct`: different poems of all;
+`ended`: by themselves, before the length limit; `rare`: characters of rank 4,000 or
+lower; `of 20 states`: different poems that 20 random states give for one begin word, the
+mean and the lowest of 50 begin words. --temperatures and --sampling, where given, add rows
+for these settings.
 
 The price of the constraints is the difference in nats a character between poems written
 in the form and free ones of the same form.
@@ -39,6 +49,9 @@ _MODELS = flags.DEFINE_list('models', ['best', 'rnn', 'gru', 'lstm'], 'Run direc
 _CORPUS = flags.DEFINE_string(
     'corpus', None, 'The corpus of the models (default: the poems that come with the package).')
 _NUM = flags.DEFINE_integer('num', 1000, 'Poems of each form and source.', lower_bound=10)
+_BEGINS = flags.DEFINE_integer('begins', 1000, 'Begin words of the table of soundness; 0: leave it out.',
+                               lower_bound=0, upper_bound=1500)
+_FORMS = flags.DEFINE_bool('forms', True, 'Hold poems in a form against real ones.')
 _FREE = flags.DEFINE_integer('free', 10_000, 'Free poems drawn from each model; 0: none.', lower_bound=0)
 _TEMPERATURES = flags.DEFINE_list('temperatures', ['0.8'], 'Temperatures of drawing.')
 _SAMPLING = flags.DEFINE_list('sampling', [], 'More settings of drawing, such as min_p=0.1 or top_k=40.')
@@ -62,26 +75,46 @@ def main() -> int:
   parts = corpus.training_parts(poems, path)
   held_out = [poem.content for poem in (*parts['validation'], *parts['test'])]
   word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train']))
-  yardstick = KneserNey(*corpus.encode_all(parts['train'], word2id), len(word2id))
-  tools = originality.Index(parts['train']), yardstick, word2id
-  print(checker(poems), flush=True)
-
-  rows = []
-  for name in _MODELS.value:
-    run = run_dir.load(name)
+  runs = {name: run_dir.load(name) for name in _MODELS.value}
+  for name, run in runs.items():
     if run.word2id != word2id:
       raise UserError(f"{name}: its vocabulary is not that of {path}; expected a model trained on these poems")
-    if not rows:
-      rows += report('real', 'held out', held_out, run, *tools)
-    for sampling in settings:
-      rows += report_model(name, run, sampling, tools)
-  text = f'{device}\n\n{table(rows)}\n\n{prices(rows)}'
-  print(text)
+  print(f'{device}\n', flush=True)
+
+  sound, rows = [], []
+  if _BEGINS.value:
+    import soundness_table
+    begins = soundness_table.begin_words(parts['train'], _BEGINS.value)
+    sound.append(soundness_table.row_of_real_poems(held_out, list(word2id)))
+    for name, run in runs.items():
+      sound += soundness_table.rows_of_model(name, run, ways(settings), begins, _SEED.value)
+    print(f'{soundness_table.table(sound)}\n', flush=True)
+  if _FORMS.value:
+    print(checker(poems), flush=True)
+    yardstick = KneserNey(*corpus.encode_all(parts['train'], word2id), len(word2id))
+    tools = originality.Index(parts['train']), yardstick, word2id
+    for name, run in runs.items():
+      if not rows:
+        rows += report('real', 'held out', held_out, run, *tools)
+      for sampling in settings:
+        rows += report_model(name, run, sampling, tools)
+    print(f'{table(rows)}\n\n{prices(rows)}')
   if _JSON.value is not None:
-    run_dir.write_json(pathlib.Path(_JSON.value), {'rows': rows})
+    run_dir.write_json(pathlib.Path(_JSON.value), {'soundness': sound, 'rows': rows})
   if _FIGURES.value is not None:
     draw(rows, pathlib.Path(_FIGURES.value))
   return 0
+
+
+def ways(settings: list[dict]) -> dict[str, dict]:
+  """Returns the ways of writing of the table of soundness: the standard ones and those that flags ask for."""
+  import soundness_table
+  found = soundness_table.standard_ways()
+  if flags.FLAGS['temperatures'].present or flags.FLAGS['sampling'].present:
+    for setting in settings:
+      label = ' '.join(f'{name}={value:g}' for name, value in setting.items())
+      found[label] = {**found['default'], **setting}
+  return found
 
 
 def drawing() -> list[dict]:

@@ -140,7 +140,7 @@ def trained(tmp_path_factory, poems_file):
   environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
   environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
   done = subprocess.run(
-      [sys.executable, '-m', 'tangshi_tf.train', f'--corpus={poems_file}', '--epochs=3', '--cell=lstm',
+      [sys.executable, '-m', 'tangshi_tf.train', '--recipe=none', f'--corpus={poems_file}', '--epochs=3', '--cell=lstm',
        '--units=16', '--embedding_size=8', '--batch_size=20', '--learning_rate=0.01', '--log_every=5'],
       cwd=folder, env=environment, capture_output=True, text=True, encoding='utf-8', timeout=300, check=False)
   assert done.returncode == 0, done.stderr

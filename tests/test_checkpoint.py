@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(packed, path, monkeypatch):
   assert [file.name for file in path.iterdir() if file.name.endswith('.partial')] == []
 
 
-SMALL = ['--units=8', '--embedding_size=4', '--batch_size=20', '--cell=gru', '--run_dir=r']
+SMALL = ['--recipe=none', '--units=8', '--embedding_size=4', '--batch_size=20', '--cell=gru', '--run_dir=r']
 
 
 def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp_path):
@@ -181,6 +181,7 @@ def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp
   resume = ['tangshi_tf.train', '--resume', '--run_dir=r', f'--corpus={poems_file}']
   assert_one_line(command(*resume, '--units=9'), '--units=9: the run in r has 8')
   assert_one_line(command(*resume, '--recipe=gru'), 'the run in r has')
+  assert_one_line(command(*resume, '--bos_dropout=0.5'), '--bos_dropout=0.5: the run in r has 0.0')
   assert_one_line(command(*resume, '--overwrite'), 'both --resume and --overwrite')
   more = command(*resume, f'--epochs={done + 2}')
   assert more.returncode == 0, more.stderr

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import flagsaver
 
-from tangshi_tf import cli, devices, prosody, recipes, run_dir
+from tangshi_tf import cli, decoding, devices, presets, prosody, recipes, run_dir
 
 from .checks import assert_one_line
 from .conftest import ROOT
@@ -26,14 +26,17 @@ from .conftest import ROOT
     ('--learning_rate=0', 'above 0'), ('--batch_size=0', '--batch_size'), ('--seed=-1', '--seed'),
     ('--cell=tree', '<rnn|lstm|gru>'), ('--precision=int8', '<float32|bfloat16|float16>'),
     ('--vocabulary_size=4', '--vocabulary_size'), ('--nosuchflag=1', 'nosuchflag'),
-    ('extra', "unexpected argument 'extra'"),
+    ('extra', "unexpected argument 'extra'"), ('--bos_dropout=1.1', 'number from 0 to 1'),
+    ('--random_states=-0.1', 'number from 0 to 1'), ('--random_states=nan', 'number from 0 to 1'),
+    ('--state_stddev=inf', 'number from 0 to 100'), ('--state_stddev=-1', 'number from 0 to 100'),
+    ('--unlikelihood=-1', 'number from 0 to 100'), (('--bptt=20', '--bos_dropout=0.5'), 'expected --bos_dropout=0'),
     ('--corpus=none.txt', 'none.txt: cannot be read'), ('--run_dir=file/run', 'file.run: cannot be written'),
     ('--run_dir=file', 'file: is a file'),
 ])
 def test_train_bad_flags(command, tmp_path, flag, message):
   (tmp_path / 'file').write_text('')
   start = time.perf_counter()
-  done = command('tangshi_tf.train', flag)
+  done = command('tangshi_tf.train', *([flag] if isinstance(flag, str) else flag))
   assert_one_line(done, message)
   assert time.perf_counter() - start < 15  # not after an epoch
   assert sorted(path.name for path in tmp_path.iterdir()) == ['file']
@@ -133,8 +136,8 @@ def test_a_small_vocabulary_in_mixed_precision(command, poems_file, tmp_path):
   assert done.returncode == 0, done.stderr
   assert 'vocabulary of 300' in done.stdout
   assert done.stdout.count('--precision=bfloat16: this device has no units') == (not devices.gains('bfloat16'))
-  config = json.loads((tmp_path / 'runs/rnn/config.json').read_text(encoding='utf-8'))
-  assert config['training']['flags']['precision'] == 'bfloat16'
+  config = json.loads((tmp_path / 'runs/gru/config.json').read_text(encoding='utf-8'))
+  assert config['training']['flags']['precision'] == 'bfloat16' and config['training']['flags']['recipe'] == 'gru'
   written = command('tangshi_tf.generate', '--temperature=1', '--num=20', '--begin=人', '--max_len=5')
   assert written.returncode == 0 and 'UNK' not in written.stdout
 
@@ -189,11 +192,46 @@ def test_bom_crlf_and_poems_without_titles(command, tmp_path, poems_file):
 
 
 def test_generate_prints_poems_only(command, trained):
-  done = command('tangshi_tf.generate', f'--model={trained[0]}')
+  done = command('tangshi_tf.generate', f'--model={trained[0]}', '--exercise')
   assert done.returncode == 0 and not done.stderr
   poems = done.stdout.rstrip('\n').split('\n\n')
   assert [poem[0] for poem in poems] == [c for c in '日红山夜湖海月' if c in run_dir.load(trained[0]).word2id]
-  assert command('tangshi_tf.generate', f'--model={trained[0]}').stdout == done.stdout
+  assert command('tangshi_tf.generate', f'--model={trained[0]}', '--exercise').stdout == done.stdout
+
+
+def test_generate_writes_by_its_presets(command, trained):
+  run = run_dir.load(trained[0])
+  tables = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word}
+
+  def written(*arguments):
+    done = command('tangshi_tf.generate', f'--model={trained[0]}', '--seed=3', '--json', *arguments)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+  for poem in written('--exercise', '--init=random'):
+    words = decoding.gen_poem(poem['begin'], init='random', seed=poem['seed'], **tables)  # gen_poem's own defaults
+    assert poem['text'] == ''.join(words) and presets.EXERCISE.items() <= poem.items()
+  for poem in written():
+    words = decoding.gen_poem(poem['begin'], seed=poem['seed'], **tables, **presets.FREE)
+    assert poem['text'] == ''.join(words) and presets.FREE.items() <= poem.items()
+  # A flag changes its setting alone; beam search has its old ones.
+  for poem in written('--temperature=0', '--nobos_first'):
+    assert {**presets.FREE, 'temperature': 0, 'bos_first': False}.items() <= poem.items()
+  for poem in written('--max_len=9', '--nowhole_sentences', '--max_repeat=0', '--min_p=0.2'):
+    assert {**presets.FREE, 'max_len': 9, 'whole_sentences': False, 'max_repeat': 0, 'min_p': 0.2}.items() <= poem.items()
+  done = command('tangshi_tf.generate', f'--model={trained[0]}', '--beam=2', '--begin=日', '--json')
+  poem = json.loads(done.stdout)
+  assert not poem['bos_first'] and poem['max_repeat'] == 0 and poem['max_len'] == 30
+
+
+def test_columns_beside_lines(command, trained):
+  done = command('tangshi_tf.generate', f'--model={trained[0]}', '--form=五绝', '--beside', '--seed=1')
+  rows = done.stdout.rstrip('\n').split('\n')
+  columns, lines = [row[:7] for row in rows], [row[9:] for row in rows[:2]]
+  assert len(rows) == 5 and all(row[7:9] == '\u3000\u3000' for row in rows[:2])
+  plain = ''.join(lines)
+  assert plain == ''.join(command('tangshi_tf.generate', f'--model={trained[0]}', '--form=五绝', '--seed=1').stdout.split())
+  assert [''.join(row[place] for row in columns) for place in (6, 4, 2, 0)] == plain.replace('，', '。').split('。')[:4]
 
 
 @pytest.mark.parametrize('arguments', [
@@ -258,7 +296,7 @@ def test_ctrl_c_keeps_what_is_trained(command, tmp_path, poems_file):
   assert process.returncode == 130
   assert 'Traceback' not in error
   assert 'weights so far are kept' in out
-  assert (tmp_path / 'runs/rnn/weights/last.npz').exists()
+  assert (tmp_path / 'runs/gru/weights/last.npz').exists()
   assert not list(tmp_path.rglob('*.partial'))
   done = command('tangshi_tf.generate', '--begin=日')
   assert done.returncode == 0 and done.stdout.startswith('日')
@@ -281,6 +319,20 @@ def test_a_corpus_of_one_poem(command, tmp_path):
 
 
 @pytest.fixture
+def load_train():
+  """The flags of training, for this test."""
+  import importlib
+
+  from absl import flags
+  known = set(flags.FLAGS)
+  importlib.import_module('tangshi_tf.train')
+  yield
+  for name in set(flags.FLAGS) - known:
+    delattr(flags.FLAGS, name)
+  sys.modules.pop('tangshi_tf.train')
+
+
+@pytest.fixture
 def recipe(tmp_path, monkeypatch):
   """A recipe of the package for this test: its path, for `command`s too."""
   path = ROOT / 'tangshi_tf/recipes/for_a_test.flags'
@@ -291,7 +343,7 @@ def recipe(tmp_path, monkeypatch):
 def test_a_recipe_with_an_unknown_flag(command, recipe):
   recipe.write_text('# Units.\n--units=8\n\n--nolayers\n--nosuchflag=3\n', encoding='utf-8')
   assert_one_line(command('tangshi_tf.train', '--recipe=for_a_test'), "for_a_test.flags: flag '--nosuchflag=3' is unk")
-  assert_one_line(command('tangshi_tf.train', '--recipe', 'none'), "recipe 'none' is unknown; .* pytorch")
+  assert_one_line(command('tangshi_tf.train', '--recipe', 'mine'), "recipe 'mine' is unknown; .* pytorch.* none")
   assert_one_line(command('tangshi_tf.train', '--recipe'), 'recipe')
 
 
@@ -303,7 +355,42 @@ def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, t
   config = json.loads((tmp_path / 'r/config.json').read_text(encoding='utf-8'))
   assert config['model']['cell'] == 'gru' and config['model']['tied'] and config['training']['flags']['epochs'] == 1
   notes = [line for line in done.stdout.splitlines() if 'no effect' in line]
-  assert [note.split('=')[0] for note in notes] == ['--batch_size', '--layer_dropout']
+  assert [note.split('=')[0] for note in notes] == ['--layer_dropout']
+  # Poems by number take the place of the recipe's tokens.
+  assert config['training']['flags']['batch_size'] == 7 and config['training']['flags']['batch_tokens'] == 0
+
+
+@pytest.mark.parametrize(('arguments', 'expected'), [
+    ([], 'gru'), (['--cell=lstm'], 'lstm'), (['--cell', 'rnn', '--bptt=0'], 'rnn'), (['--recipe=best'], 'best'),
+    (['--recipe', 'tensorflow', '--cell=lstm'], 'tensorflow'), (['--flagfile=mine.flags'], 'lstm'),
+    (['--recipe=none'], None), (['--resume'], None), (['--resume=true', '--cell=lstm'], None), (['--cell=tree'], None),
+])
+def test_training_takes_the_recipe_of_its_cell(load_train, monkeypatch, tmp_path, arguments, expected):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'mine.flags').write_text('--cell=lstm\n--units=3\n', encoding='utf-8')
+  expanded = recipes.expand(arguments)
+  lines = [f'--recipe={expected}', *recipes.read_lines(expected)] if expected else []
+  assert expanded[:len(lines)] == lines
+  assert expanded[len(lines):] == (['--cell=lstm', '--units=3'] if '--flagfile=mine.flags' in arguments else arguments)
+
+
+@pytest.mark.parametrize(('arguments', 'gone'), [
+    (['--batch_size=9'], {'batch_tokens'}), (['--batching=shuffle'], {'batch_tokens'}), (['--batching=bucket'], set()),
+    (['--bptt', '20'], {'batch_tokens', 'bos_dropout', 'random_states'}), (['--noresume', '--batch_tokens=50'], set()),
+])
+def test_a_recipe_gives_way_to_other_batches(load_train, arguments, gone):
+  names = {line.lstrip('-').partition('=')[0] for line in recipes.read_lines('gru')}
+  kept = {line.lstrip('-').partition('=')[0] for line in recipes.expand(arguments)[1:-len(arguments)]}
+  assert names - kept == gone
+
+
+def test_the_exercises_train_to_the_letter():
+  for name in ('tensorflow', 'pytorch'):
+    text = ' '.join(recipes.read_lines(name))
+    assert not any(flag in text for flag in ('bos_dropout', 'random_states', 'unlikelihood', 'tied'))
+  for name in ('rnn', 'lstm', 'gru', 'best'):
+    text = ' '.join(recipes.read_lines(name))
+    assert all(flag in text for flag in ('--bos_dropout=', '--random_states=', '--unlikelihood='))
 
 
 @pytest.mark.parametrize('name', [
@@ -402,8 +489,15 @@ def test_poems_in_a_form(command, trained, tmp_path):
     (['--form=五绝', '--acrostic=一二三四五'], 'at most 4, the lines of 五绝'),
     (['--form=五绝', '--acrostic=🙂'], "'🙂' is not in the model"), (['--top_p=0'], 'above 0 up to 1'),
     (['--min_p=2'], 'from 0 to 1'), (['--top_k=-1'], '--top_k'), (['--beam=1025'], '--beam'),
-    (['--best_of=2'], 'expected one above 0'), (['--json', '--vertical'], 'both --json and --vertical'),
-    (['--interactive', '--json'], 'both --interactive and --json'),
+    (['--best_of=2', '--temperature=0'], 'expected one above 0'), (['--json', '--vertical'], 'both --json and --vertical'),
+    (['--interactive', '--json'], 'both --interactive and --json'), (['--vertical', '--beside'], 'both --beside and'),
+    (['--exercise', '--max_repeat=1'], 'both --exercise and --max_repeat; expected one of them'),
+    (['--exercise', '--form=五绝'], 'both --exercise and --form'), (['--exercise', '--nobos_first'], 'both --exercise'),
+    (['--max_repeat=40'], 'no poem of at most 33 characters has one more often'),
+    (['--max_repeat=25', '--form=五绝'], 'no poem of at most 24 characters'),
+    (['--whole_sentences', '--form=五绝'], '--whole_sentences does not go with a form'),
+    (['--temperature=0', '--min_p=0.1'], '--min_p is for drawing'), (['--exercise', '--top_k=5'], 'both --exercise and'),
+    (['--state_stddev=1'], '--init=random, too'), (['--interactive', '--exercise'], 'both --exercise and --interactive'),
 ])
 def test_forms_that_cannot_be_met(command, trained, arguments, message):
   assert_one_line(command('tangshi_tf.generate', f'--model={trained[0]}', *arguments), message)

@@ -200,6 +200,30 @@ def test_arguments_out_of_range(model, tables, argument):
     gen_poem('一', model=model, **argument, **tables)
 
 
+@pytest.mark.parametrize(('text', 'given', 'whole'), [
+    ('日月，山水。日', 1, '日月，山水。'), ('日月，山水。日月？', 1, '日月，山水。日月？'), ('日月，山水', 1, '日月，山水'),
+    ('日。月，山', 1, '日。'), ('日。月，山', 3, '日。月，山'), ('日。月！山，', 3, '日。月！'), ('日', 1, '日'),
+])
+def test_without_cut_sentence(text, given, whole):
+  assert ''.join(decoding.without_cut_sentence(list(text), given)) == whole
+
+
+@pytest.mark.usefixtures('width')
+def test_whole_sentences_are_what_the_limit_leaves(model, tables):
+  word2id = {('？' if word == chr(0x4e05) else word): i for word, i in tables['word2id'].items()}
+  named = {'model': model, 'word2id': word2id, 'id2word': {i: word for word, i in word2id.items()}}
+  begins = [(chr(0x4e00 + i), i) for i in range(5)] * 4
+  options = {**named, 'temperature': 1.0, 'max_len': 12}
+  changed = 0
+  for cut, whole in zip(decoding.generate(begins, **options), decoding.generate(begins, whole_sentences=True, **options)):
+    if len(cut) <= 12:
+      assert whole == cut  # eos ended it
+    else:
+      assert whole == decoding.without_cut_sentence(cut, 1)
+      changed += whole != cut
+  assert changed
+
+
 def test_a_sentence_a_line():
   assert decoding.split_sentences('日暮，山。何处？去') == '日暮，山。\n何处？\n去'
 

@@ -16,9 +16,10 @@ from .checks import assert_one_line
 from .conftest import ROOT
 
 # Batches of 7 poems are divided unevenly, and the last one of an epoch has fewer rows than four workers.
-RUN = ['--epochs=3', '--cell=gru', '--units=8', '--embedding_size=8', '--batching=shuffle', '--batch_size=7',
+RUN = ['--recipe=none', '--epochs=3', '--cell=gru', '--units=8', '--embedding_size=8', '--batching=shuffle',
+       '--batch_size=7', '--bos_dropout=0.4', '--random_states=0.4', '--unlikelihood=0.5',
        '--average=0.9', '--clip_norm=1', '--optimizer=adamw', '--weight_decay=0.01', '--learning_rate=0.003']
-BPTT = ['--epochs=2', '--cell=lstm', '--units=8', '--embedding_size=8', '--bptt=40', '--batch_size=7',
+BPTT = ['--recipe=none', '--epochs=2', '--cell=lstm', '--units=8', '--embedding_size=8', '--bptt=40', '--batch_size=7',
         '--reduction=sum', '--learning_rate=0.003']
 
 

@@ -17,7 +17,7 @@ from . import checks
 from .checks import assert_one_line
 from .conftest import ROOT
 
-SMALL = ['--epochs=2', '--units=8', '--embedding_size=8', '--learning_rate=0.01', '--batch_size=50']
+SMALL = ['--recipe=none', '--epochs=2', '--units=8', '--embedding_size=8', '--learning_rate=0.01', '--batch_size=50']
 
 
 def write(source, out, *options):

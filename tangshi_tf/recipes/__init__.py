@@ -55,7 +55,7 @@ def expand(arguments: list[str]) -> list[str]:
       raise UserError(f'{FOLDER / name}.flags: flag {line!r} is unknown; expected flags of tangshi_tf.train')
     if flag not in left_out:
       kept.append(line)
-  return [*kept, *arguments]
+  return [f'--recipe={name}', *kept, *arguments]
 
 
 def _given(arguments: list[str]) -> dict[str, str]:
