@@ -18,12 +18,13 @@ from tangshi_tf import cli, corpus, originality, presets, prosody, run_dir
 from tangshi_tf.errors import UserError
 
 
-def _default(name: str, *more: str) -> str:
-  """Returns what --help says of a setting whose default depends on the other flags."""
-  texts = {value: str(value).lower() if isinstance(value, bool) else f'{value:g}'
-           for value in (presets.FREE[name], presets.EXERCISE[name])}
-  cases = [*more, f'with --exercise, --beam or --interactive {texts[presets.EXERCISE[name]]}']
-  return f'(default: {texts[presets.FREE[name]]}, {", ".join(cases)})'
+_BARE = 'with --exercise, --beam or --interactive'  # these write as the exercise does
+
+
+def _default(name: str, **cases: object) -> str:
+  """Returns what --help says of a default that depends on other flags, by these flags."""
+  values = [presets.FREE[name], *(f'{flag} {value}' for flag, value in cases.items())]
+  return f'(default: {", ".join(map(str, values)).lower()})'
 
 
 _MODEL = flags.DEFINE_string(
@@ -47,26 +48,27 @@ _EXERCISE = flags.DEFINE_bool('exercise', False, "The exercise's bare loop: from
                               'character at each step, up to 30, whatever comes.')
 _MAX_LEN = flags.DEFINE_integer(
     'max_len', None, 'A poem without an end stops once it has more characters than this; not with --form. '
-    + _default('max_len'), lower_bound=1, upper_bound=10_000)
+    + _default('max_len', **{_BARE: presets.EXERCISE['max_len']}), lower_bound=1, upper_bound=10_000)
 _WHOLE_SENTENCES = flags.DEFINE_bool('whole_sentences', None, 'Leave out the sentence that --max_len cut. '
-                                     + _default('whole_sentences'))
+                                     + _default('whole_sentences', **{_BARE: False}))
 _TEMPERATURE = cli.define_number(
     'temperature', None, '0: the most likely character; above: drawn from softmax(logits / temperature). '
-    + _default('temperature', f'with --form {presets.FORM["temperature"]:g}, with --interactive 0.8'), low=0, high=100)
+    + _default('temperature', **{'with --form or --interactive': presets.FORM['temperature'], 'with --exercise': 0}),
+    low=0, high=100)
 _TOP_K = flags.DEFINE_integer('top_k', 0, 'Draw from the k most likely characters only; 0: from all.', lower_bound=0)
 _TOP_P = cli.define_number('top_p', 1.0, 'Draw from the most likely characters that together have this probability.',
                            low=0, high=1, open_low=True)
 _MIN_P = cli.define_number(
     'min_p', None, 'Draw from characters with at least this share of the greatest probability. '
-    + _default('min_p', f'with --form {presets.FORM["min_p"]:g}'), low=0, high=1)
+    + _default('min_p', **{'with --form or --exercise': 0}), low=0, high=1)
 _MAX_REPEAT = flags.DEFINE_integer(
     'max_repeat', None, 'How often a character may stand in a poem, 0: any number. '
-    + _default('max_repeat', f'with --form {presets.FORM["max_repeat"]}'), lower_bound=0)
+    + _default('max_repeat', **{_BARE: 0}), lower_bound=0)
 _NUM = flags.DEFINE_integer('num', 1, 'Poems for each begin word.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', None, 'Seed of the first poem, the next has one more (default: random).',
                              lower_bound=0, upper_bound=2**63 - 1)
 _BOS_FIRST = flags.DEFINE_bool('bos_first', None, 'Feed bos before the begin word, as in most of training. '
-                               + _default('bos_first'))
+                               + _default('bos_first', **{_BARE: False}))
 _INTERACTIVE = flags.DEFINE_bool('interactive', False, 'Write a poem together: choose among the likeliest characters, '
                                  'type your own, undo, or let the model go on.')
 _CHOICES = flags.DEFINE_integer('choices', 8, 'With --interactive: characters that are proposed.', lower_bound=1)
@@ -81,7 +83,6 @@ _ORIGINAL = flags.DEFINE_bool('original', False, 'Draw poems with a line that st
 _CORPUS = flags.DEFINE_string('corpus', None, 'Where copied lines are looked up (default: the package\'s poems).')
 
 _SPACE = '\u3000'  # as wide as a character
-_INTERACTIVE_TEMPERATURE = 0.8
 _MOST_ACROSTIC = 8  # the lines of 七律
 
 
@@ -151,7 +152,7 @@ def _interact(run, plan, begin: str, acrostic: str) -> int:
   settings = _settings(plan and plan.form)
   session = interactive.Session(run, plan=plan, begin=begin, acrostic=acrostic, **{
       name: settings[name] for name in ('max_repeat', 'max_len', 'bos_first') if name in settings})
-  temperature = _TEMPERATURE.value if _TEMPERATURE.value is not None else _INTERACTIVE_TEMPERATURE
+  temperature = _TEMPERATURE.value if _TEMPERATURE.value is not None else presets.FORM['temperature']
   complete = interactive.converse(session, read=lambda: input('> '), say=print, shown=_CHOICES.value,
                                   temperature=temperature, generator=np.random.default_rng(_SEED.value))
   print('\n' + _layout(list(session.text)))

@@ -10,6 +10,7 @@ products are rounded to 16 bits; sums, softmax, loss and gradients stay float32
 (mixed precision, Micikevicius et al. 2018, arXiv:1710.03740).
 """
 
+import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import devices
@@ -62,7 +63,8 @@ def compute_loss(logits, labels, seqlen, *, reduction: str = 'poem', label_smoot
     unlikelihood: a, how much -log(1 - p) of each unwanted class counts
       (unlikelihood training, Welleck et al. 2020, arXiv:1908.04319, equation 4).
     unwanted: int `[batch, time, k]`, the unwanted classes at each position, -1
-      where there is none, as of `earlier_characters`.
+      where there is none, as of `earlier_characters`: at all positions of a row
+      place j holds the same class or -1.
 
   Returns:
     The loss, a scalar: cross-entropy in nats.
@@ -113,10 +115,19 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem',
   """
   positions = real_positions(seqlen, tf.shape(labels)[1])
   weights = tf.gather(_row_weights(seqlen, reduction), positions[:, 0])
+  unwanted_logits = None
+  if unlikelihood:
+    unwanted_logits = tf.gather_nd(_logits_of_unwanted(hidden, kernel, bias, unwanted), positions)
   return linear_cross_entropy(tf.gather_nd(hidden, positions), kernel, bias, tf.gather_nd(labels, positions), weights,
                               label_smoothing=label_smoothing, unlikelihood=unlikelihood,
-                              unwanted=tf.gather_nd(unwanted, positions) if unlikelihood else None,
-                              precision=precision)
+                              unwanted_logits=unwanted_logits, precision=precision)
+
+
+def _logits_of_unwanted(hidden, kernel, bias, unwanted):
+  """Returns the logits of unwanted classes `[batch, time, k]`, minus infinity where there is none."""
+  classes = tf.maximum(tf.reduce_max(unwanted, axis=1), 0)
+  logits = tf.matmul(hidden, tf.gather(tf.transpose(kernel), classes), transpose_b=True)
+  return tf.where(unwanted >= 0, logits + tf.gather(bias, classes)[:, None, :], -np.inf)
 
 
 def earlier_characters(x, y, is_character):
@@ -145,7 +156,7 @@ def real_positions(seqlen, max_len):
 
 
 def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothing: float = 0.0,
-                         unlikelihood: float = 0.0, unwanted=None, precision: str = 'float32'):
+                         unlikelihood: float = 0.0, unwanted_logits=None, precision: str = 'float32'):
   """Weighted cross-entropy of `softmax(hidden @ kernel + bias)`.
 
   The gradient is taken in the forward pass, at most `ROWS` rows at a time, so
@@ -163,10 +174,10 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
   divided by the greatest of them until the products are done, so that small
   gradients are not lost (loss scaling).
 
-  Unlikelihood adds -a log(1 - p_c) for each unwanted class c of a row. With
-  r_c = a p_c / (1 - p_c) its gradient is r_c - p_j sum(r) for the logit j = c, and
-  -p_j sum(r) for the others, so the products' operand is p (1 - sum(r)) + r
-  instead of p.
+  Unlikelihood adds -a log(1 - p_c) for each unwanted class c of a row, where
+  p_c = exp(logit_c) / s. With r_c = a p_c / (1 - p_c) its derivative is r_c for
+  logit_c and -sum(r) for log(s): the factor of e / s becomes w (1 - sum(r)), and
+  the rest is the caller's, who made logit_c.
 
   Args:
     hidden: float32 `[n, units]`.
@@ -176,35 +187,40 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
     weights: float32 `[n]`, not negative; no gradient flows to them.
     label_smoothing: see `compute_loss`.
     unlikelihood: a, not negative; 0 for none.
-    unwanted: int32 `[n, k]`, -1 where there is none; no class twice in a row.
+    unwanted_logits: float32 `[n, k]`, those of the unwanted classes of each row,
+      no class twice, minus infinity where there is none.
     precision: of the products' operands.
 
   Returns:
     `(loss, nll)`: the scalar `sum(weights * (smoothed nll + unlikelihood))`,
-    which has gradients for `hidden`, `kernel` and `bias`, and the negative
-    log-likelihoods in nats `[n]`, not smoothed, which have none.
+    which has gradients for `hidden`, `kernel`, `bias` and `unwanted_logits`, and
+    the negative log-likelihoods in nats `[n]`, not smoothed, which have none.
 
   Raises:
     UserError: the precision is unknown.
   """
   labels = tf.cast(labels, tf.int32)
   weights = tf.cast(weights, tf.float32)
-  unwanted = tf.convert_to_tensor(unwanted, tf.int32) if unlikelihood else None
 
   @tf.custom_gradient
-  def forward(hidden, kernel, bias):
+  def forward(hidden, kernel, bias, *unwanted_logits):
     scale = tf.reduce_max(weights)
     shares = tf.math.divide_no_nan(weights, scale)
     nll, gradients, evenly, unlike = _chunked_softmax(
-        hidden, kernel, bias, labels, shares, label_smoothing, precision, unlikelihood, unwanted)
-    smoothed = nll + unlike if evenly is None else nll + unlike + label_smoothing * evenly
+        hidden, kernel, bias, labels, shares, label_smoothing, precision, unlikelihood, *unwanted_logits)
+    losses = nll
+    if evenly is not None:
+      losses += label_smoothing * evenly
+    if unlike is not None:
+      losses += unlike
 
     def grad(upstream, _):
       return tuple(upstream * scale * gradient for gradient in gradients)
 
-    return (tf.reduce_sum(weights * smoothed), nll), grad
+    return (tf.reduce_sum(weights * losses), nll), grad
 
-  return forward(tf.convert_to_tensor(hidden), tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias))
+  operands = [hidden, kernel, bias, *([unwanted_logits] if unlikelihood else [])]
+  return forward(*map(tf.convert_to_tensor, operands))
 
 
 def linear_nll(hidden, kernel, bias, labels):
@@ -214,11 +230,11 @@ def linear_nll(hidden, kernel, bias, labels):
 
 
 def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, precision, unlikelihood=0.0,
-                     unwanted=None):
+                     unwanted_logits=None):
   """Returns the nll, the gradients of the weighted sum, each label's logit less the mean logit, and the unlikelihood.
 
   All but the gradients are `[n]`. The gradients are None without weights, the
-  third is None without smoothing, the last is 0 without unlikelihood.
+  third is None without smoothing, the last without unlikelihood.
   """
   operand, product = _products(precision)
   n, classes = tf.shape(hidden)[0], tf.shape(bias)[0]
@@ -258,38 +274,35 @@ def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, pre
     _, s, shift = exponentials(i)
     return i + 1, normalizers.write(i, tf.math.log(s) + shift)
 
-  def without_unwanted(i, e, s):
-    """Returns what stands for p in the products, and the unlikelihood of each row."""
-    classes_of = rows(unwanted, i)
-    chosen = tf.maximum(classes_of, 0)
-    p = tf.where(classes_of >= 0, tf.gather(e, chosen, batch_dims=1) / s[:, None], 0.0)
+  def unlike(i, normalizer):
+    """Returns for some rows the ratios r of unwanted classes, and their unlikelihood."""
+    p = tf.exp(rows(unwanted_logits, i) - normalizer[:, None])
     rest = tf.maximum(1 - p, _LEAST_REST)
-    ratio = unlikelihood * p / rest
-    operands = e * ((1 - tf.reduce_sum(ratio, axis=-1)) / s)[:, None]
-    index = tf.stack([tf.broadcast_to(tf.range(tf.shape(chosen)[0])[:, None], tf.shape(chosen)), chosen], -1)
-    return tf.tensor_scatter_nd_add(operands, index, ratio), -unlikelihood * tf.reduce_sum(tf.math.log(rest), axis=-1)
+    return unlikelihood * p / rest, -unlikelihood * tf.reduce_sum(tf.math.log(rest), axis=-1)
 
-  def loss_and_gradients(i, normalizers, unlike, d_hidden, d_kernel):
+  def loss_and_gradients(i, normalizers, ratios, penalties, d_hidden, d_kernel):
     e, s, shift = exponentials(i)
-    normalizers = normalizers.write(i, tf.math.log(s) + shift)
+    normalizer = tf.math.log(s) + shift
+    normalizers = normalizers.write(i, normalizer)
     weight = rows(weights, i)
     if unlikelihood:
-      p, scale = without_unwanted(i, e, s), weight
-      p, unlike = operand(p[0]), unlike.write(i, p[1])
-    elif precision == 'float16':
+      ratio, penalty = unlike(i, normalizer)
+      ratios, penalties = ratios.write(i, ratio * weight[:, None]), penalties.write(i, penalty)
+      weight *= 1 - tf.reduce_sum(ratio, axis=-1)
+    if precision == 'float16':
       p, scale = operand(e / s[:, None]), weight
     else:
       p, scale = operand(e), weight / s
     d_hidden = d_hidden.write(i, product(p, class_rows) * scale[:, None])
     d_kernel += product(operand(rows(extended_hidden, i) * scale[:, None]), p, transpose_a=True)
-    return i + 1, normalizers, unlike, d_hidden, d_kernel
+    return i + 1, normalizers, ratios, penalties, d_hidden, d_kernel
 
   if weights is None:
     _, normalizers = tf.while_loop(lambda i, *_: i < chunks, loss_only, (0, array([None])), parallel_iterations=1)
-    return normalizers.concat() - label_logits, None, None, 0.0
-  _, normalizers, unlike, d_hidden, d_kernel = tf.while_loop(
+    return normalizers.concat() - label_logits, None, None, None
+  _, normalizers, ratios, penalties, d_hidden, d_kernel = tf.while_loop(
       lambda i, *_: i < chunks, loss_and_gradients,
-      (0, array([None]), array([None]), array([None, units]), tf.zeros((units + 1, classes))),
+      (0, array([None]), array([None, None]), array([None]), array([None, units]), tf.zeros((units + 1, classes))),
       parallel_iterations=1)
   weighted = extended_hidden * weights[:, None]
   onehot_part = tf.transpose(tf.math.unsorted_segment_sum(weighted, labels, classes))
@@ -302,8 +315,8 @@ def _chunked_softmax(hidden, kernel, bias, labels, weights, label_smoothing, pre
     evenly = label_logits - tf.linalg.matvec(hidden, mean_class) - tf.reduce_mean(bias)
   d_hidden = d_hidden.concat() - chosen * weights[:, None]
   d_kernel -= onehot_part
-  return (normalizers.concat() - label_logits, (d_hidden, d_kernel[:-1], d_kernel[-1]), evenly,
-          unlike.concat() if unlikelihood else 0.0)
+  gradients = [d_hidden, d_kernel[:-1], d_kernel[-1], *([ratios.concat()] if unlikelihood else [])]
+  return normalizers.concat() - label_logits, gradients, evenly, penalties.concat() if unlikelihood else None
 
 
 def safe_sums(sums):

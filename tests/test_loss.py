@@ -125,9 +125,10 @@ def test_unlikelihood_by_hand(batch):
 
 
 def test_unlikelihood_of_what_is_nearly_certain_has_finite_gradients():
-  hidden, kernel = tf.constant([[30.0]]), tf.Variable([[-1.0, 1.0, 0.0]])  # 1 - p is 0 in float32
+  hidden, kernel = tf.constant([[[30.0]]]), tf.Variable([[-1.0, 1.0, 0.0]])  # 1 - p is 0 in float32
   with tf.GradientTape() as tape:
-    value, _ = loss.linear_cross_entropy(hidden, kernel, tf.zeros(3), [2], tf.ones(1), unlikelihood=1.0, unwanted=[[1]])
+    value, _ = loss.fused_loss(hidden, kernel, tf.zeros(3), tf.constant([[2]]), tf.constant([1]), unlikelihood=1.0,
+                               unwanted=tf.constant([[[1]]]))
   gradient = tape.gradient(value, kernel)
   assert np.isfinite(value) and np.all(np.isfinite(gradient))
   assert gradient[0, 1] > 0 > gradient[0, 2]  # away from what is unwanted, towards the label
