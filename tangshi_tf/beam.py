@@ -55,9 +55,9 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
     ids = found.numpy().tolist()
     first = given.index(-1) if -1 in given else len(given)
     ended = eos in ids[first:]
-    words = [id2word[i] for i in (ids[:ids.index(eos, first)] if ended else ids)[bos_first:]]
+    poem = [id2word[i] for i in (ids[:ids.index(eos, first)] if ended else ids)[bos_first:]]
     cut = whole_sentences and plan is None and not ended
-    yield decoding.without_cut_sentence(words, first - bos_first) if cut else words
+    yield decoding.without_cut_sentence(poem, first - bos_first) if cut else poem
 
 
 @functools.lru_cache(maxsize=4)

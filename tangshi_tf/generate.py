@@ -17,7 +17,6 @@ from absl import flags
 from tangshi_tf import cli, corpus, originality, presets, prosody, run_dir
 from tangshi_tf.errors import UserError
 
-
 _BARE = 'with --exercise, --beam or --interactive'  # these write as the exercise does
 
 
