@@ -44,20 +44,20 @@ def rows_of_model(name: str, run, ways: dict[str, dict], begins: list[str], seed
   rows = []
   for way, options in ways.items():
     for init in decoding.INITS:
-      poems, ended = _write(begins, [seed + i for i in range(len(begins))], init, options, tables)
+      poems, ended = write(begins, [seed + i for i in range(len(begins))], init, options, tables)
       row = {'source': name, 'way': way, 'init': init, 'ended': ended,
              **figures(poems, common_characters(list(run.word2id)))}
       if init == 'random':
         some = begins[::max(len(begins) // _WORDS_FOR_STATES, 1)][:_WORDS_FOR_STATES]
         several = [begin for begin in some for _ in range(STATES)]
-        poems, _ = _write(several, [seed + i for i in range(len(several))], init, options, tables)
+        poems, _ = write(several, [seed + i for i in range(len(several))], init, options, tables)
         different = [len(set(poems[i:i + STATES])) for i in range(0, len(poems), STATES)]
         row |= {'states': float(np.mean(different)), 'fewest_states': min(different)}
       rows.append(row)
   return rows
 
 
-def _write(begins: list[str], seeds: list[int], init: str, options: dict, tables: dict) -> tuple[list[str], float]:
+def write(begins: list[str], seeds: list[int], init: str, options: dict, tables: dict) -> tuple[list[str], float]:
   """Returns poems, and the share of them that ended by themselves."""
   uncut = list(decoding.generate(zip(begins, seeds), init=init, **tables, **{**options, 'whole_sentences': False}))
   ended = [len(words) <= options['max_len'] for words in uncut]

@@ -17,7 +17,8 @@ _HOME = {
     'gen_poem': 'decoding',
     'UserError': 'errors',
 }
-_MODULES = ('callbacks', 'corpus', 'data', 'decoding', 'devices', 'loss', 'model', 'run_dir', 'training')
+_MODULES = ('callbacks', 'corpus', 'data', 'decoding', 'devices', 'loss', 'model', 'presets', 'run_dir',
+            'training')
 __all__ = list(_HOME)
 
 

@@ -134,7 +134,7 @@ class _GoodWeights:
 
 
 def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, validation=None, callbacks=(),
-        should_stop=lambda: False, schedule=None, patience: int = 0, options: StepOptions = _EXERCISE,
+        should_stop=lambda: False, schedule=None, patience: int = 0, options: StepOptions = _EXERCISE, plain_epochs: int = 0,
         position: Position | None = None, save: Callable[[Position], None] = lambda position: None,
         save_every: int = 0, replicas: Replicas = ONE) -> list[dict[str, float]]:
   """Trains for several epochs and validates after each.
@@ -154,6 +154,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       (early stopping); 0 for never.
     options: see `StepOptions`. Where there is an average of the weights, it is
       in the model when it is validated and when callbacks see the epoch's end.
+    plain_epochs: how many epochs at the beginning have `StepOptions.plain`.
     position: where to go on; the model's and the optimizer's variables and the
       average must be those of that moment. By default the run begins.
     save: called with the position after every epoch, every `save_every` steps
@@ -214,7 +215,8 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       for callback in callbacks:
         callback.on_epoch_begin(position.epoch, steps_per_epoch)
       training.train(position.epoch, model, optimizer, epoch_batches(position.epoch, position.batches),
-                     on_step=on_step, schedule=schedule, options=options, state=position.state, replicas=replicas)
+                     on_step=on_step, schedule=schedule, state=position.state, replicas=replicas,
+                     options=options.plain() if position.epoch <= plain_epochs else options)
       if position.batches < steps_per_epoch:
         if not stopped:
           raise UserError(f'epoch {position.epoch} had {position.batches} of {steps_per_epoch} batches; expected the '

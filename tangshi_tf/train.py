@@ -98,6 +98,9 @@ _BOS_DROPOUT = _define_share('bos_dropout', 'Share of the poems that begin at th
 _RANDOM_STATES = _define_share('random_states', 'Share of the poems that begin from a random-normal state instead of '
                                'zeros.')
 _STATE_STDDEV = cli.define_number('state_stddev', 0.5, 'For --random_states: standard deviation.', low=0, high=100)
+_PLAIN_EPOCHS = flags.DEFINE_integer(
+    'plain_epochs', 0, 'Epochs at the beginning in which --bos_dropout, --random_states and --unlikelihood wait.',
+    lower_bound=0)
 _OPTIMIZER = flags.DEFINE_enum('optimizer', 'adam', ['adam', 'adamw', 'rmsprop', 'sgd'], 'Optimizer.')
 _WEIGHT_DECAY = cli.define_number('weight_decay', 0.0, 'For adamw.', low=0, high=1)
 _CLIP_NORM = cli.define_number('clip_norm', 0.0, 'Scale gradients down to this global norm; 0: never.',
@@ -173,6 +176,8 @@ def main() -> int:
       device = devices.start()
       devices.has_xla()  # as in generate
     print(device, flush=True)
+    if recipe is not None:
+      print(f'Recipe: {recipe}')
     if replicas.count > 1:
       print(f'Each batch is divided among {replicas.count} replicas in {replicas.processes} processes.')
     for note in _without_effect(streamed):
@@ -195,11 +200,13 @@ def main() -> int:
 
 def _without_effect(streamed: bool) -> list[str]:
   """Returns a line for each flag that was given and changes nothing beside the others."""
+  options_are_plain = not (_BOS_DROPOUT.value or _RANDOM_STATES.value or _UNLIKELIHOOD.value)
   idle = [
       (_BATCH_SIZE, _BATCH_TOKENS.value, f'--batch_tokens={_BATCH_TOKENS.value} decides how many poems are a batch'),
       (_LAYER_DROPOUT, _LAYERS.value == 1, 'there is one layer'),
       (_RESET_AFTER, _CELL.value != 'gru', f'the cell is {_CELL.value}'),
       (_STATE_STDDEV, not _RANDOM_STATES.value, 'no poem begins from a random state'),
+      (_PLAIN_EPOCHS, options_are_plain, 'nothing waits for their end'),
       (_HOLD_EPOCHS, _SCHEDULE.value != 'decay', f'the schedule is {_SCHEDULE.value}'),
       (_DECAY, _SCHEDULE.value not in ('decay', 'plateau'), f'the schedule is {_SCHEDULE.value}'),
       (_FINAL, _SCHEDULE.value != 'cosine', f'the schedule is {_SCHEDULE.value}'),
@@ -366,8 +373,8 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
     try:
       fitting.fit(model, optimizer, epochs=_EPOCHS.value, epoch_batches=epoch_batches, steps_per_epoch=steps,
                   validation=validation, callbacks=watchers, should_stop=stopped, schedule=schedule,
-                  patience=_PATIENCE.value, options=options, position=position, save_every=_CHECKPOINT_EVERY.value,
-                  save=save, replicas=replicas)
+                  patience=_PATIENCE.value, options=options, plain_epochs=_PLAIN_EPOCHS.value, position=position,
+                  save_every=_CHECKPOINT_EVERY.value, save=save, replicas=replicas)
     except fitting.DivergedError as error:
       save_last()
       raise UserError(f'{error}; the last good weights are kept in {path} as {run_dir.LAST}') from None

@@ -73,6 +73,11 @@ class StepOptions:
   seed: int = 0
 
 
+  def plain(self) -> 'StepOptions':
+    """Returns the options without what varies the starts of poems and works against repeats."""
+    return dataclasses.replace(self, unlikelihood=0.0, bos_dropout=0.0, random_states=0.0)
+
+
 def train_one_step(model, optimizer, x, y, seqlen, *, options: StepOptions = StepOptions()):
   """Takes one optimizer step.
 

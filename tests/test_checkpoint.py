@@ -41,7 +41,8 @@ class Run:
     keras.utils.set_random_seed(5)
     self.model = myRNNModel(word2id, cell='lstm', units=8, embedding_size=6, output_dropout=0.2)
     self.optimizer = training.make_optimizer(0.01)
-    self.options = training.StepOptions(average=0.9, carry_state=bptt, clip_norm=1.0)
+    starts = {} if bptt else {'bos_dropout': 0.4, 'random_states': 0.4}
+    self.options = training.StepOptions(average=0.9, carry_state=bptt, clip_norm=1.0, unlikelihood=0.5, **starts)
     self.average = training.averages(self.model, 0.9)
     make, batching = ((data.stream, {'batch_size': 4, 'window': 40}) if bptt else (data.batches, {'batch_size': 10}))
     self.steps = data.count_windows(poems, **batching) if bptt else data.count_batches(poems, **batching)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -35,10 +36,8 @@ from .conftest import ROOT
 ])
 def test_train_bad_flags(command, tmp_path, flag, message):
   (tmp_path / 'file').write_text('')
-  start = time.perf_counter()
   done = command('tangshi_tf.train', *([flag] if isinstance(flag, str) else flag))
-  assert_one_line(done, message)
-  assert time.perf_counter() - start < 15  # not after an epoch
+  assert_one_line(done, message)  # and no "Device: ..." before it, let alone an epoch
   assert sorted(path.name for path in tmp_path.iterdir()) == ['file']
 
 
@@ -82,7 +81,7 @@ def test_help_does_not_load_tensorflow(tmp_path, program):
   environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(tmp_path), str(ROOT)])}
   for argument, status in (('--help', 0), ('--seed=x', 2)):
     done = subprocess.run([sys.executable, '-m', f'tangshi_tf.{program}', argument], env=environment,
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, encoding='utf-8', check=False)
     assert done.returncode == status, done.stderr
   done = subprocess.run([sys.executable, '-m', f'tangshi_tf.{program}', '--help'], env=environment,
                         capture_output=True, text=True, encoding='utf-8', check=True)
@@ -150,10 +149,14 @@ def test_a_diverging_run_stops_in_one_line(command, poems_file):
   assert command('tangshi_tf.generate', '--begin=日').returncode == 0
 
 
-def test_sizes_beyond_memory(command, trained, tmp_path, poems_file):
+def test_sizes_beyond_memory(command, trained, tmp_path, poems_file, monkeypatch):
   resource = pytest.importorskip('resource')
+  if sys.platform == 'darwin':
+    pytest.skip('macOS does not keep to the limit that is set here')
   if tf.config.list_physical_devices('GPU'):
     pytest.skip('CUDA maps more address space than the limit that is set here')
+  for name in ('TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS', 'OPENBLAS_NUM_THREADS'):
+    monkeypatch.setenv(name, '1')  # where there are many cores, their threads' stacks would take all address space
   shutil.copytree(trained[0], tmp_path / 'run')
   done = command('tangshi_tf.train', f'--corpus={poems_file}', '--run_dir=run', '--overwrite', '--cell=lstm',
                  '--units=16384', '--embedding_size=16384',
@@ -164,16 +167,18 @@ def test_sizes_beyond_memory(command, trained, tmp_path, poems_file):
 
 @pytest.mark.skipif(os.name == 'nt', reason='sends POSIX signals')
 def test_killed_at_the_start_and_started_again(command, tmp_path, poems_file):
-  environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+  # A TensorFlow whose loading never ends, so that the run is at its start for as long as the test needs it there.
+  (tmp_path / 'endless').mkdir()
+  (tmp_path / 'endless/tensorflow.py').write_text('import sys\nprint("loading", flush=True)\nsys.stdin.read()\n')
+  environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(tmp_path / 'endless'), str(ROOT)])}
   arguments = [f'--corpus={poems_file}', '--epochs=1', '--units=8', '--run_dir=r']
-  process = subprocess.Popen([sys.executable, '-m', 'tangshi_tf.train', *arguments], cwd=tmp_path, env=environment,
-                             stdout=subprocess.DEVNULL)
-  while not (tmp_path / 'r/.lock').exists() or not (tmp_path / 'r/.lock').read_text():
-    time.sleep(0.01)
-  held = command('tangshi_tf.train', *arguments)
-  process.kill()
-  process.wait()
+  with subprocess.Popen([sys.executable, '-m', 'tangshi_tf.train', *arguments], cwd=tmp_path, env=environment,
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    assert process.stdout.readline() == b'loading\n'
+    held = command('tangshi_tf.train', *arguments)
+    process.kill()
   assert_one_line(held, f'process {process.pid} is training into it')
+  assert (tmp_path / 'r/.lock').read_text() == str(process.pid)
   done = command('tangshi_tf.train', *arguments)
   assert done.returncode == 0, done.stderr
 
@@ -252,7 +257,8 @@ def test_tensorflow_starts_off_the_screen(tmp_path, arguments):
 
 def test_generate_json_is_enough_to_repeat_a_poem(command, trained):
   model = f'--model={trained[0]}'
-  options = ['--init=random', '--temperature=0.9', '--json', '--bos_first', '--max_len=20']
+  # Of few words: one poem and four are not computed alike, and the last digits of many chances could decide for others.
+  options = ['--init=random', '--temperature=0.9', '--top_k=9', '--json', '--bos_first', '--max_len=20']
   done = command('tangshi_tf.generate', model, *options, '--begin=日', '--begin=山月', '--num=2', '--seed=5')
   objects = [json.loads(line) for line in done.stdout.splitlines()]
   assert [(o['begin'], o['seed']) for o in objects] == [('日', 5), ('日', 6), ('山月', 7), ('山月', 8)]
@@ -279,7 +285,7 @@ def test_generate_uses_a_shipped_model_from_anywhere(command):
 def test_a_reader_that_stops_early(tmp_path):
   environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
   for program in ('train --help', 'generate --temperature=1 --num=1000'):
-    done = subprocess.run(f'{sys.executable} -m tangshi_tf.{program} | head -1', shell=True, cwd=tmp_path,
+    done = subprocess.run(f'{shlex.quote(sys.executable)} -m tangshi_tf.{program} | head -1', shell=True, cwd=tmp_path,
                           env=environment, capture_output=True, text=True, encoding='utf-8', check=False)
     assert len(done.stdout.splitlines()) == 1
     assert 'Traceback' not in done.stderr and 'BrokenPipe' not in done.stderr
@@ -290,7 +296,8 @@ def test_ctrl_c_keeps_what_is_trained(command, tmp_path, poems_file):
   environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONUNBUFFERED': '1'}
   process = subprocess.Popen(
       [sys.executable, '-m', 'tangshi_tf.train', f'--corpus={poems_file}', '--epochs=100000', '--units=8',
-       '--batch_size=5'], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+       '--batch_size=5'], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+      encoding='utf-8')
   for line in process.stdout:
     if line.startswith('epoch 1/'):
       break
@@ -366,7 +373,7 @@ def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, t
 @pytest.mark.parametrize(('arguments', 'expected'), [
     ([], 'gru'), (['--cell=lstm'], 'lstm'), (['--cell', 'rnn', '--bptt=0'], 'rnn'), (['--recipe=best'], 'best'),
     (['--recipe', 'tensorflow', '--cell=lstm'], 'tensorflow'), (['--flagfile=mine.flags'], 'lstm'),
-    (['--recipe=none'], None), (['--resume'], None), (['--resume=true', '--cell=lstm'], None), (['--cell=tree'], None),
+    (['--recipe=none'], None), (['--resume'], None), (['--resume=True', '--cell=lstm'], None), (['--resume=0'], 'gru'), (['--cell=tree'], None),
 ])
 def test_training_takes_the_recipe_of_its_cell(load_train, monkeypatch, tmp_path, arguments, expected):
   monkeypatch.chdir(tmp_path)
@@ -458,7 +465,8 @@ def test_score(command, trained, tmp_path):
 
 def test_poems_in_a_form(command, trained, tmp_path):
   model = f'--model={trained[0]}'
-  options = (model, '--acrostic=日，月', '--form=五绝', '--seed=3')
+  # Of few words, so that rounding, which is not the same for one poem and for several, does not choose among them.
+  options = (model, '--acrostic=日，月', '--form=五绝', '--seed=3', '--top_k=9')
   drawn = command('tangshi_tf.generate', *options, '--json', '--num=2', '--max_repeat=2', '--rhyme=阳', '--tones=loose')
   assert drawn.returncode == 0 and drawn.stderr == '--acrostic: its punctuation is left out: 日月\n', drawn.stderr
   poems = [json.loads(line) for line in drawn.stdout.splitlines()]
@@ -469,7 +477,7 @@ def test_poems_in_a_form(command, trained, tmp_path):
     assert poem['temperature'] == 0.8 and poem['max_repeat'] == 2 and poem['copied_run'] in poem['text']
     assert poem['perplexity'] > 1 and len(poem['line_tones']) == 4 and '下平七阳' in prosody.readings(poem['text'][10])
   again = command('tangshi_tf.generate', model, '--acrostic=日月', '--form=五绝', '--seed=4', '--max_repeat=2',
-                  '--rhyme=下平七阳', '--tones=loose')
+                  '--rhyme=下平七阳', '--tones=loose', '--top_k=9')
   assert ''.join(again.stdout.split()) == poems[1]['text']
   columns = command('tangshi_tf.generate', *options, '--vertical').stdout.split('\n')
   assert [len(row) for row in columns] == [7] * 5 + [0] and columns[0].endswith('月\u3000日')
@@ -509,7 +517,8 @@ def test_forms_that_cannot_be_met(command, trained, arguments, message):
 def test_an_installed_package_carries_corpus_and_models(tmp_path):
   source, target = tmp_path / 'source', tmp_path / 'site'
   shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(
-      '.git', '.venv', 'build', 'runs', '*.egg-info', '.*cache'))
+      '.git', '.venv', 'build', 'runs', '*.egg-info', '.*cache',
+      '__pycache__', 'for_a_test.flags'))  # files in these come and go while other tests run beside this one
   subprocess.run([sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation',
                   '--disable-pip-version-check', f'--target={target}', str(source)], check=True)
   shutil.rmtree(source)

@@ -308,3 +308,15 @@ def test_curves_in_a_directory_whose_name_is_not_utf_8(tmp_path, word2id):
   path.mkdir()
   callbacks.TensorBoard(path, None, None, word2id, {})
   assert [file.name.split('.')[0] for file in path.iterdir()] == ['events']
+
+
+def test_plain_epochs_come_first(word2id, monkeypatch):
+  seen = []
+  monkeypatch.setattr(training, 'compiled_step', lambda model, optimizer, options, replicas: seen.append(options) or (
+      lambda x, y, seqlen, state: (training.StepResult(*tf.ones(4)), state)))
+  model = myRNNModel(word2id, units=4, embedding_size=3)
+  options = training.StepOptions(unlikelihood=1.0, bos_dropout=0.5, random_states=0.5, clip_norm=2.0)
+  batch = tf.constant([[2, 5]]), tf.constant([[5, 3]]), tf.constant([2])
+  fitting.fit(model, training.make_optimizer(), epochs=3, epoch_batches=lambda epoch, skip: [batch], steps_per_epoch=1,
+              options=options, plain_epochs=2)
+  assert seen == [training.StepOptions(clip_norm=2.0)] * 2 + [options]

@@ -44,7 +44,7 @@ def expand(arguments: list[str]) -> list[str]:
   name = given.get('recipe')
   if name is None:
     name = given.get('cell', flags.FLAGS['cell'].default)
-    if given.get('resume', 'false') != 'false' or name not in flags.FLAGS['cell'].parser.enum_values:
+    if given.get('resume', '').lower() in ('true', 't', '1') or name not in flags.FLAGS['cell'].parser.enum_values:
       return arguments
   if name == NONE:
     return arguments
