@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import tensorflow as tf
@@ -373,7 +372,8 @@ def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, t
 @pytest.mark.parametrize(('arguments', 'expected'), [
     ([], 'gru'), (['--cell=lstm'], 'lstm'), (['--cell', 'rnn', '--bptt=0'], 'rnn'), (['--recipe=best'], 'best'),
     (['--recipe', 'tensorflow', '--cell=lstm'], 'tensorflow'), (['--flagfile=mine.flags'], 'lstm'),
-    (['--recipe=none'], None), (['--resume'], None), (['--resume=True', '--cell=lstm'], None), (['--resume=0'], 'gru'), (['--cell=tree'], None),
+    (['--recipe=none'], None), (['--resume'], None), (['--resume=True', '--cell=lstm'], None), (['--resume=0'], 'gru'),
+    (['--cell=tree'], None),
 ])
 def test_training_takes_the_recipe_of_its_cell(load_train, monkeypatch, tmp_path, arguments, expected):
   monkeypatch.chdir(tmp_path)

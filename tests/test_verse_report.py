@@ -21,7 +21,7 @@ def test_figures_of_texts(verse_report):
 
 def test_soundness_of_texts(load_script):
   table = load_script('soundness_table')
-  found = table.figures(['日日来何处，何处是人间。', '日日来何处，何处是人间。', '日。', '月月月。'], set('日来何处是人间，。'))
+  found = table.figures(['日日来何处，何处是人间。'] * 2 + ['日。', '月月月。'], set('日来何处是人间，。'))
   assert found == {'poems': 4, 'sound': 0.5, 'distinct': 0.75, 'rare': 3 / 30, 'length': 30 / 4}
   poems = [corpus.Poem('', text) for text in 3 * ['月明。'] + 2 * ['日照。'] + ['山高。']]
   assert table.begin_words(poems, 2) == ['月', '山'] and table.begin_words(poems, 99) == ['月', '日', '山']
