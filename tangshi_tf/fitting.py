@@ -136,7 +136,8 @@ class _GoodWeights:
 def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, validation=None, callbacks=(),
         should_stop=lambda: False, schedule=None, patience: int = 0, options: StepOptions = _EXERCISE,
         plain_epochs: int = 0, position: Position | None = None,
-        save: Callable[[Position], None] = lambda position: None, save_every: int = 0, replicas: Replicas = ONE) -> list[dict[str, float]]:
+        save: Callable[[Position], None] = lambda position: None, save_every: int = 0,
+        replicas: Replicas = ONE) -> list[dict[str, float]]:
   """Trains for several epochs and validates after each.
 
   Args:

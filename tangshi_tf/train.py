@@ -327,9 +327,14 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
   if isinstance(parts['train'], shards.Part):
     reading = f'a stream of {len(parts["train"].paths)} shards for {replicas.processes} processes'
   epoch_batches, steps, validation = _make_batches(parts, word2id, replicas)
+  warmup_steps, total = _WARMUP_STEPS.value, steps * _EPOCHS.value
+  if warmup_steps >= total:  # as that of a recipe is in a run on few poems
+    warmup_steps = total // 10
+    print(f'--warmup_steps={_WARMUP_STEPS.value}: the run has {total} steps; the learning rate rises in the first '
+          f'{warmup_steps}.')
   schedule = schedules.LearningRate(
       _LEARNING_RATE.value, schedule=_SCHEDULE.value, steps_per_epoch=steps, epochs=_EPOCHS.value,
-      warmup_steps=_WARMUP_STEPS.value, hold_epochs=_HOLD_EPOCHS.value, decay=_DECAY.value, final=_FINAL.value)
+      warmup_steps=warmup_steps, hold_epochs=_HOLD_EPOCHS.value, decay=_DECAY.value, final=_FINAL.value)
 
   position = fitting.Position(reading=reading)
   if goes_on:

@@ -132,7 +132,7 @@ def test_a_small_vocabulary_in_mixed_precision(command, poems_file, tmp_path):
   done = command('tangshi_tf.train', f'--corpus={poems_file}', '--vocabulary_size=300', '--precision=bfloat16',
                  '--epochs=1', '--units=8', '--embedding_size=4')
   assert done.returncode == 0, done.stderr
-  assert 'vocabulary of 300' in done.stdout
+  assert 'vocabulary of 300' in done.stdout and 'steps; the learning rate rises in the first 1.' in done.stdout
   assert done.stdout.count('--precision=bfloat16: this device has no units') == (not devices.gains('bfloat16'))
   config = json.loads((tmp_path / 'runs/gru/config.json').read_text(encoding='utf-8'))
   assert config['training']['flags']['precision'] == 'bfloat16' and config['training']['flags']['recipe'] == 'gru'
