@@ -53,7 +53,7 @@ def test_two_builds_are_identical(tmp_path):
   for dynasty in ('tang', 'tang', 'all'):
     out = tmp_path / f'{len(texts)}.txt'
     done = subprocess.run([sys.executable, ROOT / 'scripts/build_corpus.py', f'--package={folder}', f'--out={out}',
-                           f'--dynasty={dynasty}'], capture_output=True, text=True, check=True)
+                           f'--dynasty={dynasty}'], capture_output=True, encoding='utf-8', check=True)
     texts.append(out.read_bytes())
   assert texts[0] == texts[1] == '甲:甲云遥接汉，飞观迥凌虚。\n乙:乙云遥接汉，飞观迥凌虚。\n'.encode()
   assert texts[2].decode().splitlines()[2] == '丙:丙云遥接汉，飞观迥凌虚。'

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,7 @@ def test_only_a_run_that_was_begun_is_resumed(load_script, tmp_path, monkeypatch
   assert started == [given, given, [*given, '--nooverwrite', '--resume']]
 
 
+@pytest.mark.skipif(not shutil.which('ps'), reason='finds the workers with ps')
 @pytest.mark.long
 def test_a_worker_that_dies_is_started_again_and_the_run_goes_on(tmp_path, poems):
   options = [*RUN, '--epochs=20', poems, '--checkpoint_every=4']

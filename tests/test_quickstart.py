@@ -37,6 +37,7 @@ def test_it_shows_what_its_commands_print(quickstart, command, monkeypatch, caps
 def test_a_command_is_shown_as_it_is_run(quickstart, monkeypatch, capfd):
   import sys
   monkeypatch.setattr(quickstart.environment, '_PYTHON', sys.executable)
+  monkeypatch.setenv('PYTHONUTF8', '1')  # this program prints as the locale says
   assert quickstart.environment.run('-c', 'print("日月")') == 0
   assert capfd.readouterr().out == '$ python -c print("日月")\n日月\n'
 

@@ -200,7 +200,7 @@ def test_memory_at_load_is_little_more_than_the_model(tmp_path):
       run_dir.save_weights(path, run_dir.BEST, model)
     paths.append(path)
   size = 4 * model.count_params()  # 100 MB, beside which the threads' own memory is little
-  # Neither do threads for each core count then, nor does a GPU take the model.
+  # No threads for each of many cores, and no GPU to take the model away.
   alone = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1', 'CUDA_VISIBLE_DEVICES': '-1'}
   done = subprocess.run([sys.executable, '-c', LOADS, *paths], capture_output=True, encoding='utf-8', timeout=300,
                         env={**os.environ, **alone, 'PYTHONPATH': str(ROOT)}, check=False)

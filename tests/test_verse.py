@@ -128,16 +128,21 @@ def test_what_cannot_be_met(model, tables, options, message):
   assert message in str(caught.value) and '\n' not in str(caught.value)
 
 
+# Of few words: few poems and many are not computed alike, nor with and without XLA, and where hundreds of words have
+# chances, their last digits, which differ from processor to processor, choose another one in a poem of 300.
+FEW_WORDS = {'top_k': 5}
+
+
 def test_a_poem_does_not_depend_on_those_beside_it(model, tables):
-  many = write(model, tables, '五绝', 30)
-  assert [write(model, tables, '五绝', 3)[i] for i in range(3)] == many[:3]
+  many = write(model, tables, '五绝', 30, **FEW_WORDS)
+  assert [write(model, tables, '五绝', 3, **FEW_WORDS)[i] for i in range(3)] == many[:3]
 
 
 def test_forms_without_xla(model, tables, monkeypatch):
-  expected = write(model, tables, '七绝', 3, acrostic='春夏')
+  expected = write(model, tables, '七绝', 3, acrostic='春夏', **FEW_WORDS)
   monkeypatch.setattr(decoding.devices, 'has_xla', lambda: False)
   decoding.compiled_decoder.cache_clear()
-  assert write(model, tables, '七绝', 3, acrostic='春夏') == expected
+  assert write(model, tables, '七绝', 3, acrostic='春夏', **FEW_WORDS) == expected
   decoding.compiled_decoder.cache_clear()
 
 
