@@ -11,12 +11,13 @@ from tangshi_tf.errors import UserError
 
 
 def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: dict[int, str], width: int,
-           max_len: int = decoding.MAX_LEN, max_repeat: int = 0, bos_first: bool = False,
-           whole_sentences: bool = False, plan: verse.Plan | None = None, acrostic: str = '') -> Iterator[list[str]]:
+           max_len: int = decoding.MAX_LEN, max_repeat: int = 0, shortest_line: int = 0,
+           bos_first: bool = False, whole_sentences: bool = False, plan: verse.Plan | None = None,
+           acrostic: str = '') -> Iterator[list[str]]:
   """Finds one poem for each begin word, from the zero state.
 
   A beam is judged by its log-probability after the first token, as the model
-  has it: what a plan or `max_repeat` forbids does not make the rest likelier.
+  has it: what a plan or a guard forbids does not make the rest likelier.
   Poems that ended stay beside those that go on; of the last beams the one with
   the greatest log-probability a token wins, since the sum alone would prefer
   short poems (Graves 2012, arXiv:1211.3711; Wu et al. 2016, arXiv:1609.08144,
@@ -24,8 +25,8 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
 
   Args:
     begins: what each poem begins with.
-    model, word2id, id2word, max_len, max_repeat, bos_first, whole_sentences,
-      plan, acrostic: see `decoding.generate`.
+    model, word2id, id2word, max_len, max_repeat, shortest_line, bos_first,
+      whole_sentences, plan, acrostic: see `decoding.generate`.
     width: poems kept at a time; 1 is greedy.
 
   Yields:
@@ -36,12 +37,12 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
   """
   if not 1 <= width <= len(word2id):
     raise UserError(f'beam of {width}: expected 1 to {len(word2id)}, the words of the vocabulary')
-  decoding.Sampling(max_repeat=max_repeat)
+  sampling = decoding.Sampling(max_repeat=max_repeat, shortest_line=0 if plan is not None else shortest_line)
   decoding.check_max_len(max_len)
   eos = word2id[corpus.end_token]
   bos_first = bos_first or plan is not None
   tables = decoding.plan_tables(plan) if plan is not None else []
-  find = compiled_search(model, width, max_repeat, plan is not None)
+  find = compiled_search(model, width, sampling, plan is not None)
   for begin in begins:
     commitment = 0, 0
     if plan is None:
@@ -51,7 +52,7 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
       words = plan.given(begin, acrostic)
       given = [word2id[corpus.start_token], *(-1 if word is None else word2id[word] for word in words)]
       commitment = plan.start(words)
-    found = find(np.array(given, np.int32), np.int32(eos), np.array(commitment, np.int32), model.is_character, tables)
+    found = find(np.array(given, np.int32), np.int32(eos), np.array(commitment, np.int32), tables)
     ids = found.numpy().tolist()
     first = given.index(-1) if -1 in given else len(given)
     ended = eos in ids[first:]
@@ -61,20 +62,20 @@ def search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: di
 
 
 @functools.lru_cache(maxsize=4)
-def compiled_search(model, width: int, max_repeat: int, formed: bool):
+def compiled_search(model, width: int, sampling: decoding.Sampling, formed: bool):
   """Returns the search as one graph.
 
   Its arguments: the ids of a poem, int32 `[length]`, -1 where none is given;
   the id of eos; for a formed poem the two numbers that `verse.Plan.start`
-  returns, int32 `[2]`; whether a token is a character, bool `[V]`; and the
-  plan's tables. It returns the best poem's ids, int32 `[length]`; what stands
-  after eos has no meaning.
+  returns, int32 `[2]`; and the plan's tables. It returns the best poem's ids,
+  int32 `[length]`; what stands after eos has no meaning. Of `sampling` the
+  guards count.
   """
   signature = (tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32), tf.TensorSpec((2,), tf.int32),
-               tf.TensorSpec((None,), tf.bool), decoding.tables_spec() if formed else [])
+               decoding.tables_spec() if formed else [])
 
   @tf.function(input_signature=signature)
-  def find(given, eos, commitment, content, tables):
+  def find(given, eos, commitment, tables):
     form = decoding.FormTables(*tables) if formed else None
     length, classes = tf.shape(given)[0], model.dense.units
     kernel, bias = tf.convert_to_tensor(model.dense.kernel), model.next_bias()
@@ -85,8 +86,8 @@ def compiled_search(model, width: int, max_repeat: int, formed: bool):
       if formed:
         found += tf.gather(form.masks[:, :classes], form.kinds(place, *commitment))
         found = form.rhyming(found, place, *commitment)
-      if max_repeat:
-        found = decoding.without_repeats(found, ids, place + 1, content, max_repeat)
+      if sampling.guards:
+        found = decoding.guarded(found, ids, place + 1, model, eos, sampling)
       # A given token costs what it costs, allowed or not; a poem that ended adds eos at no cost.
       forced = given[step + 1]
       found = tf.where((forced >= 0) & (tf.range(classes) != forced), verse.NEVER, tf.where(forced >= 0, likely, found))

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tangshi_tf import corpus, devices, presets, verse
 from tangshi_tf.errors import UserError
-from tangshi_tf.sampling import BLOCK, COLDEST, Sampling, draw, filtered, most_likely, without_repeats
+from tangshi_tf.sampling import BLOCK, COLDEST, Sampling, draw, filtered, guarded, most_likely
 
 INITS = ('zero', 'random')
 MAX_LEN = presets.EXERCISE['max_len']
@@ -50,8 +50,9 @@ def gen_poem(begin_word: str, *, model, word2id: dict[str, int], id2word: dict[i
 def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, int],
              id2word: dict[int, str], init: str = 'zero', max_len: int = MAX_LEN,
              state_stddev: float = STATE_STDDEV, temperature: float = 0.0, top_k: int = 0, top_p: float = 1.0,
-             min_p: float = 0.0, max_repeat: int = 0, bos_first: bool = False, whole_sentences: bool = False,
-             plan: verse.Plan | None = None, acrostic: str = '') -> Iterator[list[str]]:
+             min_p: float = 0.0, max_repeat: int = 0, shortest_line: int = 0, bos_first: bool = False,
+             whole_sentences: bool = False, plan: verse.Plan | None = None,
+             acrostic: str = '') -> Iterator[list[str]]:
   """Writes many poems, 512 at a time; where one ends the next begins.
 
   Args:
@@ -65,7 +66,8 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
     max_len: a poem ends once more than this many tokens are collected, the
       begin word's included, if eos has not ended it before.
     state_stddev: standard deviation of the random state.
-    temperature, top_k, top_p, min_p, max_repeat: see `Sampling`.
+    temperature, top_k, top_p, min_p, max_repeat, shortest_line: see `Sampling`;
+      the last is without effect on poems in a form.
     bos_first: feed bos before the begin word, as in training; the exercise
       starts at the begin word itself.
     whole_sentences: leave out the sentence that `max_len` cut, see
@@ -81,7 +83,7 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
   Raises:
     UserError: a begin word cannot be used, or an argument is out of range.
   """
-  sampling = Sampling(temperature, top_k, top_p, min_p, max_repeat)
+  sampling = Sampling(temperature, top_k, top_p, min_p, max_repeat, 0 if plan is not None else shortest_line)
   if init not in INITS:
     raise UserError(f'initial state {init!r} is unknown; expected one of {", ".join(INITS)}')
   if not 0 <= state_stddev <= MAX_STDDEV:
@@ -236,8 +238,9 @@ class _Writer:
     drawing = sampling.temperature >= COLDEST
     self._temperature = np.float32(sampling.temperature if drawing else 1)
     # What the graph depends on; the temperature itself is an argument.
-    self._sampling = dataclasses.replace(sampling if drawing else Sampling(max_repeat=sampling.max_repeat),
-                                         temperature=float(drawing))
+    if not drawing:
+      sampling = Sampling(max_repeat=sampling.max_repeat, shortest_line=sampling.shortest_line)
+    self._sampling = dataclasses.replace(sampling, temperature=float(drawing))
     self._tables = plan_tables(plan) if plan is not None else []
 
   def write(self, poems: list[_Poem], state, few: bool):
@@ -248,7 +251,7 @@ class _Writer:
     given = np.full((rows, steps), -1, np.int32)
     uniforms = np.zeros((rows, steps), np.float32)
     commitment = np.zeros((2, rows), np.int32)
-    longest = max(poem.limit for poem in poems) if self._sampling.max_repeat else 1
+    longest = max(poem.limit for poem in poems) if self._sampling.guards else 1
     history = np.full((rows, longest), -1, np.int32)
     for i, poem in enumerate(poems):
       done = len(poem.ids)
@@ -259,7 +262,7 @@ class _Writer:
       if self._sampling.temperature:
         drawn = poem.draw(steps)
         uniforms[i, :len(drawn)] = drawn
-      if self._sampling.max_repeat:
+      if self._sampling.guards:
         known = poem.ids + poem.given[done:]
         history[i, :len(known)] = known
       commitment[:, i] = poem.commitment
@@ -268,7 +271,7 @@ class _Writer:
                for tensor in state]
     decode = compiled_decoder(self._model, self._sampling, few, self._plan is not None)
     ids, state, *commitment = decode(token, state, given, left, uniforms, self._temperature, self._eos, place,
-                                     history, self._model.is_character, list(commitment), self._tables)
+                                     history, list(commitment), self._tables)
     for poem, row, *numbers_of_row in zip(poems, *(tensor.numpy().tolist() for tensor in (ids, *commitment))):
       poem.commitment = numbers_of_row
       poem.add(row, int(self._eos))
@@ -288,22 +291,21 @@ def compiled_decoder(model, sampling: Sampling, few: bool, formed: bool):
   still get, int32 `[rows]`; uniform numbers float32 `[rows, steps]` (used when
   drawing), the temperature, and the id of eos; how many tokens each row has,
   int32 `[rows]`; all tokens of a row that are written or given, -1 for the
-  others, int32 `[rows, length]` (used with `max_repeat`); whether a token is a
-  character, bool `[V]`; and for poems that are `formed` the two numbers of each
-  row and the tables of `verse.Plan`, their last axis as wide as the logits. It
-  returns the ids that follow, int32 `[rows, steps]`, the state and the two
-  numbers. What stands after eos or after a row's last token has no meaning.
+  others, int32 `[rows, length]` (used with `Sampling.guards`); and for poems
+  that are `formed` the two numbers of each row and the tables of `verse.Plan`,
+  their last axis as wide as the logits. It returns the ids that follow, int32
+  `[rows, steps]`, the state and the two numbers. What stands after eos or after
+  a row's last token has no meaning.
   """
   ids_of_rows = tf.TensorSpec((None,), tf.int32)
   matrix = tf.TensorSpec((None, None), tf.int32)
   signature = (
       ids_of_rows, [tf.TensorSpec((None, model.rnncell.units)) for _ in range(model.state_tensors)], matrix,
       ids_of_rows, tf.TensorSpec((None, None)), tf.TensorSpec(()), tf.TensorSpec((), tf.int32), ids_of_rows, matrix,
-      tf.TensorSpec((None,), tf.bool), [ids_of_rows] * 2,
-      tables_spec() if formed else [])
+      [ids_of_rows] * 2, tables_spec() if formed else [])
 
   @tf.function(input_signature=signature, jit_compile=few and devices.has_xla())
-  def decode(token, state, given, left, uniforms, temperature, eos, place, history, content, commitment, tables):
+  def decode(token, state, given, left, uniforms, temperature, eos, place, history, commitment, tables):
     steps = tf.shape(given)[1]
     form = FormTables(*tables) if formed else None
     logits_of = (_narrow_logits if few else _wide_logits)(model, form)
@@ -312,8 +314,8 @@ def compiled_decoder(model, sampling: Sampling, few: bool, formed: bool):
       logits = logits_of(hidden, temperature, form.kinds(place + step - 1, *commitment) if formed else None)
       if formed:
         logits = form.rhyming(logits, place + step - 1, *commitment)
-      if sampling.max_repeat:
-        logits = without_repeats(logits, history, place + step, content, sampling.max_repeat)
+      if sampling.guards:
+        logits = guarded(logits, history, place + step, model, eos, sampling)
       return draw(filtered(logits, sampling), uniforms[:, step]) if sampling.temperature else most_likely(logits)
 
     def body(step, token, done, state, ids, commitment, history):
@@ -327,7 +329,7 @@ def compiled_decoder(model, sampling: Sampling, few: bool, formed: bool):
         # What is given has been looked at before the poem began.
         commitment = [tf.where(free, new, old) for new, old in zip(
             form.commit(token, place + step - 1, *commitment), commitment)]
-      if sampling.max_repeat:
+      if sampling.guards:
         history = tf.where(tf.range(tf.shape(history)[1]) == (place + step)[:, None], token[:, None], history)
       done |= (free & (token == eos)) | (step + 1 >= left)
       ids = tf.where(tf.range(steps) == step, token[:, None], ids)

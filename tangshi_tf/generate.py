@@ -63,6 +63,9 @@ _MIN_P = cli.define_number(
 _MAX_REPEAT = flags.DEFINE_integer(
     'max_repeat', None, 'How often a character may stand in a poem, 0: any number. '
     + _default('max_repeat', **{_BARE: 0}), lower_bound=0)
+_SHORTEST_LINE = flags.DEFINE_integer(
+    'shortest_line', None, 'How many characters a line has at least, and a poem ends after a mark alone; 0: whatever '
+    'comes; not with --form. ' + _default('shortest_line', **{_BARE: 0}), lower_bound=0, upper_bound=100)
 _NUM = flags.DEFINE_integer('num', 1, 'Poems for each begin word.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', None, 'Seed of the first poem, the next has one more (default: random).',
                              lower_bound=0, upper_bound=2**63 - 1)
@@ -200,14 +203,14 @@ def _check_flags(form: prosody.Form | None):
     if not all(_BEGIN.value):
       raise UserError('flag --begin: the begin word is empty; expected at least one character')
   else:
-    for name in sorted({'max_len', 'bos_first', 'whole_sentences'} & given):
+    for name in sorted({'max_len', 'bos_first', 'shortest_line', 'whole_sentences'} & given):
       raise UserError(f'flag --{name} does not go with a form, which has its own length and begins with bos')
     if not form.regulated and 'tones' in given and _TONES.value != 'off':
       raise UserError(f'flag --tones={_TONES.value}: {form.name} has no tone pattern; expected one of '
                       f'{", ".join(prosody.FORMS)}')
     _rhyme(form)
   for name in sorted({'form', 'acrostic', 'bos_first', 'temperature', 'top_k', 'top_p', 'min_p', 'max_repeat',
-                      'whole_sentences', 'beam', 'interactive'} & given) if _EXERCISE.value else ():
+                      'shortest_line', 'whole_sentences', 'beam', 'interactive'} & given) if _EXERCISE.value else ():
     raise UserError(f'both --exercise and --{name}; expected one of them')
   longest = form.lines * (form.characters + 1) if form is not None else _settings(form)['max_len'] + 1
   if 'max_repeat' in given and _MAX_REPEAT.value > longest:
@@ -216,8 +219,8 @@ def _check_flags(form: prosody.Form | None):
   for name in sorted({'init', 'state_stddev', 'temperature', 'top_k', 'top_p', 'min_p', 'num', 'seed', 'best_of',
                       'original'} & given) if _BEAM.value else ():
     raise UserError(f'both --beam and --{name}; expected one of them, since a search draws nothing')
-  for name in sorted({'json', 'beam', 'best_of', 'original', 'num', 'init', 'top_k', 'top_p', 'min_p'} & given
-                     ) if _INTERACTIVE.value else ():
+  for name in sorted({'json', 'beam', 'best_of', 'original', 'num', 'init', 'top_k', 'top_p', 'min_p',
+                      'shortest_line', 'whole_sentences'} & given) if _INTERACTIVE.value else ():
     raise UserError(f'both --interactive and --{name}; expected one of them')
   for name in sorted({'top_k', 'top_p', 'min_p'} & given) if not _settings(form)['temperature'] else ():
     raise UserError(f'flag --{name} is for drawing; expected a --temperature above 0, too')

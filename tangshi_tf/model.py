@@ -73,6 +73,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
       or `GRUCell`.
     dense: `keras.layers.Dense(V)`, or `TiedDense`.
     is_character: bool `[V]`, false for marks and special tokens.
+    marks: int32 `[m]`, the ids of the punctuation marks.
     hyperparameters: the arguments that make the same model again.
   """
 
@@ -168,6 +169,7 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
       if token in word2id:
         penalty[word2id[token]] = -np.inf
     self.is_character = tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in word2id])
+    self.marks = tf.constant([i for word, i in word2id.items() if word in corpus.PUNCTUATION], tf.int32)
     self._never_next = tf.constant(penalty)  # added to the bias wherever the next token is chosen
 
   @property

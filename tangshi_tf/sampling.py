@@ -12,6 +12,8 @@ from tangshi_tf.errors import UserError
 MAX_TEMPERATURE = 100  # far beyond use, far below what float32 holds
 COLDEST = 1e-6  # below it, float32 cannot tell drawing from the most likely token
 BLOCK = 64  # classes that are searched together
+MAX_SHORTEST_LINE = 100
+_FORBIDDEN = -1e9  # a logit that only a token has that nothing else could stand in for
 _BISECTIONS = 32  # of 40 nats: to float32's last digit
 
 
@@ -29,6 +31,8 @@ class Sampling:
       (Nguyen et al. 2024, arXiv:2407.01082); 0 for all.
     max_repeat: how often a character may stand in a poem, 日日 counting once
       where they are neighbours; 0 for any number.
+    shortest_line: how many characters a line has at least, and the poem ends
+      after a mark alone; 0 for whatever comes.
   """
 
   temperature: float = 0.0
@@ -36,11 +40,12 @@ class Sampling:
   top_p: float = 1.0
   min_p: float = 0.0
   max_repeat: int = 0
+  shortest_line: int = 0
 
   def __post_init__(self):
     if not 0 <= self.temperature <= MAX_TEMPERATURE:
       raise UserError(f'temperature {self.temperature}: expected a number from 0 to {MAX_TEMPERATURE}')
-    for name in ('top_k', 'max_repeat'):
+    for name in ('top_k', 'max_repeat', 'shortest_line'):
       value = getattr(self, name)
       if not isinstance(value, numbers.Integral) or value < 0:
         raise UserError(f'{name} {value}: expected a whole number of at least 0')
@@ -48,6 +53,48 @@ class Sampling:
       raise UserError(f'top_p {self.top_p}: expected a number above 0 up to 1')
     if not 0 <= self.min_p <= 1:
       raise UserError(f'min_p {self.min_p}: expected a number from 0 to 1')
+    if self.shortest_line > MAX_SHORTEST_LINE:
+      raise UserError(f'shortest_line {self.shortest_line}: expected at most {MAX_SHORTEST_LINE}')
+
+  @property
+  def guards(self) -> bool:
+    """Whether what may be next depends on the tokens before."""
+    return bool(self.max_repeat or self.shortest_line)
+
+
+def guarded(logits, history, length, model, eos, sampling: Sampling):
+  """Returns the logits without what `max_repeat` and `shortest_line` forbid.
+
+  Args:
+    logits: `[rows, width]`, at least as wide as the vocabulary.
+    history: int32 `[rows, n]`, -1 where no token is known.
+    length: how many tokens come before the next, int32 `[rows]`.
+    model: a `myRNNModel`, which knows characters and marks.
+    eos: the id of eos.
+    sampling: see there.
+  """
+  if sampling.max_repeat:
+    logits = without_repeats(logits, history, length, model.is_character, sampling.max_repeat)
+  if sampling.shortest_line:
+    logits = without_short_lines(logits, history, length, model, eos, sampling.shortest_line)
+  return logits
+
+
+def without_short_lines(logits, history, length, model, eos, shortest: int):
+  """Returns the logits without marks where the line is too short, and without eos after a character.
+
+  What is forbidden gets a very low logit instead of minus infinity: it comes
+  where nothing else is left. The arguments are those of `guarded`.
+  """
+  places = length[:, None] - 1 - tf.range(shortest)
+  recent = tf.gather(history, tf.clip_by_value(places, 0, tf.shape(history)[1] - 1), batch_dims=1)
+  in_line = (places >= 0) & (recent >= 0) & tf.gather(model.is_character, tf.maximum(recent, 0))
+  rows, marks = tf.shape(history)[0], tf.size(model.marks)
+  forbidden = tf.concat([tf.repeat(~tf.reduce_all(in_line, axis=1, keepdims=True), marks, axis=1), in_line[:, :1]], 1)
+  # In the place of what is not forbidden stands PAD, which is never next anyway.
+  classes = tf.where(forbidden, tf.concat([model.marks, [eos]], 0)[None], corpus.PAD_ID)
+  index = tf.stack([tf.broadcast_to(tf.range(rows)[:, None], tf.shape(classes)), classes], -1)
+  return tf.tensor_scatter_nd_update(logits, index, tf.where(forbidden, _FORBIDDEN, -np.inf))
 
 
 def without_repeats(logits, history, length, content, most: int):

@@ -223,8 +223,8 @@ def test_generate_writes_by_its_presets(command, trained):
   # A flag changes its setting alone; beam search has its old ones.
   for poem in written('--temperature=0', '--nobos_first'):
     assert {**presets.FREE, 'temperature': 0, 'bos_first': False}.items() <= poem.items()
-  for poem in written('--max_len=9', '--nowhole_sentences', '--max_repeat=0', '--min_p=0.2'):
-    asked = {'max_len': 9, 'whole_sentences': False, 'max_repeat': 0, 'min_p': 0.2}
+  for poem in written('--max_len=9', '--nowhole_sentences', '--max_repeat=0', '--min_p=0.2', '--shortest_line=2'):
+    asked = {'max_len': 9, 'whole_sentences': False, 'max_repeat': 0, 'min_p': 0.2, 'shortest_line': 2}
     assert (presets.FREE | asked).items() <= poem.items()
   done = command('tangshi_tf.generate', f'--model={trained[0]}', '--beam=2', '--begin=日', '--json')
   poem = json.loads(done.stdout)
@@ -511,6 +511,8 @@ def test_poems_in_a_form(command, trained, tmp_path):
     (['--whole_sentences', '--form=五绝'], '--whole_sentences does not go with a form'),
     (['--temperature=0', '--min_p=0.1'], '--min_p is for drawing'), (['--exercise', '--top_k=5'], 'both --exercise'),
     (['--state_stddev=1'], '--init=random, too'), (['--interactive', '--exercise'], 'both --exercise and --inter'),
+    (['--shortest_line=3', '--form=五绝'], '--shortest_line does not go with a form'),
+    (['--interactive', '--whole_sentences'], 'both --interactive and --whole_sentences'),
 ])
 def test_forms_that_cannot_be_met(command, trained, arguments, message):
   assert_one_line(command('tangshi_tf.generate', f'--model={trained[0]}', *arguments), message)

@@ -57,6 +57,9 @@ def test_a_beam_of_one_is_greedy(run):
   begins = ['日', '春风', '山']
   greedy = list(decoding.generate([(begin, 0) for begin in begins], **tables(run)))
   assert list(beam.search(begins, width=1, **tables(run))) == greedy
+  guards = {'max_repeat': 1, 'shortest_line': 3, 'whole_sentences': True, 'bos_first': True}
+  greedy = list(decoding.generate([(begin, 0) for begin in begins], **guards, **tables(run)))
+  assert list(beam.search(begins, width=1, **guards, **tables(run))) == greedy
   plan = verse.Plan(prosody.FORMS['七绝'], run.word2id)
   greedy = list(decoding.generate([(begin, 0) for begin in begins], plan=plan, max_repeat=1, **tables(run)))
   assert list(beam.search(begins, width=1, plan=plan, max_repeat=1, **tables(run))) == greedy

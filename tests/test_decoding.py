@@ -200,6 +200,34 @@ def test_arguments_out_of_range(model, tables, argument):
     gen_poem('一', model=model, **argument, **tables)
 
 
+@pytest.mark.usefixtures('width')
+@pytest.mark.parametrize(('bos_first', 'temperature', 'max_repeat'), [(False, 1.0, 0), (True, 1.0, 1), (True, 0.0, 2)])
+def test_no_line_is_too_short_and_a_poem_ends_after_a_mark(model, tables, bos_first, temperature, max_repeat):
+  word2id = tables['word2id']
+  likely = tf.one_hot([word2id[word] for word in ('，', '。', 'eos')], 40)
+  model.dense.bias.assign(model.dense.bias + 5 * tf.reduce_sum(likely, 0))
+  begins = ['一', '丁丂', '一丁，', '一丁丂', '一丁丂。', '一，，'] * 5
+  poems = decoding.generate([(begin, i) for i, begin in enumerate(begins)], model=model, **tables, bos_first=bos_first,
+                            temperature=temperature, max_repeat=max_repeat, shortest_line=3)
+  ended = 0
+  for begin, poem in zip(begins, map(''.join, poems)):
+    assert poem.startswith(begin)
+    for line in poem[:-1].replace('。', '，').split('，')[begin.count('，') + begin.count('。'):-1]:
+      assert len(line) >= 3, poem
+    if len(poem) <= 30:
+      ended += 1
+      assert poem[-1] in '，。', poem
+  assert ended > 5
+
+
+def test_a_short_line_where_nothing_else_is_left(tables):
+  word2id = {word: i for i, word in enumerate(['PAD', 'UNK', 'bos', 'eos', '，', '日', '月'])}
+  model = myRNNModel(word2id, embedding_size=3, units=4)
+  poem = gen_poem('日', model=model, word2id=word2id, id2word={i: word for word, i in word2id.items()}, max_repeat=1,
+                  shortest_line=3, max_len=9)
+  assert not {'PAD', 'UNK', 'bos'} & set(poem) and poem.count('月') <= 2
+
+
 @pytest.mark.parametrize(('text', 'given', 'whole'), [
     ('日月，山水。日', 1, '日月，山水。'), ('日月，山水。日月？', 1, '日月，山水。日月？'), ('日月，山', 1, '日月，山'),
     ('日。月，山', 1, '日。'), ('日。月，山', 3, '日。月，山'), ('日。月！山，', 3, '日。月！'), ('日', 1, '日'),
