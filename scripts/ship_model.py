@@ -10,6 +10,7 @@ costs more than 0.1% of perplexity, or that takes 10 MB or more.
 
 import pathlib
 import re
+import shlex
 import sys
 
 import numpy as np
@@ -57,7 +58,8 @@ def main() -> int:
     raise UserError(f'{_RUN_DIR.value}: float16 weights take {size / 1e6:.1f} MB and cost {lost:.2%} of perplexity; '
                     f'expected less than {MOST_BYTES / 1e6:.0f} MB and at most {MOST_LOST:.1%}')
   with run_dir.claim(run_dir.PRETRAINED / _NAME.value, overwrite=True) as target:
-    run_dir.create(target, list(run.word2id), run.config)
+    run_dir.create(target, list(run.word2id), {
+        **run.config, 'training': {**run.config['training'], 'command': anywhere(run.config['training']['command'])}})
     run_dir.save_weights(target, run_dir.BEST, run.model, np.float16)
   (target / run_dir.LOCK).unlink()
   run_dir.write_file(target, run_dir.METRICS, run_dir.encode_json({**figures, **metrics}))
@@ -66,6 +68,11 @@ def main() -> int:
   size = sum(file.stat().st_size for file in target.rglob('*') if file.is_file())
   print(f'{size / 1e6:9.2f}  MB in {_NAME.value}')
   return 0
+
+
+def anywhere(command: str) -> str:
+  """Returns a command line without the directory of its run, which says something of one machine alone."""
+  return shlex.join(word for word in shlex.split(command) if not word.startswith('--run_dir='))
 
 
 if __name__ == '__main__':

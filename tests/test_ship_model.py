@@ -33,6 +33,11 @@ def test_the_shipped_weights_are_the_best_ones_rounded(ship, trained, capsys):
   assert not (path / run_dir.LOCK).exists() and not (path / run_dir.CHECKPOINT).exists()
 
 
+def test_a_shipped_model_names_no_place_of_this_machine(load_script):
+  command = "python -m tangshi_tf.train '--corpus=my poems.txt' --run_dir=/home/me/gru --cell=gru"
+  assert load_script('ship_model').anywhere(command) == "python -m tangshi_tf.train '--corpus=my poems.txt' --cell=gru"
+
+
 def test_nothing_is_replaced_by_a_run_that_cannot_be_shipped(ship, trained, tmp_path, monkeypatch):
   path = ship(trained[0])
   before = (path / 'weights/best.npz').read_bytes()
