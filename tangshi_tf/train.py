@@ -1,7 +1,8 @@
 """Trains a character-level language model on Tang poems.
 
-    python -m tangshi_tf.train --cell=lstm
-    python -m tangshi_tf.train --recipe=best
+    python -m tangshi_tf.train                        # the recipe gru
+    python -m tangshi_tf.train --cell=lstm            # the recipe lstm
+    python -m tangshi_tf.train --recipe=tensorflow    # the exercise to the letter
     python -m tangshi_tf.train --resume --run_dir=runs/best
     tensorboard --logdir=runs
 """

@@ -45,7 +45,7 @@ class StepOptions:
   Attributes:
     reduction, label_smoothing: of the loss, see `loss.compute_loss`.
     unlikelihood: how strongly a character is made unlikely where it stands in
-      the poem already, see `loss.linear_cross_entropy`; 0 for not at all.
+      the poem already, see `loss.compute_loss`; 0 for not at all.
     precision: of the output layer's products, see `loss`.
     clip_norm: scale the gradients down to this global norm where it is
       greater (Pascanu et al. 2013, arXiv:1211.5063); 0 for never.
