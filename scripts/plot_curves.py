@@ -1,4 +1,6 @@
-"""Draws the loss curves of runs from their TensorBoard events.
+"""Draws the perplexity of runs, in training and on validation, from their TensorBoard events.
+
+Not the loss, which counts repeated characters, too, in runs with --unlikelihood.
 
     pip install '.[plot]'
     python scripts/plot_curves.py --runs=runs --out=scripts/figures/loss_curves.png
@@ -46,22 +48,23 @@ def main() -> int:
   figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
   for path in paths:
     try:
-      steps, losses = read_curve(path, 'step/loss')
+      steps, points = read_curve(path, 'step/perplexity')
       epochs, perplexities = read_curve(path, 'epoch/validation_perplexity')
     except UserError as error:
       print(f'left out: {error}', file=sys.stderr)
       continue
-    span = min(_SMOOTHING, len(losses))
-    smooth = [sum(losses[i:i + span]) / span for i in range(len(losses) - span + 1)]
+    span = min(_SMOOTHING, len(points))
+    smooth = [sum(points[i:i + span]) / span for i in range(len(points) - span + 1)]
     left.plot(steps[span - 1:], smooth, label=path.name)
     right.plot(epochs, perplexities, marker='o', markersize=3, label=path.name)
-    print(f'{path.name}: training loss {smooth[-1]:.3f} at step {steps[-1]}, '
+    print(f'{path.name}: training perplexity {smooth[-1]:.1f} at step {steps[-1]}, '
           f'validation perplexity {perplexities[-1]:.1f} after epoch {epochs[-1]}')
-  left.set(title='training loss', xlabel='step', ylabel='nats a token')
+  left.set(title='training perplexity', xlabel='step', yscale='log')
   right.set(title='validation perplexity', xlabel='epoch', yscale='log')
-  right.yaxis.set_major_formatter(ticker.ScalarFormatter())
+  left.yaxis.set_minor_formatter(ticker.NullFormatter())
   right.yaxis.set_minor_formatter(ticker.ScalarFormatter())
   for axes in (left, right):
+    axes.yaxis.set_major_formatter(ticker.ScalarFormatter())
     axes.grid(alpha=0.3, which='both')
     axes.legend()
   figure.tight_layout()
