@@ -419,7 +419,8 @@ def test_every_recipe_starts(command, name, poems_file, tmp_path):
     flag, equals, value = line.removeprefix('--').partition('=')
     if not equals:
       flag, value = (flag, True) if flag in config['training']['flags'] else (flag.removeprefix('no'), False)
-    if not any(given.startswith(f'--{flag}=') for given in small):
+    # Tokens a batch give way to poems a batch.
+    if flag != 'batch_tokens' and not any(given.startswith(f'--{flag}=') for given in small):
       assert str(config['training']['flags'][flag]).removesuffix('.0') == str(value), flag
   written = command('tangshi_tf.generate', '--model=r', '--begin=日')
   assert written.returncode == 0 and written.stdout.startswith('日')
