@@ -75,7 +75,7 @@ def guarded(logits, history, length, model, eos, sampling: Sampling):
   """
   if sampling.max_repeat:
     logits = without_repeats(logits, history, length, model.is_character, sampling.max_repeat)
-  if sampling.shortest_line:
+  if sampling.shortest_line and model.marks.shape[0]:  # where there are no marks, no line ends
     logits = without_short_lines(logits, history, length, model, eos, sampling.shortest_line)
   return logits
 

@@ -220,6 +220,14 @@ def test_no_line_is_too_short_and_a_poem_ends_after_a_mark(model, tables, bos_fi
   assert ended > 5
 
 
+def test_poems_without_marks_end_as_they_like():
+  word2id = {word: i for i, word in enumerate(['PAD', 'UNK', 'bos', 'eos', *'日月山水'])}
+  model = myRNNModel(word2id, embedding_size=3, units=4)
+  named = {'model': model, 'word2id': word2id, 'id2word': {i: word for word, i in word2id.items()}}
+  options = {**named, 'temperature': 1.0, 'seed': 1}
+  assert gen_poem('日', shortest_line=3, **options) == gen_poem('日', **options)
+
+
 def test_a_short_line_where_nothing_else_is_left(tables):
   word2id = {word: i for i, word in enumerate(['PAD', 'UNK', 'bos', 'eos', '，', '日', '月'])}
   model = myRNNModel(word2id, embedding_size=3, units=4)
