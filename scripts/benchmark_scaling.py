@@ -1,4 +1,4 @@
-"""Measures training with 1, 2 and 4 workers of this machine; reckons from it a large corpus on GPUs of several hosts.
+"""Measures training with 1, 2 and 4 workers of this machine; calculates from it what a large corpus takes on GPUs.
 
     python scripts/benchmark_scaling.py
     python scripts/benchmark_scaling.py --gpu_tokens_per_s=500000 --bandwidth_gbit=100 -- --corpus=song.txt
@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
   if count_speed is None or read_speed is None:
     measured = shard_speeds()
     count_speed, read_speed = count_speed or measured[0], read_speed or measured[1]
-  result['calculation'] = reckon(rows[1], count_speed, read_speed)
+  result['calculation'] = calculate(rows[1], count_speed, read_speed)
   print(json.dumps(result, indent=2) if _JSON.value else '\n'.join(
       [result['machine'], '', *scaling_table(result['runs']), '', *calculation_table(result['calculation'])]))
   return 0
@@ -225,7 +225,7 @@ def shard_speeds() -> tuple[float, float]:
     return sum(characters.values()) / counted, characters['train'] / (time.perf_counter() - start)
 
 
-def reckon(measured: dict, count_speed: float, read_speed: float) -> dict:
+def calculate(measured: dict, count_speed: float, read_speed: float) -> dict:
   """Returns what the corpus of --characters takes on --gpus.
 
   Args:

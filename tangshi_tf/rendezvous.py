@@ -161,7 +161,7 @@ def _join(place: tuple[str, int], addresses: list[str], index: int, timeout: flo
     if word == 'go':
       return
     if word == 'missing':
-      raise LostWorkerError(f'{chief} waited for others in vain: {rest} did not come')
+      raise LostWorkerError(f'{chief} waited for all the others: {rest} did not come')
     if word == 'other':
       raise UserError(f'{chief} has the workers {rest}, but worker {index} has {", ".join(addresses)}; expected the '
                       'same for all')

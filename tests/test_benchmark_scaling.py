@@ -44,7 +44,7 @@ def test_the_calculation(scaling, monkeypatch):
     monkeypatch.setattr(flags.FLAGS[name], 'value', value)
   measured = {'recipe': 'mine', 'shapes': {'embedding': (10, 3), 'dense_bias': (10,), 'cell_kernel': (3, 5)},
               'efficiency': 0.8, 'bytes_a_step': 330.0, 'computed_bytes_a_step': 300.0}
-  found = scaling.reckon(measured, 2e6, 1e5)
+  found = scaling.calculate(measured, 2e6, 1e5)
   assert found['parameters'] == 95 and found['steps'] == 7200
   assert found['bytes_a_step_and_gpu'] == pytest.approx(1.1 * 1.5 * 4 * 95)
   assert found['hours'] == pytest.approx({
@@ -53,10 +53,10 @@ def test_the_calculation(scaling, monkeypatch):
   assert found['total_hours'] == pytest.approx(sum(found['hours'].values()))
   assert found['bound_by'] == 'communication'
   assert any('**in all**' in line for line in scaling.calculation_table(found))
-  slow = scaling.reckon(measured, 2e6, 1e4)
+  slow = scaling.calculate(measured, 2e6, 1e4)
   assert sum(slow['hours'].values()) == pytest.approx(0.5 + slow['reading_hours']) == 0.5 + 2 * 1e5 / 3e3
   # What the system does not count is taken as computed.
-  assert scaling.reckon({**measured, 'bytes_a_step': None}, 1e6, 1e6)['bytes_to_computed'] == 1
+  assert scaling.calculate({**measured, 'bytes_a_step': None}, 1e6, 1e6)['bytes_to_computed'] == 1
   assert scaling.megabytes(None) == 'n/a'
 
 
