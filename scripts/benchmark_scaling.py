@@ -23,7 +23,8 @@ import local_workers
 import numpy as np
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir, shards
+from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf.corpus import shards
 from tangshi_tf.errors import UserError
 
 _WORKERS = flags.DEFINE_integer('workers', 4, 'Most workers; measured are the powers of two up to it.',
@@ -217,7 +218,7 @@ def shard_speeds() -> tuple[float, float]:
     characters = {name: sum((length - 2) * number for counts in part.lengths for length, number in counts.items())
                   for name, part in census.parts.items()}
     with cli.quiet_start():
-      from tangshi_tf import streaming
+      from tangshi_tf.data import streaming
     stream = streaming.Stream(census.parts['train'], corpus.word_tables(census.words)[0], batch_tokens=2000)
     start = time.perf_counter()
     for _ in stream.batches(shuffle_buffer=10240, seed=0):

@@ -20,7 +20,8 @@ import time
 import local_workers
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir, shards
+from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf.corpus import shards
 from tangshi_tf.errors import UserError
 
 _CORPUS = flags.DEFINE_multi_string('corpus', None, 'Corpus files (default: the poems that come with the package).')

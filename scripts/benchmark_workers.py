@@ -103,8 +103,8 @@ def package_poems(path=None, size=None):
 def train_package(source, cell, precision, windows, first_step):
   encoded, word2id = package_poems(*source)
 
-  from tangshi_tf import data, devices, training
-  from tangshi_tf.model import myRNNModel
+  from tangshi_tf import data, training
+  from tangshi_tf.model import devices, myRNNModel
   devices.start()
   poems = data.pack(*encoded)
   del encoded
@@ -152,7 +152,7 @@ def ceiling_worker():
   """Times the three matrix products of the output layer, for 1,024 rows."""
   import tensorflow as tf
 
-  from tangshi_tf import devices
+  from tangshi_tf.model import devices
   devices.start()
   _, word2id = package_poems()
   classes, rows = len(word2id), 1024
@@ -189,7 +189,9 @@ def decode_worker(times: str):
   """Times poems of exactly 30 characters, poems that end by themselves, and poems in a form, so many times each."""
   import exercise
 
-  from tangshi_tf import decoding, devices, model, prosody, run_dir, verse
+  from tangshi_tf import decoding, model, prosody, run_dir
+  from tangshi_tf.decoding import verse
+  from tangshi_tf.model import devices
   devices.start()
   run = run_dir.load('rnn')
   tables = {'word2id': run.word2id, 'id2word': run.id2word}
@@ -243,8 +245,8 @@ def stages_worker(cell: str, times: str):
 
   import tensorflow as tf
 
-  from tangshi_tf import data, devices, loss, training
-  from tangshi_tf.model import myRNNModel
+  from tangshi_tf import data, training
+  from tangshi_tf.model import devices, loss, myRNNModel
   devices.start()
   encoded, word2id = package_poems()
   poems = data.pack(*encoded)
@@ -311,7 +313,7 @@ def machine_worker():
   """Says where the figures come from."""
   from importlib import metadata
 
-  from tangshi_tf import devices
+  from tangshi_tf.model import devices
   device = devices.start()
   name = platform.processor() or platform.machine()
   with contextlib.suppress(OSError):

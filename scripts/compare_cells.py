@@ -53,7 +53,8 @@ def main() -> int:
     raise UserError("matplotlib is not installed; run: pip install '.[plot]'") from None
   matplotlib.use('agg')
   with cli.quiet_start():
-    from tangshi_tf import devices, evaluation
+    from tangshi_tf import evaluation
+    from tangshi_tf.model import devices
     device = devices.start()
   path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
   poems = corpus.read_poems(path)

@@ -13,8 +13,9 @@ import zipfile
 
 import numpy as np
 
-from tangshi_tf import manifest, run_dir
-from tangshi_tf.manifest import MANIFEST, Manifest
+from tangshi_tf import run_dir
+from tangshi_tf.run_dir import manifest
+from tangshi_tf.run_dir.manifest import MANIFEST, Manifest
 
 JSON_FILES = (MANIFEST, run_dir.CONFIG, run_dir.VOCABULARY, run_dir.METRICS)
 

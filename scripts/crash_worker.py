@@ -14,7 +14,8 @@ import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from tangshi_tf import fitting, manifest
+from tangshi_tf.run_dir import manifest
+from tangshi_tf.training import fitting
 
 place, _, count = os.environ.get('CRASH', ':0').partition(':')
 left = int(count)

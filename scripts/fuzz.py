@@ -132,7 +132,8 @@ def texts_target(folder):
 
 def json_target(folder):
   """JSON of a run directory, and the manifest, with and without a checksum that fits."""
-  from tangshi_tf import manifest, run_dir
+  from tangshi_tf import run_dir
+  from tangshi_tf.run_dir import manifest
   path = folder / manifest.MANIFEST
 
   def once(content):
@@ -152,7 +153,7 @@ def json_target(folder):
 def weights_target(folder):
   import numpy as np
 
-  from tangshi_tf.archive import Archive
+  from tangshi_tf.run_dir.archive import Archive
   path = folder / 'some.npz'
 
   def read():

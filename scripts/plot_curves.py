@@ -43,7 +43,7 @@ def main() -> int:
   if not paths:
     raise UserError(f'{_RUNS.value}: holds no run directories')
   with cli.quiet_start():
-    from tangshi_tf import devices
+    from tangshi_tf.model import devices
     devices.start()
   figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
   for path in paths:

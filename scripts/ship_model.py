@@ -30,7 +30,8 @@ MOST_BYTES = 10e6
 
 def main() -> int:
   with cli.quiet_start():
-    from tangshi_tf import data, devices, training
+    from tangshi_tf import data, evaluation
+    from tangshi_tf.model import devices
     devices.start()
   if not re.fullmatch('[a-z0-9_]+', _NAME.value):
     raise UserError(f'flag --name={_NAME.value}: expected lower-case letters, digits and underscores')
@@ -44,7 +45,7 @@ def main() -> int:
 
   def perplexity(part, model):
     packed = data.pack(*corpus.encode_all(parts[part], run.word2id))
-    return training.evaluate(model, data.batches(packed, shuffle=False))['perplexity']
+    return evaluation.validate(model, data.batches(packed, shuffle=False))['perplexity']
 
   figures = {'validation_perplexity_float32': perplexity('validation', run.model)}
   for variable in run.model.trainable_variables:

@@ -42,7 +42,8 @@ from absl import flags
 from kneser_ney import KneserNey
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from tangshi_tf import cli, corpus, originality, prosody, run_dir
+from tangshi_tf import cli, corpus, prosody, run_dir
+from tangshi_tf.corpus import originality
 from tangshi_tf.errors import UserError
 
 _MODELS = flags.DEFINE_list('models', ['best', 'rnn', 'gru', 'lstm'], 'Run directories or shipped models.')
@@ -67,7 +68,7 @@ FREE_LENGTH = 200  # characters; a free poem ends by itself, or here
 
 def main() -> int:
   with cli.quiet_start():
-    from tangshi_tf import devices
+    from tangshi_tf.model import devices
     device = devices.start()
   settings = drawing()
   path = _CORPUS.value or corpus.default_corpus_path()
@@ -149,7 +150,8 @@ def checker(poems: list[corpus.Poem]) -> str:
 
 def report_model(name: str, run, sampling: dict, tools) -> list[dict]:
   """Returns the rows of one model, drawn in one way."""
-  from tangshi_tf import decoding, verse
+  from tangshi_tf import decoding
+  from tangshi_tf.decoding import verse
   options = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word, **sampling}
   label = f'{name}, {sampling["temperature"]:g}' if len(_TEMPERATURES.value) > 1 else name
   rows = []

@@ -35,7 +35,8 @@ import numpy as np
 from absl import flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from tangshi_tf import cli, corpus, files, shards
+from tangshi_tf import cli, corpus
+from tangshi_tf.corpus import files, shards
 from tangshi_tf.errors import UserError
 
 _CORPUS = flags.DEFINE_multi_string(

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 
 from absl import flags
 
-from tangshi_tf import corpus, files, shards
-from tangshi_tf.errors import UserError
+from tangshi_tf import corpus
+from tangshi_tf.corpus import files, shards
+from tangshi_tf.errors import UserError, shorten
 
 flags.disclaim_key_flags()  # so that --help counts define_number's flags to the caller's
 
@@ -93,7 +94,7 @@ def texts(arguments: list[str], file: str | None) -> Iterator[str]:
   """
   if file is not None:
     if arguments:
-      raise UserError(f'both --file={file} and the text {corpus.shorten(arguments[0])}; expected one of them')
+      raise UserError(f'both --file={file} and the text {shorten(arguments[0])}; expected one of them')
     return iter(corpus.read_text(file, content='texts, one a line').removesuffix('\n').split('\n'))
   if arguments:
     return iter(arguments)

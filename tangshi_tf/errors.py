@@ -1,4 +1,4 @@
-"""The exceptions that command lines turn into one line."""
+"""The exceptions that command lines turn into one line, and what their messages quote."""
 
 
 class UserError(ValueError):
@@ -23,3 +23,8 @@ class PassingError(UserError):
 
 class LostWorkerError(PassingError):
   """A worker of the cluster has not come, or does not answer any more."""
+
+
+def shorten(text: str, limit: int = 20) -> str:
+  """Quotes `text` for a message, cut to `limit` characters, on one line."""
+  return repr(text if len(text) <= limit else text[:limit] + '…')

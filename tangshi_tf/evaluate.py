@@ -10,7 +10,8 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir, shards
+from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf.corpus import shards
 from tangshi_tf.errors import UserError
 
 _MODEL = flags.DEFINE_string(
@@ -29,7 +30,8 @@ def main() -> int:
   run_dir.locate(name)
   poems, source, left_out, fingerprint = _read()
   with cli.quiet_start():
-    from tangshi_tf import devices, evaluation
+    from tangshi_tf import evaluation
+    from tangshi_tf.model import devices
     devices.start()
   run = run_dir.load(name, _WEIGHTS.value)
   other = fingerprint not in (None, run.config.get('training', {}).get('corpus_sha256'))

@@ -14,8 +14,9 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, originality, presets, prosody, run_dir
-from tangshi_tf.errors import UserError
+from tangshi_tf import cli, corpus, presets, prosody, run_dir
+from tangshi_tf.corpus import originality
+from tangshi_tf.errors import UserError, shorten
 
 _BARE = 'with --exercise, --beam or --interactive'  # these write as the exercise does
 
@@ -94,7 +95,9 @@ def main() -> int:
   form, acrostic = _form()
   _check_flags(form)
   with cli.quiet_start():
-    from tangshi_tf import composing, decoding, devices, verse
+    from tangshi_tf import decoding
+    from tangshi_tf.decoding import composing, verse
+    from tangshi_tf.model import devices
     devices.start()
     devices.has_xla()  # asked here for what older releases log when XLA starts
   run = run_dir.load(name, _WEIGHTS.value)
@@ -150,7 +153,7 @@ def _interact(run, plan, begin: str, acrostic: str) -> int:
   """Writes one poem with the person at the terminal."""
   import numpy as np
 
-  from tangshi_tf import interactive
+  from tangshi_tf.decoding import interactive
   settings = _settings(plan and plan.form)
   session = interactive.Session(run, plan=plan, begin=begin, acrostic=acrostic, **{
       name: settings[name] for name in ('max_repeat', 'max_len', 'bos_first') if name in settings})
@@ -189,7 +192,7 @@ def _form() -> tuple[prosody.Form | None, str]:
 def _form_for_acrostic(acrostic: str) -> prosody.Form:
   """Returns the form of an acrostic for which none is asked."""
   if len(acrostic) > _MOST_ACROSTIC:
-    raise UserError(f'flag --acrostic={corpus.shorten(acrostic)}: {len(acrostic)} characters; expected at most '
+    raise UserError(f'flag --acrostic={shorten(acrostic)}: {len(acrostic)} characters; expected at most '
                     f'{_MOST_ACROSTIC}, or a --form with as many lines')
   return prosody.FORMS['七绝' if len(acrostic) <= 4 else '七律']
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+SCHEDULES = ('constant', 'cosine', 'decay', 'plateau')
+
 # The exercise's bare loop.
 EXERCISE: dict[str, Any] = {'bos_first': False, 'temperature': 0.0, 'min_p': 0.0, 'max_repeat': 0, 'shortest_line': 0,
                             'max_len': 30, 'whole_sentences': False}

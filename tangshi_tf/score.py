@@ -37,7 +37,8 @@ def main(texts: list[str]) -> int:
   with cli.quiet_start():
     import numpy as np
 
-    from tangshi_tf import devices, evaluation
+    from tangshi_tf import evaluation
+    from tangshi_tf.model import devices
     devices.start()
   run = run_dir.load(name, _WEIGHTS.value)
   if _MODEL.value is None:

@@ -18,8 +18,10 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, cluster, corpus, recipes, run_dir, schedules, shards
+from tangshi_tf import cli, corpus, presets, recipes, run_dir
+from tangshi_tf.corpus import shards
 from tangshi_tf.errors import UserError
+from tangshi_tf.workers import cluster
 
 
 def _define_rate(name: str, text: str):
@@ -110,7 +112,7 @@ _AVERAGE = _define_rate('average', 'Decay by step of a moving average of the wei
                         'kept; 0: none.')
 _LEARNING_RATE = cli.define_number('learning_rate', 0.0005, 'Greatest learning rate.', low=0, high=100, open_low=True)
 _SCHEDULE = flags.DEFINE_enum(
-    'schedule', 'constant', schedules.SCHEDULES,
+    'schedule', 'constant', presets.SCHEDULES,
     'Of the learning rate. cosine: falls to --final of it over the run; decay: times --decay with each epoch after '
     '--hold_epochs; plateau: times --decay after an epoch without better validation.')
 _WARMUP_STEPS = flags.DEFINE_integer('warmup_steps', 0, 'Steps in which the learning rate rises.', lower_bound=0)
@@ -168,7 +170,8 @@ def main() -> int:
     with cli.quiet_start():
       import tensorflow as tf
 
-      from tangshi_tf import devices, distribution
+      from tangshi_tf.model import devices
+      from tangshi_tf.training import distribution
       devices.prepare()
       streamed = isinstance(parts['train'], shards.Part)
       agreement = json.dumps([words, origin['corpus_sha256'], parts['train'].lengths if streamed else None, _flags(),
@@ -311,7 +314,8 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
   """
   import keras
 
-  from tangshi_tf import callbacks, checkpoint, fitting, training
+  from tangshi_tf import training
+  from tangshi_tf.training import callbacks, checkpoint, fitting, schedules
 
   word2id, id2word = corpus.word_tables(words)
   keras.utils.set_random_seed(_SEED.value)
@@ -429,7 +433,7 @@ def _make_batches(parts: dict, word2id: dict[str, int], replicas):
 
 
 def _streamed_batches(parts, word2id, replicas):
-  from tangshi_tf import streaming
+  from tangshi_tf.data import streaming
   train = streaming.Stream(
       parts['train'], word2id, batch_size=_BATCH_SIZE.value, batch_tokens=_BATCH_TOKENS.value,
       batching=_BATCHING.value, process=replicas.process, processes=replicas.processes, **_limits())

@@ -1,0 +1,239 @@
+"""A corpus in shards: files that are read one line at a time and say in their names which part of the split they hold.
+
+A shard `train-00003-of-00016.txt` holds a poem a line, `title:content`, in
+UTF-8; one that ends in `.tfrecord` holds such lines, without line ends, as
+records. scripts/write_shards.py makes them.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Iterator
+
+from tangshi_tf import corpus
+from tangshi_tf.corpus import files
+from tangshi_tf.errors import UserError
+
+TEXT, RECORDS = 'txt', 'tfrecord'
+FORMATS = (TEXT, RECORDS)
+_NAME = re.compile(rf'({"|".join(corpus.SPLITS)})-([0-9]+)-of-0*([1-9][0-9]*)\.({"|".join(FORMATS)})')
+
+
+@dataclasses.dataclass
+class Part:
+  """The shards of a part of the split, and how long the poems in each of them are.
+
+  Attributes:
+    paths: in their order.
+    lengths: for each of them how many of its poems have how many tokens, bos
+      and eos included; poems that are left out for their length do not count.
+  """
+
+  paths: list[str]
+  lengths: list[dict[int, int]]
+
+  @property
+  def poems(self) -> int:
+    return sum(sum(counts.values()) for counts in self.lengths)
+
+
+@dataclasses.dataclass
+class Census:
+  """What one reading of a corpus tells.
+
+  Attributes:
+    words: the vocabulary by id, see `corpus.build_vocabulary`.
+    parts: by name, those without a poem too.
+    validation_poem: the first one, if there is any.
+    poems: how many there are, those that are left out for their length too.
+    fingerprint: of all poems, see `corpus.fingerprint`.
+  """
+
+  words: list[str]
+  parts: dict[str, Part]
+  validation_poem: corpus.Poem | None
+  poems: int
+  fingerprint: str
+
+
+def name(part: str, index: int, count: int, shard_format: str = TEXT) -> str:
+  """Returns the file name of shard `index` (from 0) of the `count` shards of a part."""
+  return f'{part}-{index:05d}-of-{count:05d}.{shard_format}'
+
+
+def needs_tensorflow(paths: list[str]) -> bool:
+  """Returns whether one of the paths can be read (or, of a glob, listed) only with TensorFlow."""
+  return any(files.has_scheme(path) or path.endswith('.' + RECORDS) for path in paths)
+
+
+def by_part(paths: list[str]) -> dict[str, list[str]] | None:
+  """Returns the shards of each part by number, or None if the files are no shards.
+
+  Raises:
+    UserError: some of them are shards and some are not, or a shard is missing.
+  """
+  matches = [_NAME.fullmatch(path.replace(os.sep, '/').rpartition('/')[2]) for path in paths]
+  if not any(matches):
+    return None
+  found: dict[str, dict[int, str]] = {part: {} for part in corpus.SPLITS}
+  kinds: dict[str, set[tuple[int, str]]] = {part: set() for part in corpus.SPLITS}
+  for path, match in zip(paths, matches):
+    if not match:
+      raise UserError(f'{path}: is no shard beside others; expected names such as {name("train", 0, 16)}')
+    part, index = match[1], int(match[2])
+    if index in found[part]:
+      raise UserError(f'{path}: is shard {index} of the {part} part, and so is {found[part][index]}; '
+                      'expected one of them')
+    found[part][index] = path
+    kinds[part].add((int(match[3]), match[4]))
+  if not found['train']:
+    raise UserError(f'{paths[0]}: no shard of the train part is named; expected all shards, such as by a glob "DIR/*"')
+  for part, shards in found.items():
+    if len(kinds[part]) > 1:
+      names = ' and '.join(f'{count} .{shard_format}' for count, shard_format in sorted(kinds[part]))
+      raise UserError(f'{next(iter(shards.values()))}: the shards of the {part} part are some of {names}; '
+                      'expected those of one writing')
+    size, _ = next(iter(kinds[part]), (0, ''))
+    missing = next((i for i in range(size) if i not in shards), None)
+    if missing is not None:
+      raise UserError(f'{name(part, missing, size).rpartition(".")[0]}: this shard is not among those named; '
+                      f'expected all {size} of the {part} part')
+    if len(shards) > size:
+      raise UserError(f'{shards[max(shards)]}: its number is too great; expected 0 to {size - 1}')
+  return {part: [path for _, path in sorted(shards.items())] for part, shards in found.items()}
+
+
+def read(path: str) -> Iterator[corpus.Poem]:
+  """Yields the poems of a shard, or of any file in the titled form, a line at a time.
+
+  Raises:
+    UserError: the file cannot be read, or a line is no poem.
+  """
+  try:
+    for number, line in enumerate(_lines(path), 1):
+      poem = parse(line, f'{path}:{number}', first=number == 1)
+      if poem is not None:
+        yield poem
+  except UserError:
+    raise
+  except (OSError, ValueError) as error:
+    reason = getattr(error, 'strerror', None) or error
+    raise UserError(f'{path or repr("")}: cannot be read ({reason}); expected a shard of poems') from None
+
+
+def parse(line: bytes, where: str, *, first: bool = False) -> corpus.Poem | None:
+  r"""Returns the poem of a line of the titled form, None if it holds none.
+
+  Args:
+    line: without its \n.
+    where: its place, for messages.
+    first: whether it is a file's first, which may begin with a byte order mark.
+
+  Raises:
+    UserError: it is no poem.
+  """
+  if b'\0' in line:
+    raise UserError(f'{where}: holds a NUL byte; expected a UTF-8 text file, not a binary one')
+  if b'\r' in line.rstrip(b'\r'):
+    raise UserError(f'{where}: holds a carriage return within the line; expected lines that end in \\n or \\r\\n')
+  try:
+    text = line.decode('utf-8-sig' if first else 'utf-8')
+  except UnicodeDecodeError as error:
+    raise UserError(f'{where}: byte 0x{line[error.start]:02x} is not UTF-8; expected UTF-8 text') from None
+  poem = corpus.titled_poem(text, where)
+  return poem if poem is not None and poem.content else None
+
+
+def _lines(path: str) -> Iterator[bytes]:
+  """Yields the lines or records of a file."""
+  if not path.endswith('.' + RECORDS):
+    yield from (line for _, line in files.lines(path))
+    return
+  import tensorflow as tf
+  with files.os_errors():
+    with _without_warnings():  # deprecated, but what tf.data offers instead would start TensorFlow's devices
+      records = tf.compat.v1.io.tf_record_iterator(path)
+    yield from records
+
+
+@contextlib.contextmanager
+def _without_warnings():
+  import tensorflow as tf
+  logger = tf.get_logger()
+  level = logger.level
+  logger.setLevel('ERROR')
+  try:
+    yield
+  finally:
+    logger.setLevel(level)
+
+
+def read_parts(paths: list[str], *, corpus_format: str = 'auto',
+               only: str | None = None) -> tuple[dict[str, list[corpus.Poem]], str]:
+  """Reads a whole corpus.
+
+  Args:
+    paths: its files: shards, or others, which are split here.
+    corpus_format: of those that are no shards, see `corpus.read_poems`.
+    only: the part whose poems are wanted; of shards the others are not kept.
+
+  Returns:
+    The poems of each part, and the fingerprint of all.
+
+  Raises:
+    UserError: one of them cannot be used.
+  """
+  found = by_part(paths)
+  if found is None:
+    poems = [poem for path in paths for poem in corpus.read_poems(path, corpus_format=corpus_format)]
+    return corpus.split_poems(poems), corpus.fingerprint(poems)
+  parts: dict[str, list[corpus.Poem]] = {part: [] for part in found}
+
+  def every() -> Iterator[corpus.Poem]:
+    for part, shards in found.items():
+      for poem in itertools.chain.from_iterable(map(read, shards)):
+        if only in (None, part):
+          parts[part].append(poem)
+        yield poem
+
+  return parts, corpus.fingerprint(every())
+
+
+def count(parts: dict[str, list[str]], *, max_tokens: int = corpus.MAX_TOKENS, min_tokens: int = 0,
+          vocabulary_size: int | None = None) -> Census:
+  """Reads all shards once, in memory that does not grow with them.
+
+  Args:
+    parts: the shards of each part, see `by_part`.
+    max_tokens, min_tokens: which poems count, see `corpus.keep_short`.
+    vocabulary_size: see `corpus.build_vocabulary`.
+
+  Raises:
+    UserError: one of them cannot be read.
+  """
+  fingerprint = hashlib.sha256()
+  number = itertools.count()
+  counted = {part: Part(paths, []) for part, paths in parts.items()}
+
+  def kept(part: Part) -> Iterator[corpus.Poem]:
+    for path in part.paths:
+      lengths: dict[int, int] = collections.Counter()
+      part.lengths.append(lengths)
+      for poem in read(path):
+        fingerprint.update(corpus.to_line(poem))
+        next(number)
+        tokens = len(poem.content) + 2
+        if min_tokens <= tokens <= max_tokens:
+          lengths[tokens] += 1
+          yield poem
+
+  words = corpus.build_vocabulary(kept(counted['train']), size=vocabulary_size)
+  validation = kept(counted['validation'])
+  validation_poem = next(validation, None)
+  for rest in (validation, kept(counted['test'])):
+    collections.deque(rest, maxlen=0)
+  return Census(words, counted, validation_poem, next(number), fingerprint.hexdigest())

@@ -1,0 +1,84 @@
+"""Vocabularies: words by id, and poems as ids."""
+
+import collections
+import sys
+from collections.abc import Iterable, Sequence
+
+from tangshi_tf.corpus.poems import Poem
+
+start_token = 'bos'
+end_token = 'eos'
+pad_token = 'PAD'
+unknown_token = 'UNK'
+SPECIAL_TOKENS = (pad_token, unknown_token, start_token, end_token)
+PAD_ID = 0
+UNK_ID = 1
+
+
+def tokenize(content: str) -> list[str]:
+  """Returns `[bos] + characters + [eos]`."""
+  return [start_token, *content, end_token]
+
+
+def build_vocabulary(poems: Iterable[Poem], *, size: int | None = None) -> list[str]:
+  """Returns the words by id: PAD, UNK, then all tokens by falling frequency.
+
+  Tokens of equal frequency stand in the order of their first occurrence.
+
+  Args:
+    poems: the texts that are counted, one at a time.
+    size: keep so many words at most, PAD and UNK included; the rarest
+      characters go and become UNK.
+  """
+  counts: collections.Counter[str] = collections.Counter()
+  for poem in poems:
+    counts[start_token] += 1
+    counts.update(poem.content)
+    counts[end_token] += 1
+  words = [word for word, _ in counts.most_common()]
+  if size is not None:
+    characters = [word for word in words if word not in SPECIAL_TOKENS]
+    dropped = set(characters[max(size - len(SPECIAL_TOKENS), 0):])
+    words = [word for word in words if word not in dropped]
+  return [pad_token, unknown_token, *words]
+
+
+def word_tables(words: list[str]) -> tuple[dict[str, int], dict[int, str]]:
+  """Returns `word2id` and `id2word` for words listed by id."""
+  id2word = dict(enumerate(words))
+  return {word: i for i, word in id2word.items()}, id2word
+
+
+def encode(content: str, word2id: dict[str, int]) -> list[int]:
+  """Returns the ids of `[bos] + characters + [eos]`, UNK for unknown ones."""
+  return [word2id.get(word, UNK_ID) for word in tokenize(content)]
+
+
+def id_table(word2id: dict[str, int]):
+  """Returns the ids by code point, int32 `[0x110000]`, UNK where there is none."""
+  import numpy as np
+  table = np.full(sys.maxunicode + 1, UNK_ID, np.int32)
+  for word, i in word2id.items():
+    if len(word) == 1:
+      table[ord(word)] = i
+  return table
+
+
+def encode_all(poems: Sequence[Poem], word2id: dict[str, int]):
+  """Encodes many poems as two NumPy arrays.
+
+  Returns:
+    The ids, int32 `[tokens]`, which are those of `encode` poem after poem, and
+    where each poem begins and the last one ends, int64 `[poems + 1]`.
+  """
+  import numpy as np  # here, so that a command's --help does not wait for it
+  table = id_table(word2id)
+  splits = np.zeros(len(poems) + 1, np.int64)
+  np.cumsum([len(poem.content) + 2 for poem in poems], out=splits[1:])
+  ids = np.empty(splits[-1], np.int32)
+  ids[splits[:-1]] = word2id[start_token]
+  ids[splits[1:] - 1] = word2id[end_token]
+  for first, poem in zip(splits, poems):
+    codes = np.frombuffer(poem.content.encode('utf-32-le', 'surrogatepass'), np.uint32)
+    ids[first + 1:first + 1 + len(codes)] = table[codes]
+  return ids, splits

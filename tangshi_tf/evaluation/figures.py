@@ -1,0 +1,104 @@
+"""The figures that say how well a model predicts poems."""
+
+import collections
+import math
+
+import numpy as np
+
+from tangshi_tf import corpus, prosody
+from tangshi_tf.evaluation.likelihood import perplexity as perplexity_of
+from tangshi_tf.evaluation.likelihood import token_nll
+
+
+def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:
+  """Measures a model on poems.
+
+  Args:
+    model: a `myRNNModel`.
+    poems: at least one.
+    word2id: the model's vocabulary.
+
+  Returns:
+    See `summarize`.
+  """
+  ids, splits = corpus.encode_all(poems, word2id)
+  return summarize(poems, ids, splits, token_nll(model, ids, splits))
+
+
+def summarize(poems: list[corpus.Poem], ids: np.ndarray, splits: np.ndarray, nll: np.ndarray) -> dict:
+  """Sums up what tokens cost.
+
+  Args:
+    poems: at least one.
+    ids, splits: the same encoded, see `corpus.encode_all`.
+    nll: negative log-likelihood in nats of each token `[tokens]`.
+
+  Returns:
+    'poems'; 'tokens', which are all characters and the eos of each poem;
+    'unknown', how many of them are not in the vocabulary; 'nll', nats a token;
+    'bits', the same in bits; 'perplexity', exp(nll); 'chars' and
+    'chars_perplexity', over characters without punctuation and eos;
+    'by_form', for each verse form that occurs its 'poems', 'tokens' and
+    'perplexity'; 'by_position', for lines of 5 and of 7 characters the
+    perplexity of each position in the line.
+  """
+  counted = np.ones(len(ids), bool)
+  counted[splits[:-1]] = False
+  character = np.zeros(len(ids), bool)
+  line_place = collections.defaultdict(list)  # (characters of the line, position from 0): where they stand
+  forms = collections.defaultdict(list)
+  for i, poem in enumerate(poems):
+    forms[prosody.form_of(poem.content)].append(i)
+    first = splits[i] + 1
+    character[first:splits[i + 1] - 1] = [mark not in corpus.PUNCTUATION for mark in poem.content]
+    for start, line in _lines(poem.content):
+      if len(line) in (5, 7):
+        for j in range(len(line)):
+          line_place[len(line), j].append(first + start + j)
+
+  def perplexity(where):
+    return perplexity_of(float(np.mean(nll[where], dtype=np.float64)))
+
+  mean = float(np.mean(nll[counted], dtype=np.float64))
+  return {
+      'poems': len(poems), 'tokens': int(counted.sum()), 'unknown': int(np.sum(ids == corpus.UNK_ID)), 'nll': mean,
+      'bits': mean / math.log(2), 'perplexity': perplexity_of(mean), 'chars': int(character.sum()),
+      'chars_perplexity': perplexity(character) if character.any() else None,
+      'by_form': {form: _form_figures(members, splits, perplexity)
+                  for form in (*prosody.FORMS, prosody.OTHER) if (members := forms.get(form))},
+      'by_position': {length: [perplexity(line_place[length, j]) for j in range(length)]
+                      for length in (5, 7) if line_place[length, 0]},
+  }
+
+
+def table(figures: dict) -> str:
+  """Returns figures (those of `summarize`, 'model', 'split' and 'left_out') for people."""
+  lines = [f'{figures["model"]} on {figures["split"]}: {figures["poems"]:,} poems, {figures["tokens"]:,} tokens'
+           + (f', {figures["unknown"]:,} of them outside the vocabulary' if figures['unknown'] else '')
+           + (f' ({figures["left_out"]:,} poems of more than {corpus.MAX_TOKENS} tokens left out)'
+              if figures['left_out'] else ''), '']
+  rows = [('perplexity', f'{figures["perplexity"]:.2f}'), ('nats a token', f'{figures["nll"]:.4f}'),
+          ('bits a token', f'{figures["bits"]:.4f}')]
+  if figures['chars_perplexity'] is not None:
+    rows.append(('perplexity of characters, without punctuation and eos', f'{figures["chars_perplexity"]:.2f}'))
+  rows += [(f'perplexity of {form}, {row["poems"]:,} poems', f'{row["perplexity"]:.2f}')
+           for form, row in figures['by_form'].items()]
+  rows += [(f'perplexity by position in lines of {length}', ' '.join(f'{value:.0f}' for value in values))
+           for length, values in figures['by_position'].items()]
+  return '\n'.join(lines + [f'{value:>10}  {name}' for name, value in rows if len(value) <= 10]
+                   + [f'{name}: {value}' for name, value in rows if len(value) > 10])
+
+
+def _form_figures(members, splits, perplexity):
+  where = np.concatenate([np.arange(splits[i] + 1, splits[i + 1]) for i in members])
+  return {'poems': len(members), 'tokens': len(where), 'perplexity': perplexity(where)}
+
+
+def _lines(content: str):
+  """Yields the start and the text of each verse line."""
+  start = 0
+  for i, mark in enumerate([*content, corpus.PUNCTUATION[0]]):
+    if mark in corpus.PUNCTUATION:
+      if i > start:
+        yield start, content[start:i]
+      start = i + 1

@@ -1,0 +1,101 @@
+"""How likely a model finds texts, token by token."""
+
+import functools
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tangshi_tf import corpus
+from tangshi_tf.data.reading import BATCH_SPEC, read
+from tangshi_tf.model import loss as losses
+
+_POSITIONS = 8192  # a batch; longer texts are measured window by window
+
+
+@functools.lru_cache(maxsize=4)
+def compiled_nll(model):
+  """Returns a graph that measures a batch.
+
+  It takes `(x, y, seqlen, state)` to the negative log-likelihoods in nats of
+  the real positions, row by row, float32 `[n]`, and the next state.
+  """
+
+  @tf.function(input_signature=(*BATCH_SPEC, model.state_spec))
+  def measure(x, y, seqlen, state):
+    hidden, state = model.unroll(x, state)
+    positions = losses.real_positions(seqlen, tf.shape(y)[1])
+    nll = losses.linear_nll(tf.gather_nd(hidden, positions), model.dense.kernel, model.dense.bias,
+                            tf.gather_nd(y, positions))
+    return nll, state
+
+  return measure
+
+
+def token_nll(model, ids: np.ndarray, splits: np.ndarray) -> np.ndarray:
+  """Measures every token of texts that each begin with bos.
+
+  Args:
+    model: a `myRNNModel`.
+    ids: int32 `[tokens]`, text after text, see `corpus.encode_all`.
+    splits: int64 `[texts + 1]`, where each begins and the last one ends.
+
+  Returns:
+    The negative log-likelihood in nats of each token given those before it in
+    its text, float32 `[tokens]`; 0 for the first of each text.
+  """
+  lengths = np.diff(splits)
+  order = np.argsort(lengths, kind='stable')
+  result = np.zeros(len(ids), np.float32)
+  measure = compiled_nll(model)
+  done = 0
+  while done < len(order):
+    # Texts come by rising length, so the last of a batch is its longest.
+    size = 1
+    while done + size < len(order) and (size + 1) * lengths[order[done + size]] <= _POSITIONS:
+      size += 1
+    rows = order[done:done + size]
+    state = model.zero_state(size)
+    for first in range(0, lengths[rows[-1]] - 1, _POSITIONS):
+      offsets = np.arange(first, min(first + _POSITIONS + 1, lengths[rows[-1]]))
+      place = splits[rows][:, None] + offsets
+      real = offsets < lengths[rows][:, None]
+      tokens = np.where(real, ids[np.where(real, place, 0)], corpus.PAD_ID).astype(np.int32)
+      nll, state = measure(tokens[:, :-1], tokens[:, 1:], real[:, 1:].sum(1).astype(np.int32), state)
+      result[place[:, 1:][real[:, 1:]]] = nll
+    done += size
+  return result
+
+
+def validate(model, ds, *, total=lambda *sums: sums) -> dict[str, float]:
+  """Measures a model on batches without training it.
+
+  Args:
+    model: a `myRNNModel`.
+    ds: batches `(x, y, seqlen)`.
+    total: called with the sums over these batches; returns those over all
+      batches, where several processes divide them.
+
+  Returns:
+    'loss': the exercise's loss over all poems; 'nll': nats a token;
+    'perplexity': exp(nll), over every token after bos, eos included;
+    'tokens': how many.
+  """
+  measure = compiled_nll(model)
+  loss = nll = poems = tokens = 0.0
+  for x, y, seqlen in read(ds):
+    values = measure(x, y, seqlen, model.zero_state(x.shape[0]))[0].numpy().astype(np.float64)
+    lengths = seqlen.numpy()
+    sums = np.add.reduceat(values, np.cumsum(lengths) - lengths)
+    loss += float(np.sum(sums / lengths))
+    nll += float(np.sum(sums))
+    poems += len(lengths)
+    tokens += int(np.sum(lengths))
+  loss, nll, poems, tokens = total(loss, nll, poems, tokens)
+  return {'loss': loss / poems, 'nll': nll / tokens, 'perplexity': perplexity(nll / tokens),
+          'tokens': int(tokens)}
+
+
+def perplexity(nll: float) -> float:
+  """Returns exp(nats a token), infinity where that overflows."""
+  return math.inf if nll > 700 else math.exp(nll)

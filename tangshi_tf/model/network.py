@@ -1,0 +1,336 @@
+"""The character-level recurrent language model.
+
+Equations (row vectors, `*` elementwise):
+
+    RNN    h_t = tanh(x_t W_xh + h_{t-1} W_hh + b)
+    LSTM   i,f,o = sigmoid(x_t W_x. + h_{t-1} W_h. + b.)
+           c~ = tanh(x_t W_xc + h_{t-1} W_hc + b_c)
+           c_t = f * c_{t-1} + i * c~           h_t = o * tanh(c_t)
+    GRU    r,z = sigmoid(x_t W_x. + h_{t-1} W_h. + b.)
+           h~ = tanh(x_t W_xh + (r * h_{t-1}) W_hh + b_h)
+           h_t = z * h_{t-1} + (1 - z) * h~
+
+The GRU is Cho et al. 2014 (arXiv:1406.1078) as Keras writes it. Texts that
+write h_t = (1 - z) * h_{t-1} + z * h~ mean the same model, z replaced by 1 - z.
+"""
+
+import inspect
+import numbers
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tangshi_tf import corpus
+from tangshi_tf.errors import UserError
+from tangshi_tf.model import devices, recurrence
+
+CELLS = ('rnn', 'lstm', 'gru')
+_LAYERS = {'rnn': keras.layers.SimpleRNN, 'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}
+MAX_EMBEDDING_RANGE = 100  # far beyond use, far below what float32 holds
+_RATES = ('input_dropout', 'layer_dropout', 'output_dropout', 'weight_dropout')
+
+
+class TiedDense(keras.layers.Layer):
+  """A linear layer to the vocabulary whose kernel is the embedding, transposed; only the bias is its own.
+
+  Press and Wolf 2017 (arXiv:1608.05859), Inan et al. 2017 (arXiv:1611.01462).
+  """
+
+  def __init__(self, embed_layer: keras.layers.Embedding, **kwargs):
+    super().__init__(**kwargs)
+    self.units = embed_layer.input_dim
+    self._embedding = lambda: embed_layer.embeddings  # a function, so that Keras does not track the layer twice
+
+  def build(self, input_shape):
+    self.bias = self.add_weight(shape=(self.units,), initializer='zeros', name='bias')
+
+  @property
+  def kernel(self):
+    """The embedding, transposed: `[embedding_size, V]`."""
+    return tf.transpose(self._embedding())
+
+  def call(self, inputs):
+    return tf.matmul(inputs, self.kernel) + self.bias
+
+
+class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
+  """Embedding, recurrent layers, and a linear layer to the vocabulary.
+
+  The sequence path (`call`, `hidden_sequence`, `unroll`) runs the Keras layers
+  `rnn_layers`, which take cuDNN on a GPU where they can; the step path
+  (`get_next_token`, `next_logits`, `step`) runs the very cells that the layers
+  own. A state is a list of float tensors `[batch, units]`: for each layer one
+  for 'rnn' and 'gru', two (h and c) for 'lstm'.
+
+  Dropout happens only where a seed is given: its masks are a function of the
+  seed, so that a training step can be repeated.
+
+  Attributes:
+    embed_layer: `keras.layers.Embedding(V, embedding_size)`.
+    rnn_layers: of `keras.layers.SimpleRNN`, `LSTM` or `GRU`.
+    rnn_layer, rnncell: the first of them, and its `SimpleRNNCell`, `LSTMCell`
+      or `GRUCell`.
+    dense: `keras.layers.Dense(V)`, or `TiedDense`.
+    is_character: bool `[V]`, false for marks and special tokens.
+    marks: int32 `[m]`, the ids of the punctuation marks.
+    hyperparameters: the arguments that make the same model again.
+  """
+
+  def __init__(self, word2id: dict[str, int], *, cell: str = 'rnn', embedding_size: int = 64,
+               units: int = 128, reset_after: bool = True, layers: int = 1, projection: int = 0,
+               tied: bool = False, layer_norm: bool = False, input_dropout: float = 0.0,
+               layer_dropout: float = 0.0, output_dropout: float = 0.0, weight_dropout: float = 0.0,
+               locked_dropout: bool = True, embedding_range: float = 0.05, blank: bool = False, **kwargs):
+    """Builds the model with all its variables.
+
+    Args:
+      word2id: the vocabulary; its size V is the number of logits.
+      cell: 'rnn', 'lstm' or 'gru'.
+      embedding_size: width of the character embedding.
+      units: width of each layer's recurrent state.
+      reset_after: for 'gru': apply the reset gate after the recurrent product,
+        h~ = tanh(x W_xh + b_h + r * (h W_hh + b_hh)), which cuDNN needs and
+        Keras prefers; False is the equation above.
+      layers: recurrent layers, one upon the other.
+      projection: width of a linear layer without bias between the last
+        recurrent layer and the output layer (which is then of so low a rank);
+        0 for none.
+      tied: the output layer's kernel is the embedding, transposed; where units
+        and embedding_size differ there is a projection to embedding_size.
+      layer_norm: normalise each recurrent layer's output (Ba et al. 2016,
+        arXiv:1607.06450, there inside the cell).
+      input_dropout, layer_dropout, output_dropout: rates from 0 below 1 of
+        dropout on the embedded characters, between recurrent layers, and on
+        what the output layer (or projection) sees.
+      weight_dropout: rate of dropout on the recurrent kernels, one mask a step
+        of training (DropConnect; Merity et al. 2018, arXiv:1708.02182).
+      locked_dropout: one mask for all positions of a sequence (Gal and
+        Ghahramani 2016, arXiv:1512.05287); False: one for each position
+        (Zaremba et al. 2014, arXiv:1409.2329).
+      embedding_range: the embedding is initialised uniform in +-this (Keras's
+        0.05; the PyTorch exercise has 1). The output layer is Keras's Glorot
+        uniform, which is the exercises' too.
+      blank: start from zeros, for a model that is about to get other weights:
+        drawing them takes three times their memory, and time.
+      **kwargs: passed to `keras.Model`.
+
+    Raises:
+      UserError: an argument is out of range.
+    """
+    super().__init__(**kwargs)
+    if cell not in CELLS:
+      raise UserError(f'cell {cell!r} is unknown; expected one of {", ".join(CELLS)}')
+    given = locals()
+    for name, least in (('embedding_size', 1), ('units', 1), ('layers', 1), ('projection', 0)):
+      if not isinstance(given[name], numbers.Integral) or given[name] < least:
+        raise UserError(f'{name} {given[name]}: expected a whole number from {least}')
+    for name in _RATES:
+      if not 0 <= given[name] < 1:
+        raise UserError(f'{name} {given[name]}: expected a rate from 0 to below 1')
+    if not 0 <= embedding_range <= MAX_EMBEDDING_RANGE:
+      raise UserError(f'embedding_range {embedding_range}: expected a number from 0 to {MAX_EMBEDDING_RANGE}')
+    if tied and projection not in (0, embedding_size):
+      raise UserError(f'projection {projection}: a tied output layer has the width of the embedding, {embedding_size}')
+    if tied and units != embedding_size:
+      projection = embedding_size
+    self.hyperparameters = {name: given[name] for name in HYPERPARAMETERS}
+    if cell != 'gru':
+      del self.hyperparameters['reset_after']
+    self.cell = cell
+    self._rates = {name: given[name] for name in _RATES}
+    self._locked = locked_dropout
+    vocabulary_size = len(word2id)
+    uniform = keras.initializers.RandomUniform(-embedding_range, embedding_range)
+    self.embed_layer = keras.layers.Embedding(vocabulary_size, embedding_size,
+                                              embeddings_initializer='zeros' if blank else uniform)
+    kernel = {'kernel_initializer': 'zeros'} if blank else {}
+    options: dict[str, str | bool] = {**kernel, 'recurrent_initializer': 'zeros'} if blank else {}
+    if cell == 'gru':
+      options['reset_after'] = reset_after
+    self.rnn_layers = [_LAYERS[cell](units, return_sequences=True, return_state=True, **options)
+                       for _ in range(layers)]
+    self.norms = [keras.layers.LayerNormalization() for _ in range(layers)] if layer_norm else []
+    self.projection = keras.layers.Dense(projection, use_bias=False, **kernel) if projection else None
+    self.dense = TiedDense(self.embed_layer) if tied else keras.layers.Dense(vocabulary_size, **kernel)
+    # Built at once: variables first made inside a tf.function get no gradients.
+    self.embed_layer.build((None, None))
+    for i, layer in enumerate(self.rnn_layers):
+      layer.build((None, None, units if i else embedding_size))
+    for norm in self.norms:
+      norm.build((None, None, units))
+    if self.projection is not None:
+      self.projection.build((None, None, units))
+    self.dense.build((None, None, projection or units))
+    self.built = True
+
+    penalty = np.zeros(vocabulary_size, np.float32)
+    for token in (corpus.pad_token, corpus.unknown_token, corpus.start_token):
+      if token in word2id:
+        penalty[word2id[token]] = -np.inf
+    self.is_character = tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in word2id])
+    self.marks = tf.constant([i for word, i in word2id.items() if word in corpus.PUNCTUATION], tf.int32)
+    self._never_next = tf.constant(penalty)  # added to the bias wherever the next token is chosen
+
+  @property
+  def rnn_layer(self):
+    return self.rnn_layers[0]
+
+  @property
+  def rnncell(self):
+    return self.rnn_layer.cell
+
+  def call(self, inputs, initial_state=None):
+    """Returns the logits `[batch, time, V]` of ids `[batch, time]`."""
+    return self.dense(self.hidden_sequence(inputs, initial_state))
+
+  def hidden_sequence(self, inputs, initial_state=None):
+    """Returns what the output layer sees, `[batch, time, width]`, after each of the ids `[batch, time]`."""
+    return self.unroll(inputs, initial_state)[0]
+
+  def unroll(self, inputs, state=None, *, seed=None):
+    """Runs the recurrent layers over sequences.
+
+    Args:
+      inputs: ids `[batch, time]`.
+      state: a list of tensors `[batch, units]`; zeros by default.
+      seed: int32 `[2]`; drop out at the model's rates, with masks that follow
+        from the seed. By default nothing is dropped.
+
+    Returns:
+      What the output layer sees, `[batch, time, width]` (width is that of the
+      projection, or units), and the state after the last position.
+    """
+    hidden = self._dropped(self.embed_layer(inputs), 'input_dropout', seed, 0)
+    new_state = []
+    for i, layer in enumerate(self.rnn_layers):
+      if i:
+        hidden = self._dropped(hidden, 'layer_dropout', seed, 2 * i)
+      first = None if state is None else state[i * self._layer_tensors:(i + 1) * self._layer_tensors]
+      hidden, *last = self._run_layer(layer, hidden, first, seed, 2 * i + 1)
+      hidden = self.norms[i](hidden) if self.norms else hidden
+      new_state += last
+    hidden = self._dropped(hidden, 'output_dropout', seed, 2 * len(self.rnn_layers))
+    return self._projected(hidden), new_state
+
+  def _dropped(self, tensor, name, seed, index):
+    """Drops out at the rate of that name; `index` tells the places in the model apart."""
+    if seed is None or not self._rates[name]:
+      return tensor
+    shape = tf.shape(tensor)
+    noise_shape = tf.concat([shape[:1], [1], shape[2:]], 0) if self._locked and len(tensor.shape) == 3 else shape
+    return tf.nn.experimental.stateless_dropout(
+        tensor, self._rates[name], tf.random.experimental.stateless_fold_in(seed, index), noise_shape=noise_shape)
+
+  def _run_layer(self, layer, inputs, state, seed, index):
+    """Returns a recurrent layer's outputs and its last state, one tensor after the other."""
+    cell = layer.cell
+    kernel = cell.recurrent_kernel
+    if seed is not None and self._rates['weight_dropout']:
+      kernel = self._dropped(tf.convert_to_tensor(kernel), 'weight_dropout', seed, index)
+    if self.cell == 'lstm' and not devices.has_gpu():
+      h, c = state or [tf.zeros((tf.shape(inputs)[0], cell.units))] * 2
+      return recurrence.lstm(inputs, h, c, cell.kernel, kernel, cell.bias)
+    if self.cell == 'gru' and cell.reset_after and not devices.has_gpu():
+      h, = state or [tf.zeros((tf.shape(inputs)[0], cell.units))]
+      return recurrence.gru(inputs, h, cell.kernel, kernel, cell.bias)
+    if kernel is cell.recurrent_kernel:
+      return layer(inputs, initial_state=state)
+    with keras.StatelessScope([(cell.recurrent_kernel, kernel)]):  # the layer reads this one instead
+      return layer(inputs, initial_state=state)
+
+  def _projected(self, hidden):
+    return hidden if self.projection is None else self.projection(hidden)
+
+  def zero_state(self, batch: int) -> list[tf.Tensor]:
+    """Returns the state of zeros for `batch` rows."""
+    return [tf.zeros((batch, self.rnncell.units)) for _ in range(self.state_tensors)]
+
+  def random_state(self, batch: int, stddev: float = 0.5, *,
+                   seed: int | Sequence[int] | None = None) -> list[tf.Tensor]:
+    """Returns a state drawn from a normal distribution with mean 0.
+
+    Args:
+      batch: how many rows.
+      stddev: standard deviation.
+      seed: of the first row, each next row having one more; or one for each
+        row. A row is the same in any batch.
+    """
+    if seed is None:
+      seed = int(np.random.default_rng().integers(2**62))
+    seeds = seed if isinstance(seed, Iterable) else range(seed, seed + batch)
+    shape = (self.state_tensors, self.rnncell.units)
+    rows = [np.random.default_rng(row_seed).standard_normal(shape, np.float32) for row_seed in seeds]
+    return [tf.constant(stddev * np.stack(tensor), tf.float32) for tensor in zip(*rows)]
+
+  @property
+  def state_tensors(self) -> int:
+    """How many tensors a state has."""
+    return len(self.rnn_layers) * self._layer_tensors
+
+  @property
+  def state_spec(self) -> list[tf.TensorSpec]:
+    """What a `tf.function` is told of a state."""
+    return [tf.TensorSpec((None, self.rnncell.units)) for _ in range(self.state_tensors)]
+
+  @property
+  def _layer_tensors(self) -> int:
+    return 2 if self.cell == 'lstm' else 1
+
+  def step(self, x, state):
+    """Runs the cells once.
+
+    Args:
+      x: ids `[batch]`.
+      state: a list of tensors `[batch, units]`; a bare tensor will do for a
+        model with one.
+
+    Returns:
+      What the output layer sees, `[batch, width]`, and the new state.
+    """
+    if not isinstance(state, (list, tuple)):
+      state = [state]
+    hidden, new_state = self.embed_layer(x), []
+    for i, layer in enumerate(self.rnn_layers):
+      hidden, last = layer.cell(hidden, list(state[i * self._layer_tensors:(i + 1) * self._layer_tensors]))
+      hidden = self.norms[i](hidden) if self.norms else hidden
+      new_state += last
+    return self._projected(hidden), new_state
+
+  def next_bias(self):
+    """Returns the output layer's bias `[V]`, minus infinity for PAD, UNK and bos."""
+    return self.dense.bias + self._never_next
+
+  def next_logits(self, x, state):
+    """Runs one step.
+
+    Args:
+      x: ids `[batch]`.
+      state: as in `step`.
+
+    Returns:
+      The logits `[batch, V]` of the next token, minus infinity for PAD, UNK
+      and bos, and the new state.
+    """
+    hidden, state = self.step(x, state)
+    return tf.matmul(hidden, self.dense.kernel) + self.next_bias(), state
+
+  def get_next_token(self, x, state):
+    """Runs one step and takes the most likely next token.
+
+    Args:
+      x: ids `[batch]`.
+      state: as in `step`.
+
+    Returns:
+      The next ids, int32 `[batch]`, never PAD, UNK or bos, and the new state.
+    """
+    logits, state = self.next_logits(x, state)
+    return tf.argmax(logits, axis=-1, output_type=tf.int32), state
+
+
+get_next_token = myRNNModel.get_next_token
+_PARAMETERS = inspect.signature(myRNNModel.__init__).parameters
+HYPERPARAMETERS = {name: parameter.default for name, parameter in _PARAMETERS.items()
+                   if parameter.kind == inspect.Parameter.KEYWORD_ONLY and name != 'blank'}

@@ -1,0 +1,146 @@
+"""Whether a poem keeps its form."""
+
+import collections
+import dataclasses
+
+from tangshi_tf import corpus
+from tangshi_tf.prosody.forms import EXCHANGED, KINDS, Form, Pattern, line_pattern, patterns
+from tangshi_tf.prosody.tones import (
+  LEVEL,
+  OBLIQUE,
+  fits,
+  level_groups,
+  readings,
+  rhymes_of,
+  tone,
+  usual_rhymes_of,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+  """What is wrong at one place.
+
+  Attributes:
+    line, position: from 1; position 0 is the line as a whole, line 0 the poem.
+    rule: 'form', 'tone', 'rhyme', '孤平', '三平尾' or '三仄尾'.
+    text: what was found and what is expected.
+  """
+
+  line: int
+  position: int
+  rule: str
+  text: str
+
+  def __str__(self):
+    place = f'line {self.line}' * bool(self.line) + f', character {self.position}' * bool(self.position)
+    return f'{place}: {self.text}' if place else self.text
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+  """What `check` found.
+
+  Attributes:
+    form: the form that the poem was held against.
+    pattern: the nearest tone pattern; None where tones were not looked at.
+    rhyme: the group of the rhymes, None if there is none.
+    faults: what is wrong.
+    notes: what `loose` lets pass, and characters that are not in the table.
+  """
+
+  form: Form
+  pattern: Pattern | None
+  rhyme: str | None
+  faults: list[Fault]
+  notes: list[Fault]
+
+  def keeps(self, *rules: str) -> bool:
+    """Returns whether there is no fault, of these rules if any are named."""
+    return not any(fault.rule in rules or not rules for fault in self.faults)
+
+
+def check(content: str, form: Form, tones: str = 'strict') -> Check:
+  """Holds a poem against a form.
+
+  Args:
+    content: its text, with punctuation.
+    form: see `find_form`.
+    tones: 'strict', 'loose' or 'off'; only regulated forms have tones.
+
+  Returns:
+    A `Check`, by the pattern with the fewest faults. In a form without a name
+    nothing but the lines' number and length can be wrong.
+  """
+  lines = corpus.verse_lines(content)
+  faults = []
+  if len(lines) != form.lines:
+    faults.append(Fault(0, 0, 'form', f'{len(lines)} lines; expected {form.lines}'))
+  # What is too many is told already; a fault each would fill the memory for a file that is no poem.
+  for i, line in enumerate(lines[:form.lines], 1):
+    if len(line) != form.characters:
+      faults.append(Fault(i, 0, 'form', f'{len(line)} characters; expected {form.characters}'))
+  if faults:
+    return Check(form, None, None, faults, [])
+  notes = [Fault(i, j, 'unknown', f'{mark} is not in the rhyme table') for i, line in enumerate(lines, 1)
+           for j, mark in enumerate(line, 1) if not readings(mark)]
+  candidates = patterns(form) if tones != 'off' else ()
+  if not candidates:
+    rhyme, wrong = _check_rhymes(lines, range(1, form.lines, 2))
+    if not form.regulated:
+      rhyme, wrong = None if wrong else rhyme, []
+    return Check(form, None, rhyme, wrong, notes)
+
+  def held_against(pattern: Pattern) -> Check:
+    by_rule = [fault for i, (kind, line) in enumerate(zip(pattern.kinds, lines), 1)
+               for fault in check_tones(line, kind, i)]
+    rhyme, wrong = _check_rhymes(lines, [i for i in range(form.lines) if pattern.rhymes(i)])
+    passed = [fault for fault in by_rule if fault.rule != 'tone'] if tones == 'loose' else []
+    return Check(form, pattern, rhyme, [fault for fault in by_rule if fault not in passed] + wrong, notes + passed)
+
+  best = min(map(held_against, candidates), key=lambda found: (len(found.faults), len(found.notes)))
+  best.faults.sort(key=lambda fault: (fault.line, fault.position))
+  return best
+
+
+def check_tones(line: str, kind: str, number: int = 1):
+  """Yields what is wrong with the tones of a line of some kind; the rule is 'tone' where `loose` forbids it, too."""
+  found = [tone(mark) for mark in line]
+  wanted = line_pattern(kind, len(line), 'loose')
+  for j, (mark, is_tone, want) in enumerate(zip(line, found, wanted), 1):
+    if not fits(is_tone, want) and not _is_exchange(found, kind, j, len(line)):
+      yield Fault(number, j, 'tone', f'{mark} is {is_tone}; expected {want}')
+  last = found[-5:]
+
+  def matches(pattern):
+    return all(map(fits, last, pattern))
+
+  first = len(line) - 4
+  if matches(KINDS[kind]) or matches(EXCHANGED.get(kind, KINDS[kind])):
+    return
+  if kind == 'B' and not fits(last[0], LEVEL) and not fits(last[2], LEVEL):
+    yield Fault(number, first, '孤平', f'{line[-5]} is 仄 (孤平); expected 平 here or at character {first + 2}')
+  elif kind == 'D' and not fits(last[2], OBLIQUE) and matches('中中平平平'):
+    yield Fault(number, first + 2, '三平尾', f'{line[-3]} is 平 (三平尾); expected 仄')
+  elif kind == 'C' and not fits(last[2], LEVEL) and matches('中中仄仄仄'):
+    yield Fault(number, first + 2, '三仄尾', f'{line[-3]} is 仄 (三仄尾); expected 平')
+
+
+def _is_exchange(found: list[str], kind: str, position: int, characters: int) -> bool:
+  """Returns whether C is 平平仄平仄, whose fourth character is out of pattern."""
+  return kind == 'C' and position == characters - 1 and all(map(fits, found[-5:], EXCHANGED['C']))
+
+
+def _check_rhymes(lines: list[str], places) -> tuple[str | None, list[Fault]]:
+  """Returns the group that most of the rhymes belong to, None where no two do, and a fault for each of the others."""
+  ends = [(i, lines[i][-1]) for i in places]
+  count = collections.Counter(name for _, mark in ends for name in rhymes_of(mark))
+  if not count:
+    return None, [Fault(i + 1, len(lines[i]), 'rhyme', f'{mark} has no level rhyme; expected one')
+                  for i, mark in ends if readings(mark)]
+  usual = collections.Counter(name for _, mark in ends for name in usual_rhymes_of(mark))
+  first = rhymes_of(ends[0][1])
+  rhyme = max(level_groups(), key=lambda name: (count[name], usual[name], name in first))
+  faults = [Fault(i + 1, len(lines[i]), 'rhyme', f'{mark} is in {" ".join(readings(mark))}; expected {rhyme}')
+            for i, mark in ends if readings(mark) and rhyme not in readings(mark)]
+  return rhyme if count[rhyme] > 1 or not faults else None, faults

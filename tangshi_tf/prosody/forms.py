@@ -1,0 +1,112 @@
+"""Verse forms and their tone patterns."""
+
+import dataclasses
+import functools
+import itertools
+import re
+
+from tangshi_tf import corpus
+from tangshi_tf.errors import UserError
+from tangshi_tf.prosody.tones import EITHER
+
+TONES = ('strict', 'loose', 'off')
+OTHER = 'other'
+MOST_LINES, MOST_CHARACTERS = 64, 32  # of a form without a name
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+  """A verse form.
+
+  Attributes:
+    name: as users write it.
+    lines: how many.
+    characters: how many each line has.
+    regulated: whether there are tone patterns for it.
+  """
+
+  name: str
+  lines: int
+  characters: int
+  regulated: bool = False
+
+
+FORMS = {name: Form(name, lines, characters, True)
+         for name, lines, characters in (('五绝', 4, 5), ('七绝', 4, 7), ('五律', 8, 5), ('七律', 8, 7))}
+_LONG_NAMES = {'五言绝句': '五绝', '七言绝句': '七绝', '五言律诗': '五律', '七言律诗': '七律'}
+
+# The odd positions, from the left of a line of five: what they are in `strict`. All others are fixed.
+KINDS = {'A': '中仄中平仄', 'B': '平平中仄平', 'C': '中平平仄仄', 'D': '中仄仄平平'}
+EXCHANGED = {'B': '仄平平仄平', 'C': '平平仄平仄'}  # a strict line may be this instead
+_BEFORE = {'A': '中平', 'B': '中仄', 'C': '中仄', 'D': '中平'}  # the first two of seven
+
+
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+  """A tone pattern.
+
+  Attributes:
+    name: such as 仄起首句入韵.
+    kinds: the kind of each line, such as 'DBCD'.
+    first_rhymes: whether the first line rhymes, too.
+  """
+
+  name: str
+  kinds: str
+  first_rhymes: bool
+
+  def rhymes(self, line: int) -> bool:
+    """Returns whether line `line` (from 0) ends in a rhyme."""
+    return line % 2 == 1 or (line == 0 and self.first_rhymes)
+
+
+def find_form(name: str) -> Form:
+  """Returns the form of a name: 五绝, 七绝, 五律, 七律, or such as 6x5 for six lines of five characters.
+
+  Raises:
+    UserError: there is no such form.
+  """
+  if found := FORMS.get(_LONG_NAMES.get(name, name)):
+    return found
+  if match := re.fullmatch(r'(\d{1,4})[x×](\d{1,4})', name):
+    lines, characters = int(match[1]), int(match[2])
+    if 1 <= lines <= MOST_LINES and 1 <= characters <= MOST_CHARACTERS:
+      return Form(f'{lines}x{characters}', lines, characters)
+  raise UserError(f'form {name!r} is unknown; expected {", ".join(FORMS)}, or LINESxCHARACTERS such as 6x5, up to '
+                  f'{MOST_LINES}x{MOST_CHARACTERS}')
+
+
+def form_of(content: str) -> str:
+  """Returns the form whose line count and line lengths a poem has, whatever its tones and rhymes, or 'other'."""
+  lengths = [len(line) for line in corpus.verse_lines(content)]
+  for name, form in FORMS.items():
+    if lengths == [form.characters] * form.lines:
+      return name
+  return OTHER
+
+
+@functools.cache
+def patterns(form: Form) -> tuple[Pattern, ...]:
+  """Returns the four tone patterns of a regulated form, () of another."""
+  if not form.regulated:
+    return ()
+  result = []
+  # Where a first line could be either, it counts as rhyming.
+  for first_rhymes, (couplets, rhyming) in itertools.product(
+      (True, False), ((('AB', 'CD'), 'DB'), (('CD', 'AB'), 'BD'))):
+    kinds = ''.join(itertools.islice(itertools.cycle(couplets), form.lines // 2))
+    kinds = rhyming + kinds[2:] if first_rhymes else kinds
+    start = line_pattern(kinds[0], form.characters, 'loose')[1]
+    result.append(Pattern(f'{start}起首句{"" if first_rhymes else "不"}入韵', kinds, first_rhymes))
+  return tuple(result)
+
+
+def line_pattern(kind: str, characters: int, tones: str) -> str:
+  """Returns the tone wanted at each position of a line of 5 or 7, such as 中平中仄仄平平.
+
+  Every line that follows it keeps the rules; `strict` has a few more, see `check`.
+  """
+  line = KINDS[kind]
+  if tones == 'loose':
+    line = EITHER + line[1] + EITHER + line[3:]
+  return line if characters == 5 else _BEFORE[kind] + line

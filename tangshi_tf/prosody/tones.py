@@ -1,0 +1,75 @@
+"""Tones and rhyme groups of characters, by the Pingshui table."""
+
+import collections
+import functools
+import json
+import pathlib
+
+from tangshi_tf.errors import UserError
+
+TABLE = pathlib.Path(__file__).with_name('pingshui.json')
+LEVEL, OBLIQUE, EITHER, UNKNOWN = '平', '仄', '中', '？'
+
+
+@functools.cache
+def _table() -> dict[str, dict[str, str]]:
+  return json.loads(TABLE.read_text(encoding='utf-8'))
+
+
+def rhyme_groups() -> dict[str, str]:
+  """Returns the 106 rhyme groups with their characters, the 30 level ones first."""
+  return _table()['groups']
+
+
+@functools.cache
+def level_groups() -> tuple[str, ...]:
+  """Returns the names of the 30 groups of level tone."""
+  return tuple(name for name in rhyme_groups() if name[1] == '平')
+
+
+@functools.cache
+def _readings() -> dict[str, tuple[str, ...]]:
+  found = collections.defaultdict(list)
+  for name, characters in rhyme_groups().items():
+    for character in characters:
+      found[character].append(name)
+  return {character: tuple(names) for character, names in found.items()}
+
+
+def readings(character: str) -> tuple[str, ...]:
+  """Returns the rhyme groups of a character, () if the table does not have it."""
+  return _readings().get(character, ())
+
+
+@functools.cache
+def tone(character: str) -> str:
+  """Returns 平, 仄, 中 for a character that can be either, or ？ for one that the table does not have."""
+  found = {LEVEL if name[1] == '平' else OBLIQUE for name in readings(character)}
+  return EITHER if len(found) == 2 else found.pop() if found else UNKNOWN
+
+
+def fits(found: str, wanted: str) -> bool:
+  """Returns whether a character's tone will do where a tone is wanted; ？ does."""
+  return found == wanted or found in (EITHER, UNKNOWN) or wanted == EITHER
+
+
+def rhymes_of(character: str) -> frozenset[str]:
+  """Returns the level rhyme groups of a character."""
+  return frozenset(name for name in readings(character) if name[1] == '平')
+
+
+def usual_rhymes_of(character: str) -> frozenset[str]:
+  """Returns the level rhyme groups that poets rhyme a character in, see `scripts/build_pingshui.py`."""
+  return frozenset(name for name in rhymes_of(character) if character not in _table()['unused'].get(name, ''))
+
+
+def find_group(name: str) -> str:
+  """Returns the level rhyme group that a user means: its name, or its last character where that is enough.
+
+  Raises:
+    UserError: there is none; the message lists all.
+  """
+  found = [group for group in level_groups() if name in (group, group[-1], group[2:])]
+  if len(found) != 1:
+    raise UserError(f'rhyme group {name!r} is unknown; expected one of {" ".join(level_groups())}')
+  return found[0]

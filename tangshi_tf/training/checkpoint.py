@@ -1,0 +1,113 @@
+"""A run on its way, on disk: all that is needed to go on with it exactly.
+
+`checkpoint.npz` in the run directory holds the model's variables, those of the
+optimizer (the number of steps among them), the moving average if there is one,
+the carried state, and the `Position` as JSON. Random numbers need no entry:
+dropout masks and the order of the poems follow from the seed, the epoch and the
+step.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
+
+from tangshi_tf import run_dir
+from tangshi_tf.errors import UserError
+from tangshi_tf.run_dir import manifest
+from tangshi_tf.training.fitting import Position
+
+_POSITION, _STATE = 'position', 'state'
+_EVENTS = 'events.out.tfevents.*'
+
+
+def _variables(model, optimizer, average) -> dict:
+  """Returns all variables of a run by their names in the file."""
+  optimizer.build(model.trainable_variables)
+  averaged = [] if average is None else [variable for _, variable in average.pairs]
+  return {f'{kind}/{i}': variable
+          for kind, variables in (('model', model.trainable_variables), ('optimizer', optimizer.variables),
+                                  ('average', averaged))
+          for i, variable in enumerate(variables)}
+
+
+def write(path: pathlib.Path, model, optimizer, average, position: Position):
+  """Replaces the checkpoint of a run.
+
+  Weights that are not finite are not written: the run is about to end, and the
+  checkpoint before is the one to keep.
+
+  Args:
+    path: the run directory.
+    model: a `myRNNModel`.
+    optimizer: its Keras optimizer.
+    average: its `training.Averages`, or None.
+    position: where the run stands.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  if not all(np.isfinite(variable.numpy()).all() for variable in model.trainable_variables):
+    return
+  arrays = {name: variable.numpy() for name, variable in _variables(model, optimizer, average).items()}
+  arrays |= {f'{_STATE}/{i}': array for i, array in enumerate(position.state)}
+  described = json.dumps(dataclasses.asdict(dataclasses.replace(position, state=[])))
+  arrays[_POSITION] = np.frombuffer(described.encode(), np.uint8)
+  run_dir.write_file(path, run_dir.CHECKPOINT, lambda file: np.savez(file, **arrays))
+
+
+def restore(path: pathlib.Path, model, optimizer, average) -> Position:
+  """Brings a run back to its checkpoint.
+
+  Args:
+    path: the run directory.
+    model, optimizer, average: new ones with the run's settings.
+
+  Returns:
+    The position to go on from.
+
+  Raises:
+    UserError: the file is damaged, or belongs to a model or an optimizer with
+      other settings.
+  """
+  arrays = run_dir.read_arrays(path, run_dir.CHECKPOINT)
+  variables = _variables(model, optimizer, average)
+  try:
+    position = Position(**json.loads(arrays.pop(_POSITION).tobytes()))
+    position.state = [arrays.pop(f'{_STATE}/{i}') for i in range(model.state_tensors) if f'{_STATE}/{i}' in arrays]
+    if {name: array.shape for name, array in arrays.items()} != {
+        name: tuple(variable.shape) for name, variable in variables.items()}:
+      raise ValueError('other variables than those of this model and optimizer')
+  except (KeyError, TypeError, ValueError) as error:
+    raise UserError(f'{path / run_dir.CHECKPOINT}: cannot be resumed ({error}); expected a checkpoint of this very '
+                    'run') from None
+  for name, variable in variables.items():
+    variable.assign(arrays[name])
+  return position
+
+
+def cut_events(path: pathlib.Path, steps: int, epochs: int):
+  """Takes from TensorBoard's files what came after so many steps and epochs, which will come again."""
+  for partial in path.glob(f'{_EVENTS}{manifest.PARTIAL}'):  # the process ended while it cut
+    partial.unlink()
+  for file in list(path.glob(_EVENTS)):
+    kept, cut = [], False
+    try:
+      for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        event = event_pb2.Event.FromString(record)
+        by_step = any(value.tag.startswith('step/') for value in event.summary.value)
+        if event.step <= (steps if by_step else epochs):
+          kept.append(record)
+        else:
+          cut = True
+    except tf.errors.DataLossError:  # the process ended while it wrote
+      cut = True
+    if cut:
+      partial = file.with_name(file.name + manifest.PARTIAL)
+      with tf.io.TFRecordWriter(str(partial)) as writer:
+        for record in kept:
+          writer.write(record)
+      partial.replace(file)

@@ -1,0 +1,266 @@
+"""A whole run: epochs, validation, those who watch it, and where it stands."""
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from tangshi_tf import evaluation
+from tangshi_tf.errors import UserError
+from tangshi_tf.training.averages import averages
+from tangshi_tf.training.distribution import ONE, Replicas
+from tangshi_tf.training.step import StepOptions, StepResult, train
+
+_EXERCISE = StepOptions()
+_AGREE_EVERY = 10  # steps between questions to the other processes whether to stop
+_CHECK_EVERY = 20  # steps between looks at whether the loss is still finite
+
+
+class DivergedError(UserError):
+  """The loss of a run is no longer finite; the model has its last good weights again."""
+
+
+class Totals:
+  """Sums step results without waiting for the device at each step."""
+
+  _NOTHING = {'steps': 0, 'loss': 0.0, 'nll': 0.0, 'tokens': 0.0, 'gradient_norm': 0.0, 'seconds': 0.0}
+
+  def __init__(self, sums: dict[str, float] | None = None):
+    """Goes on from `sums`, as the method of that name returned them; the clock runs from now."""
+    self._sums = dict(sums or self._NOTHING)
+    self._waiting: list[StepResult] = []
+    self._start = time.perf_counter()
+
+  def add(self, result: StepResult):
+    self._waiting.append(result)
+
+  def __len__(self):
+    return self._sums['steps'] + len(self._waiting)
+
+  def sums(self) -> dict[str, float]:
+    """Returns the number of steps, the sum of each of their figures, and the seconds they took."""
+    for result in self._waiting:
+      for name, value in result._asdict().items():
+        self._sums[name] += float(value)
+    self._sums['steps'] += len(self._waiting)
+    self._waiting = []
+    now = time.perf_counter()
+    self._sums['seconds'] += now - self._start
+    self._start = now
+    return dict(self._sums)
+
+  def take(self) -> dict[str, float]:
+    """Returns the means since the last call and starts anew."""
+    sums = self.sums()
+    self._sums = dict(self._NOTHING)
+    nll = sums['nll'] / sums['tokens']
+    return {
+        'loss': sums['loss'] / sums['steps'],
+        'nll': nll,
+        'perplexity': evaluation.perplexity(nll),
+        'gradient_norm': sums['gradient_norm'] / sums['steps'],
+        'tokens_per_second': sums['tokens'] / sums['seconds'],
+    }
+
+
+@dataclasses.dataclass
+class Position:
+  """Where a run stands: what must be known to go on with it, beside the variables.
+
+  Attributes:
+    epoch: the epoch that is being trained, from 1.
+    batches: how many of its batches are done.
+    totals: of these batches, see `Totals.sums`.
+    state: what the next batch goes on from, where a state is carried: arrays
+      float32 `[batch, units]`.
+    history: the metrics of the epochs before, see `fit`.
+    watchers: what `Callback.checkpoint` returned, by the callback's class.
+    reading: what the order of the poems within an epoch depends on, beside the
+      seed: how they are read.
+  """
+
+  epoch: int = 1
+  batches: int = 0
+  totals: dict[str, float] | None = None
+  state: list[np.ndarray] = dataclasses.field(default_factory=list)
+  history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+  watchers: dict[str, dict] = dataclasses.field(default_factory=dict)
+  reading: str = 'in memory'
+
+
+class Callback:
+  """What a run tells those who watch it; every method may be left out."""
+
+  def on_begin(self, position: Position):
+    """The run begins, or goes on, at `position`."""
+
+  def on_epoch_begin(self, epoch: int, steps: int):
+    """Epoch `epoch` (from 1) of `steps` steps begins, or goes on."""
+
+  def on_step(self, step: int, result: StepResult):
+    """Step `step` (from 1, over all epochs) is done."""
+
+  def on_epoch_end(self, epoch: int, metrics: dict[str, float]):
+    """Epoch `epoch` is done; `metrics` as `fit` returns them."""
+
+  def checkpoint(self) -> dict:
+    """Makes what it has written last, and returns, for JSON, what it needs to go on from here."""
+    return {}
+
+
+class _GoodWeights:
+  """A context of training that, when it ends as `DivergedError`, brings back weights with a finite loss."""
+
+  def __init__(self, model, average):
+    self._variables = [*model.trainable_variables, *(pair[1] for pair in (average.pairs if average else ()))]
+    self._good = self._newest = self._copy()
+
+  def _copy(self):
+    return [variable.numpy() for variable in self._variables]
+
+  def confirm(self):
+    """Says that the losses since the last call are finite: so the weights of then are good."""
+    self._good, self._newest = self._newest, self._copy()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, error, traceback):
+    if isinstance(error, DivergedError):
+      for variable, value in zip(self._variables, self._good):
+        variable.assign(value)
+
+
+def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, validation=None, callbacks=(),
+        should_stop=lambda: False, schedule=None, patience: int = 0, options: StepOptions = _EXERCISE,
+        plain_epochs: int = 0, position: Position | None = None,
+        save: Callable[[Position], None] = lambda position: None, save_every: int = 0,
+        replicas: Replicas = ONE) -> list[dict[str, float]]:
+  """Trains for several epochs and validates after each.
+
+  Args:
+    model: a `myRNNModel`.
+    optimizer: a Keras optimizer.
+    epochs: how many.
+    epoch_batches: called with the epoch's number (from 1) and how many of its
+      batches are left out; returns the others.
+    steps_per_epoch: how many batches an epoch has.
+    validation: batches to validate on, or None.
+    callbacks: `Callback`s.
+    should_stop: asked after each step and each epoch; True ends the run at once.
+    schedule: a `schedules.LearningRate`, new; by default the optimizer's rate stays.
+    patience: end after so many epochs in a row without better validation
+      (early stopping); 0 for never.
+    options: see `StepOptions`. Where there is an average of the weights, it is
+      in the model when it is validated and when callbacks see the epoch's end.
+    plain_epochs: how many epochs at the beginning have `StepOptions.plain`.
+    position: where to go on; the model's and the optimizer's variables and the
+      average must be those of that moment. By default the run begins.
+    save: called with the position after every epoch, every `save_every` steps
+      of an epoch (0: never), and when the run is stopped.
+    replicas: among which the batches are divided; each of their processes calls
+      this with the same arguments, callbacks and `save` perhaps excepted.
+
+  Returns:
+    For each complete epoch its number, 'train_loss', 'train_perplexity',
+    'tokens_per_second', 'seconds' and, where there is validation,
+    'validation_loss', 'validation_nll' and 'validation_perplexity'.
+
+  Raises:
+    DivergedError: the loss is no longer finite. The model then has weights from at
+      most forty steps before.
+    UserError: there are fewer batches than `steps_per_epoch`, or they cannot be
+      read any more.
+  """
+  position = position or Position()
+  average = averages(model, options.average)
+  for metrics in position.history:
+    _tell(schedule, metrics)
+  for callback in callbacks:
+    callback.on_begin(position)
+
+  def keep():
+    position.totals = totals.sums()
+    position.watchers = {type(callback).__name__: callback.checkpoint() for callback in callbacks}
+    save(position)
+
+  def stops(step: int) -> bool:
+    if replicas.processes == 1:
+      return bool(should_stop())
+    # All must stop at the same step; asking the others each time would cost more than the wait.
+    return step % _AGREE_EVERY == 0 and replicas.sums(bool(should_stop())) != [0]
+
+  stopped = False
+
+  def on_step(_, result, state):
+    nonlocal stopped
+    position.batches += 1
+    totals.add(result)
+    step = (position.epoch - 1) * steps_per_epoch + position.batches
+    if step % _CHECK_EVERY == 1:
+      _check_finite(float(result.loss), position.epoch)
+      good.confirm()
+    for callback in callbacks:
+      callback.on_step(step, result)
+    stopped = stops(step)
+    if stopped or save_every and position.batches % save_every == 0:
+      position.state = replicas.gather(state)
+      keep()
+    return stopped
+
+  with _GoodWeights(model, average) as good:
+    while position.epoch <= epochs and not _epochs_since_best(position.history) >= patience > 0:
+      totals = Totals(position.totals)
+      for callback in callbacks:
+        callback.on_epoch_begin(position.epoch, steps_per_epoch)
+      train(position.epoch, model, optimizer, epoch_batches(position.epoch, position.batches),
+                     on_step=on_step, schedule=schedule, state=position.state, replicas=replicas,
+                     options=options.plain() if position.epoch <= plain_epochs else options)
+      if position.batches < steps_per_epoch:
+        if not stopped:
+          raise UserError(f'epoch {position.epoch} had {position.batches} of {steps_per_epoch} batches; expected the '
+                          'corpus to stay as it was when it was counted')
+        break
+      sums = totals.sums()
+      means = totals.take()
+      _check_finite(means['loss'], position.epoch)
+      metrics = {'epoch': position.epoch, 'train_loss': means['loss'], 'train_perplexity': means['perplexity'],
+                 'tokens_per_second': means['tokens_per_second']}
+      start = time.perf_counter()
+      with average.in_place() if average is not None else contextlib.nullcontext():
+        if validation is not None:
+          measured = evaluation.validate(model, validation.shard(replicas.processes, replicas.process),
+                                       total=replicas.sums)
+          _check_finite(measured['loss'], position.epoch)
+          metrics.update(validation_loss=measured['loss'], validation_nll=measured['nll'],
+                         validation_perplexity=measured['perplexity'])
+        _tell(schedule, metrics)
+        metrics['seconds'] = sums['seconds'] + time.perf_counter() - start
+        position.history.append(metrics)
+        for callback in callbacks:
+          callback.on_epoch_end(position.epoch, metrics)
+      position.epoch, position.batches, position.state = position.epoch + 1, 0, []
+      keep()
+      if stops(0):
+        break
+  return position.history
+
+
+def _tell(schedule, metrics: dict[str, float]):
+  if schedule is not None and 'validation_nll' in metrics:
+    schedule.after_epoch(metrics['validation_nll'])
+
+
+def _epochs_since_best(history: list[dict[str, float]]) -> int:
+  """Returns how many epochs ago validation was best; 0 without validation."""
+  nll = [metrics.get('validation_nll', -i) for i, metrics in enumerate(history)]
+  return len(nll) - 1 - nll.index(min(nll)) if nll else 0
+
+
+def _check_finite(loss: float, epoch: int):
+  if not math.isfinite(loss):
+    raise DivergedError(f'the loss became {loss} in epoch {epoch}; expected a finite number '
+                        '(try a lower --learning_rate)')

@@ -1,0 +1,39 @@
+"""Keras's optimizers, as a step uses them."""
+
+import keras
+
+from tangshi_tf.errors import UserError
+
+
+class _SummedGradients:
+  """Keeps a Keras optimizer from summing gradients over replicas: the step has done that, to clip them."""
+
+  def _all_reduce_sum_gradients(self, grads_and_vars):
+    return grads_and_vars
+
+
+OPTIMIZERS = {optimizer.__name__.lower(): type(optimizer.__name__, (_SummedGradients, optimizer), {})
+              for optimizer in (keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.RMSprop,
+                                keras.optimizers.SGD)}
+
+
+def make_optimizer(learning_rate: float = 0.0005, *, name: str = 'adam',
+                   weight_decay: float = 0.0) -> keras.optimizers.Optimizer:
+  """Makes an optimizer with Keras's other settings; the exercise's by default.
+
+  Args:
+    learning_rate: of the first step, at least.
+    name: 'adam', 'adamw', 'rmsprop' or 'sgd'.
+    weight_decay: for 'adamw', a step takes this share times the learning rate
+      off each weight.
+
+  Raises:
+    UserError: the name is unknown, or only 'adamw' decays weights.
+  """
+  if name not in OPTIMIZERS:
+    raise UserError(f'optimizer {name!r} is unknown; expected one of {", ".join(OPTIMIZERS)}')
+  if name == 'adamw':
+    return OPTIMIZERS[name](learning_rate, weight_decay=weight_decay)
+  if weight_decay:
+    raise UserError(f'weight decay {weight_decay} with optimizer {name!r}; expected adamw')
+  return OPTIMIZERS[name](learning_rate)

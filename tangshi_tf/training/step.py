@@ -1,0 +1,191 @@
+"""One step of training, and one pass over the data."""
+
+import collections
+import dataclasses
+import functools
+
+import tensorflow as tf
+
+from tangshi_tf.data.reading import BATCH_SPEC, read
+from tangshi_tf.model import loss as losses
+from tangshi_tf.training import starts
+from tangshi_tf.training.averages import averages
+from tangshi_tf.training.distribution import ONE, Replicas
+
+StepResult = collections.namedtuple('StepResult', 'loss nll tokens gradient_norm')
+StepResult.__doc__ = """Scalars of one step.
+
+loss: what is minimised; nll: summed negative log-likelihood in nats; tokens:
+how many real tokens that sum is over; gradient_norm: global norm, unclipped.
+"""
+
+@dataclasses.dataclass(frozen=True)
+class StepOptions:
+  """How a step is taken; the defaults are the exercise's.
+
+  Attributes:
+    reduction, label_smoothing: of the loss, see `loss.compute_loss`.
+    unlikelihood: how strongly a character is made unlikely where it stands in
+      the poem already, see `loss.compute_loss`; 0 for not at all.
+    precision: of the output layer's products, see `loss`.
+    clip_norm: scale the gradients down to this global norm where it is
+      greater (Pascanu et al. 2013, arXiv:1211.5063); 0 for never.
+    average: decay by step of an exponential moving average of the weights,
+      see `Averages`; 0 for none.
+    carry_state: whether a batch goes on where the one before it ended, with
+      the gradient cut between them (truncated back-propagation through time).
+    bos_dropout: share of the poems that begin without bos, see `starts`.
+    random_states: share of the poems that begin from a random-normal state.
+    state_stddev: its standard deviation.
+    seed: of the dropout masks and of how poems begin, together with the number
+      of the step.
+  """
+
+  reduction: str = 'poem'
+  label_smoothing: float = 0.0
+  unlikelihood: float = 0.0
+  precision: str = 'float32'
+  clip_norm: float = 0.0
+  average: float = 0.0
+  carry_state: bool = False
+  bos_dropout: float = 0.0
+  random_states: float = 0.0
+  state_stddev: float = 0.5
+  seed: int = 0
+
+
+  def plain(self) -> 'StepOptions':
+    """Returns the options without what varies the starts of poems and works against repeats."""
+    return dataclasses.replace(self, unlikelihood=0.0, bos_dropout=0.0, random_states=0.0)
+
+
+def train_one_step(model, optimizer, x, y, seqlen, *, options: StepOptions = StepOptions()):
+  """Takes one optimizer step.
+
+  Args:
+    model: a `myRNNModel`.
+    optimizer: a Keras optimizer.
+    x: ids, int32 `[batch, time]`.
+    y: the ids that follow, int32 `[batch, time]`.
+    seqlen: real length of each row, int32 `[batch]`.
+    options: see there; the state is not carried from call to call.
+
+  Returns:
+    The loss before the step, a scalar.
+  """
+  options = dataclasses.replace(options, carry_state=False)
+  batch = (tf.cast(tensor, tf.int32) for tensor in (x, y, seqlen))
+  return compiled_step(model, optimizer, options)(*batch, [])[0].loss
+
+
+def compiled_step(model, optimizer, options: StepOptions, replicas: Replicas = ONE):
+  """Returns the step as one graph: `(x, y, seqlen, state)` to a `StepResult` and the next state.
+
+  It is traced once, for batches of any shape, where the process has one
+  replica. `state` is an empty list for zeros, unless the state is carried.
+  With several replicas each argument is what `Replicas.place` makes of their
+  rows; loss and step are those of the whole batch.
+  """
+  return _compiled_step(model, optimizer, options, replicas)  # the cache tells a default from the same value given
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled_step(model, optimizer, options, replicas):
+  optimizer.build(model.trainable_variables)
+  average = averages(model, options.average)
+
+  def step(x, y, seqlen, state):
+    number = tf.cast(optimizer.iterations, tf.int32)
+    seed = tf.stack([options.seed, number])
+    if options.bos_dropout or options.random_states:
+      x, y, seqlen, drawn = starts.vary(x, y, seqlen, options=options, step_seed=seed, model=model, replicas=replicas)
+      state = state or drawn
+    if replicas.count > 1:
+      replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+      seed = tf.random.experimental.stateless_fold_in(seed, replica)
+    with tf.GradientTape() as tape:
+      hidden, state = model.unroll(x, state or None, seed=seed)
+      unwanted = losses.earlier_characters(x, y, model.is_character) if options.unlikelihood else None
+      loss, nll = losses.fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen,
+                                    reduction=options.reduction, label_smoothing=options.label_smoothing,
+                                    unlikelihood=options.unlikelihood, unwanted=unwanted, precision=options.precision)
+    # Dense: of an embedding's row that occurs more than once Keras 3's optimizers (and the norm) square each occurrence
+    # instead of their sum.
+    gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
+    sums = [tf.reduce_sum(nll), tf.cast(tf.reduce_sum(seqlen), tf.float32)]
+    if replicas.count > 1:
+      weight = sums[1] if options.reduction == 'token' else tf.cast(tf.size(seqlen), tf.float32)
+      gradients, loss, sums = _over_replicas(gradients, loss, sums, weight)
+    norm = tf.linalg.global_norm(gradients)
+    if options.clip_norm:
+      gradients, _ = tf.clip_by_global_norm(gradients, options.clip_norm, use_norm=norm)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    if average is not None:
+      average.update(number + 1)
+    return StepResult(loss, *sums, norm), state if options.carry_state else []
+
+  signature = (*BATCH_SPEC, model.state_spec if options.carry_state else [])
+  if replicas.count == 1:
+    return tf.function(step, input_signature=signature)
+
+  def on_replicas(*arguments):
+    return replicas.strategy.run(step, args=arguments)
+
+  if replicas.local == 1:
+    return tf.function(on_replicas, input_signature=signature)
+  return tf.function(on_replicas, reduce_retracing=True)
+
+
+def _over_replicas(gradients, loss, sums, weight):
+  """Returns gradients and loss of the whole batch, and the sums over it, on each replica.
+
+  `loss` and `gradients` are those of the replica's rows, which may be none;
+  `weight` is what they were divided by: the number of rows or of tokens.
+  """
+  parts = [tf.math.multiply_no_nan(part, weight) for part in (*gradients, loss)]
+  *gradients, loss, total, first, second = tf.distribute.get_replica_context().all_reduce(
+      tf.distribute.ReduceOp.SUM, [*parts, weight, *sums])
+  return [gradient / total for gradient in gradients], loss / total, [first, second]
+
+
+def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: StepOptions = StepOptions(),
+          state=None, replicas: Replicas = ONE):
+  """Trains on one pass over a dataset.
+
+  Args:
+    epoch: the number of the pass, for the printed line.
+    model: a `myRNNModel`.
+    optimizer: a Keras optimizer.
+    ds: batches `(x, y, seqlen)`.
+    on_step: called with the step's number (from 0), its `StepResult` and the
+      state that is carried on (an empty list without `carry_state`); ends the
+      pass when it returns True. By default the loss is printed every 500 steps.
+    schedule: called with the number of steps the optimizer has taken; returns
+      the learning rate of the next. By default the rate stays as it is.
+    options: see `StepOptions`.
+    state: the carried state to begin with, a list of `[batch, units]`; zeros by
+      default.
+    replicas: among which `ds` divides its batches, see `data.batches`.
+
+  Returns:
+    The last step's loss, a scalar tensor.
+  """
+  step_function = compiled_step(model, optimizer, options, replicas)
+  taken = int(optimizer.iterations.numpy())
+  loss = tf.constant(0.0)
+  state = replicas.share(state) if state else []
+  for step, batch in enumerate(read(ds)):
+    if schedule is not None:
+      optimizer.learning_rate.assign(schedule(taken + step))
+    shares = batch if replicas.count > 1 else (batch,)
+    if options.carry_state and not state:
+      state = replicas.place([model.zero_state(x.shape[0]) for x, _, _ in shares])
+    result, state = step_function(*replicas.place(shares), state)
+    result = replicas.here(result)
+    loss = result.loss
+    if on_step is not None:
+      if on_step(step, result, state):
+        break
+    elif step % 500 == 0:
+      print(f'epoch {epoch} step {step}: loss {float(loss):.4f}')
+  return loss

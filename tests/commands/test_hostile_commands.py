@@ -1,0 +1,186 @@
+"""Made-up flags and standard input for the command lines."""
+
+import contextlib
+import importlib
+import io
+import itertools
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tangshi_tf import cli, recipes, run_dir
+from tangshi_tf.model import myRNNModel
+
+from ..conftest import tried
+from ..hostile import HUGE, LONG, SIGNS, any_bytes, at_once, encoded, many, some, texts, verses
+
+PROGRAMS = ('train', 'generate', 'evaluate', 'score', 'prosody.__main__')
+
+
+@pytest.fixture(scope='module')
+def program(request):
+  """Imports a command line's module; it and its flags are gone afterwards, since programs share names of flags."""
+  known, name = set(flags.FLAGS), f'tangshi_tf.{request.param}'
+  module = importlib.import_module(name)
+  own = set(flags.FLAGS) - known
+  yield module, sorted(own)
+  for flag in own:
+    delattr(flags.FLAGS, flag)
+  del sys.modules[name]
+
+
+def run(main, arguments=(), typed: bytes = b'', **options):
+  """Runs a command line in this process; returns its status and what it printed."""
+  before = sys.argv, sys.stdin, sys.stdout, sys.stderr
+  sys.argv = ['program', *arguments]
+  sys.stdin, sys.stdout, sys.stderr = (io.TextIOWrapper(io.BytesIO(part)) for part in (typed, b'', b''))
+  with flagsaver.flagsaver():
+    try:
+      with pytest.raises(SystemExit) as ended:
+        cli.run(main, **options)
+      for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+      out, error = (stream.buffer.getvalue().decode() for stream in (sys.stdout, sys.stderr))
+    finally:
+      sys.argv, sys.stdin, sys.stdout, sys.stderr = before
+  status = ended.value.code
+  if status == cli.BAD_INPUT:
+    assert len(error.splitlines()) == 1 and len(error) < 3000, error
+  else:
+    assert not error or error.startswith('Warning: Hit circular flagfile dependency.'), error
+  return status, out
+
+
+def check_flags(module, arguments):
+  """Parses flags as a program does, up to where it would load a model or begin to train."""
+  tried['flags'] += 1
+
+  def main(_):
+    if hasattr(module, '_check_flags'):
+      with contextlib.redirect_stderr(io.StringIO()):  # a note on the acrostic
+        form, _ = module._form()
+      module._check_flags(form)
+    for name in flags.FLAGS:
+      value = flags.FLAGS[name].value
+      assert not isinstance(value, float) or math.isfinite(value), name
+    return 0
+
+  expand = recipes.expand if hasattr(module, '_RECIPE') else list
+  status, _ = run(main, arguments, expand=expand, rest_of_line=True)
+  assert status in (0, cli.BAD_INPUT)
+  return status
+
+
+SHAPES = ['--{}={}', '-{}={}', '--no{}=', '--{}', '--no{}', '{}', '--{}\n={}', '----{}={}']
+VALUES = ['', '0', '-0', '-1', '1', '0.5', 'nan', '-nan', 'inf', '1e999', '1e-999', '9' * 30, '9' * 5000, '３', '٣',
+          '1_0', ' 1', '0x1', 'true', 'x' * LONG, '日' * LONG, '日月山水', '五绝', '七律', '3x3', '0x0', '９x９',
+          '99999999999x1', '东', '先', 'off', 'any', 'strict', 'random', 'gru', *SIGNS.values()]
+values = st.one_of(st.sampled_from(VALUES), texts, st.integers().map(str), st.floats().map(str))
+
+
+@pytest.mark.parametrize('program', PROGRAMS, indirect=True)
+def test_flags(program):
+  module, names = program
+
+  @settings(many, max_examples=100)
+  @given(st.lists(st.tuples(st.sampled_from([*names, 'nosuch', 'undefok']), st.sampled_from(SHAPES), values),
+                  max_size=4))
+  def holds(given_flags):
+    check_flags(module, [shape.format(name, value) for name, shape, value in given_flags])
+
+  holds()
+  for name, value in itertools.product(names, VALUES):
+    check_flags(module, [f'--{name}={value}'])
+
+
+@pytest.mark.parametrize('program', ['train'], indirect=True)
+def test_flag_files(program, folder):
+  module, _ = program
+  path = folder / 'some.flags'
+
+  @some
+  @given(st.one_of(st.binary(max_size=40), encoded.map(lambda text: b'--run_dir=' + text)))
+  @example(b'--flagfile=a\0b')
+  @example(b'--flagfile=' + str(path).encode())
+  @example(b'--flagfile=/')
+  @example(b'--flagfile=none')
+  @example(b'--epochs=3\xff')
+  @example(b'--units=' + b'8' * LONG)
+  def holds(content):
+    path.write_bytes(content)
+    check_flags(module, [f'--flagfile={path}'])
+
+  holds()
+
+
+def lines_of(typed: bytes) -> list[str]:
+  """Returns the lines of standard input as the commands read it."""
+  text = typed.decode('utf-8-sig', 'surrogateescape').replace('\r\n', '\n').replace('\r', '\n')
+  return text.removesuffix('\n').split('\n') if text else []
+
+
+@pytest.mark.parametrize('program', ['score'], indirect=True)
+def test_scores(program, model, word2id, monkeypatch):
+  module, _ = program
+  loaded = run_dir.Run('tiny', model, word2id, {}, {})
+  monkeypatch.setattr(run_dir, 'load', lambda *_: loaded)
+
+  def score(typed, whole):
+    tried['scorer'] += 1
+    options = ['--model=gru', *(['--whole'] if whole else [])]
+    status, out = run(module.main, [*options, '--json'], typed, rest_of_line=True)
+    assert status == 0
+    found = [json.loads(line, parse_constant=pytest.fail) for line in out.splitlines()]
+    expected = [''.join(line.split()) for line in lines_of(typed)]
+    # A pair of surrogates is one character in JSON.
+    assert [one['text'] for one in found] == [json.loads(json.dumps(text)) for text in expected]
+    for text, one in zip(expected, found):
+      assert len(one['tokens']) == len(text) + whole
+      assert all(token['bits'] >= 0 for token in one['tokens'])
+      assert one['bits'] == pytest.approx(sum(token['bits'] for token in one['tokens']))
+    status, out = run(module.main, options, typed, rest_of_line=True)
+    assert status == 0 and len(out.splitlines()) == len(expected) and 'nan' not in out
+
+  for text in SIGNS.values():
+    score(text.encode('utf-8', 'surrogatepass'), whole=False)
+  some(given(any_bytes, st.booleans())(score))()
+  with at_once():
+    score('日'.encode() * 10_000 + b'\n' * 3, whole=True)
+    score(b'\n' * 5000, whole=False)
+  # A model may be sure of something else to any degree.
+  sure = myRNNModel(word2id, units=2)
+  sure.dense.bias.assign(np.where(np.arange(len(word2id)) == 7, 1e5, 0))
+  loaded.model = sure
+  status, out = run(module.main, ['--model=gru', '--json', '一'], rest_of_line=True)
+  assert status == 0 and json.loads(out)['bits'] > 1e5
+
+
+@pytest.mark.parametrize('program', ['prosody.__main__'], indirect=True)
+def test_prosody_command(program):
+  module, _ = program
+
+  def check(typed, form):
+    tried['prosody'] += 1
+    arguments = [f'--form={form}'] if form else []
+    status, out = run(module.main, [*arguments, '--json'], typed, rest_of_line=True)
+    contents = [content for line in lines_of(typed) if (content := ''.join(line.split()).rpartition(':')[2])]
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [one['text'] for one in found] == [json.loads(json.dumps(content)) for content in contents]
+    assert status == any(one['faults'] for one in found)
+    assert run(module.main, arguments, typed, rest_of_line=True)[0] == status
+
+  for text in SIGNS.values():
+    check(text.encode('utf-8', 'surrogatepass'), None)
+  some(given(st.one_of(any_bytes, verses.map(lambda text: text.encode('utf-8', 'surrogatepass'))),
+             st.sampled_from([None, '七绝', '4x5']))(check))()
+  with at_once():
+    for line in ('🙂' * (HUGE // 5), '月，' * (HUGE // 10)):
+      check(line.encode(), None)
+      check(line.encode(), '七绝')

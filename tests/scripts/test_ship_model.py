@@ -1,0 +1,52 @@
+import sys
+
+import numpy as np
+import pytest
+
+from tangshi_tf import run_dir
+from tangshi_tf.errors import UserError
+from tangshi_tf.run_dir import loading
+
+
+@pytest.fixture
+def ship(load_script, trained, poems_file, tmp_path, monkeypatch):
+  """Ships a run into an empty folder instead of the package; returns the folder."""
+  ship_model = load_script('ship_model')
+  for module in (loading, run_dir):
+    monkeypatch.setattr(module, 'PRETRAINED', tmp_path / 'pretrained')
+
+  def run(path):
+    from absl import flags
+    flags.FLAGS(['ship_model', f'--run_dir={path}', '--name=small', f'--corpus={poems_file}'])
+    ship_model.main()
+    return tmp_path / 'pretrained/small'
+
+  yield run
+
+
+def test_the_shipped_weights_are_the_best_ones_rounded(ship, trained, capsys):
+  path = ship(trained[0])
+  shipped, original = run_dir.load(path), run_dir.load(trained[0], 'best')
+  for a, b in zip(shipped.model.trainable_variables, original.model.trainable_variables):
+    np.testing.assert_array_equal(a, b.numpy().astype(np.float16).astype(np.float32))
+  metrics = run_dir.read_json(path, run_dir.METRICS)
+  assert metrics['validation_perplexity'] == pytest.approx(metrics['validation_perplexity_float32'], rel=1e-3)
+  assert f'{metrics["test_perplexity"]:.2f}  test_perplexity' in capsys.readouterr().out
+  assert not (path / run_dir.LOCK).exists() and not (path / run_dir.CHECKPOINT).exists()
+
+
+def test_a_shipped_model_names_no_place_of_this_machine(load_script):
+  command = "python -m tangshi_tf.train '--corpus=my poems.txt' --run_dir=/home/me/gru --cell=gru"
+  assert load_script('ship_model').anywhere(command) == "python -m tangshi_tf.train '--corpus=my poems.txt' --cell=gru"
+
+
+def test_nothing_is_replaced_by_a_run_that_cannot_be_shipped(ship, trained, tmp_path, monkeypatch):
+  path = ship(trained[0])
+  before = (path / 'weights/best.npz').read_bytes()
+  (tmp_path / 'empty').mkdir()
+  with pytest.raises(UserError):
+    ship(tmp_path / 'empty')
+  monkeypatch.setattr(sys.modules['ship_model'], 'MOST_BYTES', 1000)
+  with pytest.raises(UserError, match='float16 weights take'):
+    ship(trained[0])
+  assert (path / 'weights/best.npz').read_bytes() == before
