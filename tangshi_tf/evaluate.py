@@ -48,7 +48,7 @@ def _read() -> tuple[list[corpus.Poem], str, int, str | None]:
   """Returns the poems, what they are, how many were left out for their length, and whose split they are a part of."""
   fingerprint = None
   if _SPLIT.value in corpus.SPLITS:
-    paths, path = cli.find_corpus(_CORPUS.value)
+    paths, path = shards.find(_CORPUS.value, cli.quiet_start)
     parts, fingerprint = shards.read_parts(paths, corpus_format=_CORPUS_FORMAT.value, only=_SPLIT.value)
     every = parts[_SPLIT.value]
     source = f'the {_SPLIT.value} part'

@@ -6,8 +6,8 @@ import math
 import numpy as np
 
 from tangshi_tf import corpus, prosody
-from tangshi_tf.evaluation.likelihood import perplexity as perplexity_of
 from tangshi_tf.evaluation.likelihood import token_nll
+from tangshi_tf.evaluation.measures import perplexity as perplexity_of
 
 
 def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:
