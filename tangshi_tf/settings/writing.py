@@ -80,4 +80,4 @@ class WritingSettings(Checked):
 
   def given(self) -> set[str]:
     """Returns the names of the settings that were asked for."""
-    return {field.name for field in dataclasses.fields(self) if getattr(self, field.name) not in (None, False)}
+    return {field.name for field in dataclasses.fields(self) if getattr(self, field.name) is not field.default}
