@@ -133,8 +133,8 @@ class FormPlan:
     """Returns what is fixed at each place before a poem is written: the character or mark, or None.
 
     Args:
-      begin: what the poem begins with, at most two lines; its punctuation is
-        the form's and may be left out.
+      begin: what the poem begins with; its punctuation is the form's and may be
+        left out.
       acrostic: the first characters of the lines.
 
     Raises:
@@ -144,9 +144,9 @@ class FormPlan:
     names = {-1: None, **{self._word2id[mark]: mark for mark in '，。'}}
     words = [names[int(mark)] for mark in self.marks]
     characters = ''.join(corpus.verse_lines(begin))
-    if len(characters) > min(2, form.lines) * form.characters:
-      raise UserError(f'begin {shorten(begin)} has {len(characters)} characters; expected at most two lines, '
-                      f'{min(2, form.lines) * form.characters}')
+    if len(characters) > form.lines * form.characters:
+      raise UserError(f'begin {shorten(begin)} has {len(characters)} characters; expected at most '
+                      f'{form.lines * form.characters}, those of {form.name}')
     lines = corpus.verse_lines(begin)
     if begin and not lines:
       raise UserError(f'begin {shorten(begin)} has no characters; expected some, or none at all')

@@ -48,11 +48,7 @@ def gen_poem(begin_word: str, *, model, word2id: dict[str, int], id2word: dict[i
 
 
 def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, int],
-             id2word: dict[int, str], init: str = 'zero', max_len: int = MAX_LEN,
-             state_stddev: float = STATE_STDDEV, temperature: float = 0.0, top_k: int = 0, top_p: float = 1.0,
-             min_p: float = 0.0, max_repeat: int = 0, shortest_line: int = 0, bos_first: bool = False,
-             whole_sentences: bool = False, plan: FormPlan | None = None,
-             acrostic: str = '') -> Iterator[list[str]]:
+             id2word: dict[int, str], **options) -> Iterator[list[str]]:
   """Writes many poems, 512 at a time; where one ends the next begins.
 
   Args:
@@ -62,12 +58,12 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
     model: a `myRNNModel`.
     word2id: the model's vocabulary.
     id2word: the same by id.
-    init: 'zero' or 'random', the initial state.
-    state_stddev: standard deviation of the random state.
-    temperature, top_k, top_p, min_p: see `Sampling`.
-    max_len, max_repeat, shortest_line, bos_first, plan, acrostic: see `Rules`.
-    whole_sentences: leave out the sentence that `max_len` cut, see
-      `without_cut_sentence`.
+    **options: `init`, 'zero' or 'random', the initial state, and `state_stddev`,
+      the standard deviation of a random one; `temperature`, `top_k`, `top_p`
+      and `min_p`, see `Sampling`; `max_len`, `max_repeat`, `shortest_line`,
+      `bos_first`, `plan` and `acrostic`, see `Rules`; and `whole_sentences`,
+      whether to leave out the sentence that `max_len` cut, see
+      `without_cut_sentence`. The defaults are the exercise's bare loop.
 
   Yields:
     The words of each poem, in order.
@@ -75,30 +71,84 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
   Raises:
     UserError: a begin word cannot be used, or an argument is out of range.
   """
-  sampler = Sampling(temperature, top_k, top_p, min_p)
-  rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first, max_repeat=max_repeat,
-                shortest_line=shortest_line)
-  if init not in INITS:
-    raise UserError(f'initial state {init!r} is unknown; expected one of {", ".join(INITS)}')
-  if not 0 <= state_stddev <= MAX_STDDEV:
-    raise UserError(f'state_stddev {state_stddev}: expected a number from 0 to {MAX_STDDEV}')
+  task = _Task(model, word2id, id2word, **options)
+  for poem in _in_batches(task.decoder, map(task.begin, requests), task.first_state):
+    yield task.words(poem)
 
-  def begin_poem(request):
+
+def stream(begin: str, seed: int, *, model, word2id: dict[str, int], id2word: dict[int, str],
+           **options) -> Iterator[str]:
+  """Writes one poem and tells each word as soon as it stands.
+
+  Args:
+    begin, seed: of the poem.
+    model, word2id, id2word, **options: see `generate`. With `whole_sentences`
+      and no form, a word stands once its sentence has ended.
+
+  Returns:
+    An iterator of the words; together they are the poem that `generate` writes.
+
+  Raises:
+    UserError: as `generate`.
+  """
+  task = _Task(model, word2id, id2word, **options)
+  poem = task.begin((begin, seed))
+  return _stream(task, poem)
+
+
+def _stream(task: '_Task', poem: '_Poem') -> Iterator[str]:
+  state, told = task.first_state([poem]), 0
+  while not poem.complete:
+    state = task.decoder.decode([poem], state, small_batch=True, steps=1)
+    words = task.words(poem)
+    yield from words[told:]
+    told = max(told, len(words))
+  yield from task.words(poem)[told:]
+
+
+class _Task:
+  """What poems of the same options share.
+
+  Attributes:
+    decoder: the `_Decoder` that writes them.
+  """
+
+  def __init__(self, model, word2id: dict[str, int], id2word: dict[int, str], *, init: str = 'zero',
+               max_len: int = MAX_LEN, state_stddev: float = STATE_STDDEV, temperature: float = 0.0, top_k: int = 0,
+               top_p: float = 1.0, min_p: float = 0.0, max_repeat: int = 0, shortest_line: int = 0,
+               bos_first: bool = False, whole_sentences: bool = False, plan: FormPlan | None = None,
+               acrostic: str = ''):
+    sampler = Sampling(temperature, top_k, top_p, min_p)
+    self._rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
+                        max_repeat=max_repeat, shortest_line=shortest_line)
+    if init not in INITS:
+      raise UserError(f'initial state {init!r} is unknown; expected one of {", ".join(INITS)}')
+    if not 0 <= state_stddev <= MAX_STDDEV:
+      raise UserError(f'state_stddev {state_stddev}: expected a number from 0 to {MAX_STDDEV}')
+    self._model, self._id2word = model, id2word
+    self._stddev = state_stddev if init == 'random' else None
+    self._whole_sentences = whole_sentences and plan is None
+    self.decoder = _Decoder(model, sampler, self._rules)
+
+  def begin(self, request: tuple[str, int]) -> '_Poem':
+    """Returns a poem that has its first token."""
     begin, seed = request
     if not isinstance(seed, numbers.Integral) or seed < 0:
       raise UserError(f'seed {seed}: expected a whole number of at least 0')
-    return _Poem(rules.start(begin), seed)
+    return _Poem(self._rules.start(begin), seed)
 
-  def first_state(poems):
-    if init == 'zero':
-      return model.zero_state(len(poems))
-    return model.random_state(len(poems), state_stddev, seed=[poem.seed for poem in poems])
+  def first_state(self, poems: list['_Poem']) -> list[tf.Tensor]:
+    """Returns the state that poems begin with."""
+    if self._stddev is None:
+      return self._model.zero_state(len(poems))
+    return self._model.random_state(len(poems), self._stddev, seed=[poem.seed for poem in poems])
 
-  bos = int(rules.bos_first)
-  for poem in _in_batches(_Decoder(model, sampler, rules), map(begin_poem, requests), first_state):
-    words = [id2word[i] for i in poem.ids[bos:]]
-    cut = whole_sentences and plan is None and not poem.ended
-    yield without_cut_sentence(words, len(poem.fixed) - bos) if cut else words
+  def words(self, poem: '_Poem') -> list[str]:
+    """Returns the words of a poem, without those of a sentence that is not whole where these do not count."""
+    bos = int(self._rules.bos_first)
+    words = [self._id2word[i] for i in poem.ids[bos:]]
+    cut = self._whole_sentences and not poem.ended
+    return without_cut_sentence(words, len(poem.fixed) - bos) if cut else words
 
 
 class _Poem:
@@ -173,12 +223,12 @@ class _Decoder:
     # What the graph depends on; the temperature itself is an argument.
     self._sampler = dataclasses.replace(sampler, temperature=1.0) if sampler.draws else Sampling()
 
-  def decode(self, poems: list[_Poem], state, small_batch: bool):
+  def decode(self, poems: list[_Poem], state, small_batch: bool, steps: int | None = None):
     """Writes the next tokens; returns the new state of the model."""
-    options = self._rules.options
-    rows, steps = len(poems), _STEPS
+    options, rows = self._rules.options, len(poems)
     if small_batch:  # of one or of eight rows, since each number is compiled
-      rows, steps = 1 if rows == 1 else _SMALL_BATCH, _STEPS_SMALL_BATCH
+      rows = 1 if rows == 1 else _SMALL_BATCH
+    steps = steps or (_STEPS_SMALL_BATCH if small_batch else _STEPS)
     token, left, patterns, group = np.zeros((4, rows), np.int32)
     length = np.ones(rows, np.int32)
     fixed = np.full((rows, steps), FREE, np.int32)

@@ -23,15 +23,16 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tangshi_tf import corpus, presets
+from tangshi_tf import corpus
 from tangshi_tf.decoding import sampling
 from tangshi_tf.decoding.form_plan import MUST_RHYME, NO_RHYME, FormPlan
 from tangshi_tf.decoding.text import encode_begin
 from tangshi_tf.errors import UserError
+from tangshi_tf.settings import EXERCISE
 
 NEVER = -1e9  # not infinite, because masks are multiplied by 0 in `compiled.wide_logits`
 FREE = -1  # among fixed tokens: none is fixed here; in a history: none is known
-MAX_LEN = presets.EXERCISE['max_len']
+MAX_LEN = EXERCISE['max_len']
 MAX_SHORTEST_LINE = 100
 
 

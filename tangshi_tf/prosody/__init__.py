@@ -25,7 +25,7 @@ where the pattern says so, and all of one group. A character that the table does
 fits everywhere, and is told.
 """
 
-from tangshi_tf.prosody.checking import Check, Fault, check, check_tones
+from tangshi_tf.prosody.checking import Check, Fault, check, check_text, check_tones
 from tangshi_tf.prosody.forms import (
     EXCHANGED,
     FORMS,
@@ -59,7 +59,7 @@ from tangshi_tf.prosody.tones import (
 
 __all__ = [
     'Check', 'EITHER', 'EXCHANGED', 'FORMS', 'Fault', 'Form', 'KINDS', 'LEVEL', 'MOST_CHARACTERS', 'MOST_LINES',
-    'OBLIQUE', 'OTHER', 'Pattern', 'TABLE', 'TONES', 'UNKNOWN', 'check', 'check_tones', 'find_form', 'find_group',
-    'fits', 'form_of', 'level_groups', 'line_pattern', 'patterns', 'readings', 'rhyme_groups', 'rhymes_of', 'tone',
-    'usual_rhymes_of',
+    'OBLIQUE', 'OTHER', 'Pattern', 'TABLE', 'TONES', 'UNKNOWN', 'check', 'check_text', 'check_tones', 'find_form',
+    'find_group', 'fits', 'form_of', 'level_groups', 'line_pattern', 'patterns', 'readings', 'rhyme_groups',
+    'rhymes_of', 'tone', 'usual_rhymes_of',
 ]

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import flagsaver
 
-from tangshi_tf import cli, decoding, presets, prosody, recipes, run_dir
+from tangshi_tf import cli, decoding, prosody, recipes, run_dir, settings
 from tangshi_tf.model import devices
 
 from ..checks import assert_one_line
@@ -215,18 +215,18 @@ def test_generate_writes_by_its_presets(command, trained):
 
   for poem in written('--exercise', '--init=random'):
     words = decoding.gen_poem(poem['begin'], init='random', seed=poem['seed'], **tables)  # gen_poem's own defaults
-    assert poem['text'] == ''.join(words) and presets.EXERCISE.items() <= poem.items()
+    assert poem['text'] == ''.join(words) and settings.EXERCISE.items() <= poem.items()
   poems = written()
   # Together, as the command writes them: alone a poem's last digits are others, and so might be a word that is drawn.
-  every = decoding.generate([(poem['begin'], poem['seed']) for poem in poems], **tables, **presets.FREE)
+  every = decoding.generate([(poem['begin'], poem['seed']) for poem in poems], **tables, **settings.FREE)
   for poem, words in zip(poems, every, strict=True):
-    assert poem['text'] == ''.join(words) and presets.FREE.items() <= poem.items()
+    assert poem['text'] == ''.join(words) and settings.FREE.items() <= poem.items()
   # A flag changes its setting alone; beam search has its old ones.
   for poem in written('--temperature=0', '--nobos_first'):
-    assert {**presets.FREE, 'temperature': 0, 'bos_first': False}.items() <= poem.items()
+    assert {**settings.FREE, 'temperature': 0, 'bos_first': False}.items() <= poem.items()
   for poem in written('--max_len=9', '--nowhole_sentences', '--max_repeat=0', '--min_p=0.2', '--shortest_line=2'):
     asked = {'max_len': 9, 'whole_sentences': False, 'max_repeat': 0, 'min_p': 0.2, 'shortest_line': 2}
-    assert (presets.FREE | asked).items() <= poem.items()
+    assert (settings.FREE | asked).items() <= poem.items()
   done = command('tangshi_tf.generate', f'--model={trained[0]}', '--beam=2', '--begin=日', '--json')
   poem = json.loads(done.stdout)
   assert not poem['bos_first'] and poem['max_repeat'] == 0 and poem['max_len'] == 30

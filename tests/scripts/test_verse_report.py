@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tangshi_tf import corpus, decoding, presets
+from tangshi_tf import corpus, decoding, settings
 from tangshi_tf.corpus import originality
 
 
@@ -32,7 +32,7 @@ def test_poems_that_ended_are_told_from_cut_ones(load_script, model, word2id):
   table = load_script('soundness_table')
   tables = {'model': model, 'word2id': word2id, 'id2word': {i: word for word, i in word2id.items()}}
   begins, seeds = ['一', '丁', '丂'] * 20, range(60)
-  options = {**presets.FREE, 'temperature': 1.5, 'max_repeat': 0, 'shortest_line': 0, 'max_len': 20}
+  options = {**settings.FREE, 'temperature': 1.5, 'max_repeat': 0, 'shortest_line': 0, 'max_len': 20}
   poems, ended = table.write(begins, list(seeds), 'zero', options, tables)
   whole = list(decoding.generate(zip(begins, seeds), **tables, **options))
   assert poems == [''.join(words) for words in whole] and 0 < ended < 1
