@@ -14,7 +14,6 @@ import time
 import environment
 from absl import flags
 
-sys.path.insert(0, str(environment.ROOT))
 from tangshi_tf import cli
 
 _HOURS = flags.DEFINE_float('hours', 1.0, 'How long, roughly.', lower_bound=0.1, upper_bound=1000)
@@ -23,11 +22,11 @@ _SEED = flags.DEFINE_integer('seed', 0, 'Of all that is made up.', lower_bound=0
 
 def main() -> int:
   hours, seed = _HOURS.value, f'--seed={_SEED.value}'
-  scripts = environment.ROOT / 'scripts'
+  faults = environment.ROOT / 'scripts' / 'faults'
   checks = {
-      'crashes': [scripts / 'crash_test.py', f'--kills={round(80 * hours)}', seed],
-      'damage': [scripts / 'corruption_test.py', f'--cases={round(4000 * hours)}', seed],
-      'hostile input': [scripts / 'fuzz.py', f'--seconds={round(600 * hours)}', seed],
+      'crashes': [faults / 'crash_test.py', f'--kills={round(80 * hours)}', seed],
+      'damage': [faults / 'corruption_test.py', f'--cases={round(4000 * hours)}', seed],
+      'hostile input': [faults / 'fuzz.py', f'--seconds={round(600 * hours)}', seed],
       'long tests': ['-m', 'pytest', '-m', 'long'],
   }
   failed = []

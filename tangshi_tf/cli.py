@@ -117,8 +117,7 @@ def find_corpus(patterns: list[str] | None) -> tuple[list[str], str]:
   with quiet_start() if shards.needs_tensorflow(patterns) else contextlib.nullcontext():
     paths = files.expand(patterns)
   if shards.needs_tensorflow(paths):
-    with quiet_start():
-      import tensorflow  # noqa: F401
+    start_tensorflow()
   return paths, ' '.join(patterns)
 
 
@@ -149,6 +148,12 @@ def quiet_start():
     finally:
       os.dup2(screen, 2)
       os.close(screen)
+
+
+def start_tensorflow():
+  """Loads TensorFlow, with `quiet_start`."""
+  with quiet_start():
+    import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager

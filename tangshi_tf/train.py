@@ -39,7 +39,7 @@ _RECIPE = flags.DEFINE_string(
     f'(default: the recipe of the --cell; {recipes.NONE}: the defaults below, the exercise in batches of like length)')
 _CORPUS = flags.DEFINE_multi_string(
     'corpus', None, 'Corpus file, or a glob; repeat the flag for more (default: the poems that come with the package). '
-    'Shards of scripts/write_shards.py may be larger than memory.')
+    'Shards of tangshi_tf.write_shards may be larger than memory.')
 _STREAM = flags.DEFINE_bool('stream', None, 'Read shards anew in each epoch instead of keeping them in memory '
                             '(default: wherever the corpus is in shards).')
 _SHUFFLE_BUFFER = flags.DEFINE_integer(
@@ -230,7 +230,7 @@ def _read_corpus() -> tuple[list[str], dict, corpus.Poem | None, dict]:
   paths, source = cli.find_corpus(_CORPUS.value)
   found = shards.by_part(paths)
   if _STREAM.value and found is None:
-    raise UserError(f'{source}: --stream, but these are no shards; expected those that scripts/write_shards.py writes')
+    raise UserError(f'{source}: --stream, but these are no shards; expected those that tangshi_tf.write_shards writes')
   flags.FLAGS[_STREAM.name].value = found is not None and _STREAM.value is not False
   if found is not None and _STREAM.value:
     if _BPTT.value or _BATCHING.value == 'sorted':

@@ -1,7 +1,7 @@
 """What no user would type, but a file, a script or a joker may: made-up input by the thousand.
 
 Every case ends in a right result or in a UserError of one line. The cases are the same at every run; how many there
-were is printed at the end of it. `scripts/fuzz.py` goes on where this ends.
+were is printed at the end of it. `scripts/faults/fuzz.py` goes on where this ends.
 """
 
 import contextlib

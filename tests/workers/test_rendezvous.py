@@ -9,7 +9,7 @@ import pytest
 
 from tangshi_tf.errors import LostWorkerError, UserError
 from tangshi_tf.training import distribution
-from tangshi_tf.workers import rendezvous
+from tangshi_tf.workers import local, rendezvous
 
 from ..checks import assert_one_line
 
@@ -17,9 +17,9 @@ LONG = 60  # seconds: a worker that is expected to come
 
 
 @pytest.fixture
-def addresses(load_script):
+def addresses():
   """Addresses of so many workers."""
-  return lambda count: [f'localhost:{port}' for port in load_script('local_workers').free_ports(count)]
+  return lambda count: [f'localhost:{port}' for port in local.free_ports(count)]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Feeds made-up bytes to what reads a user's files and flags, for as long as told.
 
-    python scripts/fuzz.py --seconds=60
-    python scripts/fuzz.py --target=corpus --seconds=600 --seed=7
+    python scripts/faults/fuzz.py --seconds=60
+    python scripts/faults/fuzz.py --target=corpus --seconds=600 --seed=7
 
 With atheris (pip install '.[fuzz]') an input that reaches new code is kept and changed further; without it the seeds
 are changed at random. Each target has a process of its own and an equal share of the time; its executions are
@@ -26,7 +26,6 @@ import traceback
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 FAILED = 1
 _MARKS = ('\ud800', '\u0301', '\u200f', '\u202e', '\0', '\ufeff', '🙂', '𠀀', '\x85', '\u2028', '\v', '\f', '\r', '\n',
