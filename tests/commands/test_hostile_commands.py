@@ -21,7 +21,7 @@ from tangshi_tf.model import myRNNModel
 from ..conftest import tried
 from ..hostile import HUGE, LONG, SIGNS, TIMES, any_bytes, at_once, encoded, many, some, texts, verses
 
-PROGRAMS = ('train', 'generate', 'evaluate', 'score', 'prosody.__main__')
+PROGRAMS = ('train', 'generate', 'evaluate', 'score', 'write_shards', 'launch', 'prosody.__main__')
 
 
 @pytest.fixture(scope='module')
