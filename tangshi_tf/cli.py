@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from absl import flags
 
 from tangshi_tf import corpus
-from tangshi_tf.corpus import files, shards
 from tangshi_tf.errors import UserError, shorten
 
 flags.disclaim_key_flags()  # so that --help counts define_number's flags to the caller's
@@ -103,24 +102,6 @@ def texts(arguments: list[str], file: str | None) -> Iterator[str]:
   return iter(sys.stdin)
 
 
-def find_corpus(patterns: list[str] | None) -> tuple[list[str], str]:
-  """Returns the files that a --corpus flag means, by default the package's poems, and what messages call them.
-
-  Starts TensorFlow, quietly, if it takes that to read them.
-
-  Raises:
-    UserError: a glob matches nothing.
-  """
-  if patterns is None:
-    path = str(corpus.default_corpus_path())
-    return [path], path
-  with quiet_start() if shards.needs_tensorflow(patterns) else contextlib.nullcontext():
-    paths = files.expand(patterns)
-  if shards.needs_tensorflow(paths):
-    start_tensorflow()
-  return paths, ' '.join(patterns)
-
-
 @contextlib.contextmanager
 def quiet_start():
   """Keeps off the screen what TensorFlow's libraries log while they start.
@@ -148,12 +129,6 @@ def quiet_start():
     finally:
       os.dup2(screen, 2)
       os.close(screen)
-
-
-def start_tensorflow():
-  """Loads TensorFlow, with `quiet_start`."""
-  with quiet_start():
-    import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager

@@ -33,12 +33,12 @@ _PROCESSES = flags.DEFINE_integer('processes', None, 'Processes (default: one a 
 
 def main() -> int:
   start = time.perf_counter()
-  paths, source = cli.find_corpus(_CORPUS.value)
+  paths, source = shards.find(_CORPUS.value, cli.quiet_start)
   from tangshi_tf.corpus import sharding  # here, so that --help does not wait for NumPy
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(cli.TERMINATED))  # so that what is half done goes
   made = sharding.write(paths, _OUT.value, count=_SHARDS.value, shard_format=_FORMAT.value,
                         corpus_format=_CORPUS_FORMAT.value, processes=_PROCESSES.value,
-                        start_tensorflow=cli.start_tensorflow, source=source)
+                        starting=cli.quiet_start, source=source)
   print(f'{sum(counts["poems"] for counts in made.values()):,} poems in {time.perf_counter() - start:.0f} s')
   for part, counts in made.items():
     print(f'{counts["poems"]:>12,} {part}, in {counts["shards"]} shards')

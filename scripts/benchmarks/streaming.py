@@ -32,7 +32,7 @@ _STEPS = flags.DEFINE_integer('steps', 100, 'Steps of the second table.', lower_
 
 
 def main(arguments: list[str]) -> int:
-  paths, _ = cli.find_corpus(_CORPUS.value)
+  paths, _ = shards.find(_CORPUS.value)
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     start = time.perf_counter()

@@ -12,7 +12,7 @@ import runpy
 import signal
 
 from tangshi_tf.run_dir import manifest
-from tangshi_tf.training import fitting
+from tangshi_tf.training import callback, fitting
 
 place, _, count = os.environ.get('CRASH', ':0').partition(':')
 left = int(count)
@@ -29,7 +29,7 @@ def die():
   os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Steps(fitting.Callback):
+class Steps(callback.Callback):
   """Appends the number of each step, whole or not at all."""
 
   def __init__(self, file: str):

@@ -169,21 +169,13 @@ def weights_target(folder):
 
 
 def flags_target(folder):
-  """Flags of each kind that the commands have, those of the recipes among them."""
+  """The flags of training."""
   from absl import flags
 
-  from tangshi_tf import cli, recipes
+  from tangshi_tf import recipes, settings
+  settings.define_flags(settings.GROUPS.values())
   flags.DEFINE_string('recipe', None, '')
-  flags.DEFINE_enum('cell', 'gru', ['rnn', 'lstm', 'gru'], '')
   flags.DEFINE_bool('resume', False, '')
-  flags.DEFINE_multi_string('corpus', None, '')
-  flags.DEFINE_integer('epochs', 10, '', lower_bound=1, upper_bound=10**6)
-  cli.define_number('learning_rate', 0.1, '', low=0, high=100, open_low=True)
-  for line in (line for name in recipes.names() for line in recipes.read_lines(name)):
-    name, equals, _ = line.lstrip('-').partition('=')
-    name = name if equals else name.removeprefix('no')
-    if name not in flags.FLAGS:
-      (flags.DEFINE_string if equals else flags.DEFINE_bool)(name, None, '')
   path = folder / 'some.flags'
 
   def once(content):

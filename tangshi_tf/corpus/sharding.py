@@ -22,7 +22,7 @@ import pathlib
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -35,7 +35,7 @@ _HASHES_AT_ONCE = 2**23  # 64 MB
 
 
 def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_format: str = shards.TEXT,
-          corpus_format: str = 'auto', processes: int | None = None, start_tensorflow: Callable[[], None] | None = None,
+          corpus_format: str = 'auto', processes: int | None = None, starting: shards.Starting = shards.at_once,
           source: str | None = None) -> dict[str, dict[str, int]]:
   """Writes the poems of some files as shards, into a new folder that is there once it is complete.
 
@@ -49,8 +49,8 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
     shard_format: one of `shards.FORMATS`.
     corpus_format: one of `corpus.FORMATS`.
     processes: how many work (default: one a core).
-    start_tensorflow: called once by each process where its work takes TensorFlow, to load it in another way than by
-      `import tensorflow`. Must be a function of a module.
+    starting: a context in which each process starts TensorFlow, if its work takes that, see `shards.find`; a function
+      of a module.
     source: what messages call the paths (default: the paths).
 
   Returns:
@@ -74,7 +74,7 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
     with tempfile.TemporaryDirectory(prefix=f'{out.name}.', dir=out.parent, ignore_cleanup_errors=True) as folder:
       blocks = [block for path in paths for block in _divide(path, corpus_format)]
       made = _write_blocks(blocks, pathlib.Path(folder), count, shard_format, processes,
-                          start_tensorflow if needs_tensorflow else None)
+                           starting if needs_tensorflow else None)
       if not sum(counts['poems'] for counts in made.values()):
         raise UserError(f'{source}: holds no poem; every title is followed by nothing')
       pathlib.Path(folder, 'finished').rename(out)
@@ -131,7 +131,7 @@ def _read(block: tuple[str, str, int, int]) -> Iterator[poems.Poem]:
 
 
 def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: str, processes: int | None,
-                 start_tensorflow: Callable[[], None] | None) -> dict[str, dict[str, int]]:
+                  starting: shards.Starting | None) -> dict[str, dict[str, int]]:
   """Writes the shards into folder/finished; returns how many poems and shards each part has."""
   counts = {'train': count, 'validation': max(round(count / 18), 1)}
   counts['test'] = counts['validation']
@@ -141,7 +141,7 @@ def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: 
   (folder / 'finished').mkdir()
   # Not forked: TensorFlow may have threads by now.
   with concurrent.futures.ProcessPoolExecutor(
-      processes, multiprocessing.get_context('spawn'), _start_process, (start_tensorflow,)) as pool:
+      processes, multiprocessing.get_context('spawn'), _start_process, (starting,)) as pool:
 
     def each(work, items, *arguments) -> list:
       return list(pool.map(work, items, *([argument] * len(items) for argument in arguments)))
@@ -162,11 +162,12 @@ def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: 
   return made
 
 
-def _start_process(start_tensorflow: Callable[[], None] | None):
-  """Leaves Ctrl-C to the process that has started this one, and ends with it."""
+def _start_process(starting: shards.Starting | None):
+  """Leaves Ctrl-C to the process that has started this one, and ends with it; starts TensorFlow in a given context."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)
-  if start_tensorflow is not None:
-    start_tensorflow()
+  if starting is not None:
+    with starting():
+      import tensorflow  # noqa: F401
 
   def end_with_parent():
     multiprocessing.parent_process().join()
