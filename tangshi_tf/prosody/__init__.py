@@ -1,7 +1,7 @@
 """Tones, rhymes and verse forms, in plain Python.
 
 A character is level (平), oblique (仄) or, in different words, both (中); its rhyme
-groups are those of the Pingshui table, see `scripts/build_pingshui.py`. A regulated
+groups are those of the Pingshui table, see `scripts/build/build_pingshui.py`. A regulated
 poem follows one of four patterns. With the second and the fourth character of a line of
 five (the second, fourth and sixth of seven) and the last one fixed, there are four kinds
 of lines, as in Wang Li, 诗词格律 (1962):

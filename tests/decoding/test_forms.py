@@ -99,7 +99,7 @@ def test_acrostic_and_begin(model, tables):
 
 
 @pytest.mark.parametrize(('options', 'message'), [
-    ({'begin': '白日依山尽，黄河入海流。欲'}, 'at most'),
+    ({'begin': '白日依山尽，黄河入海流。欲穷千里目，更上一层楼。月'}, 'at most 20, those of 五绝'),
     ({'begin': '白日，黄河'}, 'line 1 has 2 characters; expected 5 as in 五绝'),
     ({'begin': '白日，'}, 'line 1 has 2 characters; expected 5 as in 五绝'),
     ({'begin': '，'}, 'has no characters'),

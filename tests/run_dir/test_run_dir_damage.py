@@ -258,7 +258,7 @@ def test_a_version_1_run_is_named_and_can_be_upgraded(one):
 
 
 def test_corruptions(load_script, tmp_path):
-  corruption_test = load_script('corruption_test')
+  corruption_test = load_script('faults/corruption_test')
   sound = corruption_test.make(tmp_path / 'sound', corruption_test.SMALL, 40)
   counts, wrong, _ = corruption_test.run_cases(range(60), 1, sound, tmp_path)
   assert not wrong

@@ -11,7 +11,7 @@ from tangshi_tf.run_dir import loading
 @pytest.fixture
 def ship(load_script, trained, poems_file, tmp_path, monkeypatch):
   """Ships a run into an empty folder instead of the package; returns the folder."""
-  ship_model = load_script('ship_model')
+  ship_model = load_script('build/ship_model')
   for module in (loading, run_dir):
     monkeypatch.setattr(module, 'PRETRAINED', tmp_path / 'pretrained')
 
@@ -37,7 +37,8 @@ def test_the_shipped_weights_are_the_best_ones_rounded(ship, trained, capsys):
 
 def test_a_shipped_model_names_no_place_of_this_machine(load_script):
   command = "python -m tangshi_tf.train '--corpus=my poems.txt' --run_dir=/home/me/gru --cell=gru"
-  assert load_script('ship_model').anywhere(command) == "python -m tangshi_tf.train '--corpus=my poems.txt' --cell=gru"
+  anywhere = load_script('build/ship_model').anywhere
+  assert anywhere(command) == "python -m tangshi_tf.train '--corpus=my poems.txt' --cell=gru"
 
 
 def test_nothing_is_replaced_by_a_run_that_cannot_be_shipped(ship, trained, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Builds poems.txt from the npm package chinese-poetry 2.0.1.
 
     npm pack chinese-poetry@2.0.1
-    python scripts/build_corpus.py --package chinese-poetry-2.0.1.tgz
+    python scripts/build/build_corpus.py --package chinese-poetry-2.0.1.tgz
 
 Without --package it runs `npm pack` itself. Needs OpenCC: pip install '.[corpus]'.
 The package (MIT licence, https://github.com/chinese-poetry/chinese-poetry) holds the
@@ -35,7 +35,6 @@ import tempfile
 
 from absl import flags
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, run_dir
 from tangshi_tf.corpus import PUNCTUATION
 from tangshi_tf.errors import UserError

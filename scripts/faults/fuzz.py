@@ -1,12 +1,12 @@
 """Feeds made-up bytes to what reads a user's files and flags, for as long as told.
 
-    python scripts/fuzz.py --seconds=60
-    python scripts/fuzz.py --target=corpus --seconds=600 --seed=7
+    python scripts/faults/fuzz.py --seconds=60
+    python scripts/faults/fuzz.py --target=corpus --seconds=600 --seed=7
 
-With atheris (pip install '.[fuzz]') an input that reaches new code is kept and changed further; without it the seeds
-are changed at random. Each target has a process of its own and an equal share of the time; its executions are
-printed. Whatever a user may give ends in a result or in one line (`UserError`, or a `flags.Error` that the command
-lines print). If anything else comes out, the input is saved, its repr is printed, and the script ends with status 1.
+Needs atheris: pip install '.[fuzz]'. An input that reaches new code is kept and changed further. Each target has a
+process of its own and an equal share of the time; its executions are printed. Whatever a user may give ends in a
+result or in one line (`UserError`, or a `flags.Error` that the command lines print). If anything else comes out, the
+input is saved, its repr is printed, and the script ends with status 1.
 
 TensorFlow is not loaded, so that most targets run thousands of times a second.
 """
@@ -17,7 +17,6 @@ import importlib
 import io
 import os
 import pathlib
-import random
 import subprocess
 import sys
 import tempfile
@@ -25,10 +24,7 @@ import time
 import traceback
 import zipfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-FAILED = 1
+FAILED, BAD_INPUT = 1, 2
 _MARKS = ('\ud800', '\u0301', '\u200f', '\u202e', '\0', '\ufeff', '🙂', '𠀀', '\x85', '\u2028', '\v', '\f', '\r', '\n',
           ':', '：', '，', '。', '"', '\\', '=', '--', '月', '平', '9' * 20, 'nan')
 PIECES = [mark.encode('utf-8', 'surrogatepass') for mark in _MARKS] + [b'\xff', b'PK\x01\x02', b'\x93NUMPY', b'[' * 200]
@@ -38,16 +34,17 @@ def main() -> int:
   arguments = _parse()
   names = sorted(TARGETS) if arguments.target is None else [arguments.target]
   if arguments.child:
-    return _fuzz(names[0], arguments)
-  guided = importlib.util.find_spec('atheris') is not None and not arguments.blind
-  print('With atheris, guided by coverage.' if guided else 'Without atheris: changed at random.', flush=True)
+    _fuzz(names[0], arguments)
+  if importlib.util.find_spec('atheris') is None:
+    print("fuzz.py: atheris is not installed; run: pip install '.[fuzz]'", file=sys.stderr)
+    return BAD_INPUT
   status = 0
   for name in names:
     # A process each: atheris never returns, and a crash of the interpreter itself is a finding, too.
     done = subprocess.run(
         [sys.executable, __file__, '--child', f'--target={name}', f'--seconds={arguments.seconds / len(names)}',
-         f'--seed={arguments.seed}', f'--save={arguments.save}', *(['--blind'] if not guided else [])],
-        check=False, stderr=subprocess.PIPE if guided else None, text=True, encoding='utf-8', errors='replace')
+         f'--seed={arguments.seed}', f'--save={arguments.save}'],
+        check=False, stderr=subprocess.PIPE, text=True, encoding='utf-8', errors='replace')
     if done.returncode:
       print(f'{name}: ended with status {done.returncode}')
       if done.returncode != FAILED and done.stderr:
@@ -62,7 +59,6 @@ def _parse() -> argparse.Namespace:
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--target', choices=sorted(TARGETS), help='only this one')
   parser.add_argument('--save', default=tempfile.gettempdir(), help='folder for an input that fails')
-  parser.add_argument('--blind', action='store_true', help='without atheris, even where it is installed')
   parser.add_argument('--child', action='store_true', help=argparse.SUPPRESS)
   return parser.parse_args()
 
@@ -91,7 +87,6 @@ def corpus_target(folder):
 
 def prosody_target(folder):
   from tangshi_tf import prosody
-  command = importlib.import_module('tangshi_tf.prosody.__main__')
   forms = [*prosody.FORMS.values(), prosody.find_form('2x3')]
 
   def once(content):
@@ -103,7 +98,6 @@ def prosody_target(folder):
     for form in forms:
       for tones in prosody.TONES:
         prosody.check(text, form, tones)
-    _run(command.main, ['--form=2x3'] if len(content) % 2 else ['--json'], content)
 
   return once, [text.encode() for text in (
       '白日依山尽，黄河入海流。欲穷千里目，更上一层楼。', '题:朝辞白帝彩云间\n月', '一二三，四五六。')]
@@ -175,34 +169,30 @@ def weights_target(folder):
 
 
 def flags_target(folder):
-  from tangshi_tf import recipes
-  importlib.import_module('tangshi_tf.train')  # defines the flags
+  """The flags of training."""
+  from absl import flags
+
+  from tangshi_tf import recipes, settings
+  settings.define_flags(settings.GROUPS.values())
+  flags.DEFINE_string('recipe', None, '')
+  flags.DEFINE_bool('resume', False, '')
   path = folder / 'some.flags'
 
   def once(content):
     arguments = [argument for argument in _text(content).split('\n')
                  if not argument.lstrip('-').startswith('flagfile')]  # files of this machine are no input
-    _run(lambda _: 0, arguments, b'', expand=recipes.expand)
-    path.write_bytes(content)
-    _run(lambda _: 0, [f'--flagfile={path}'], b'')
-
-  return once, [b'--units=8\n--learning_rate=0.1', b'--recipe=gru\n--epochs=2', b'--notied\n--cell\nlstm', b'--recipe']
-
-
-def recipes_target(folder):
-  from tangshi_tf import recipes
-  importlib.import_module('tangshi_tf.train')  # defines the flags
-
-  def once(content):
     with _refused():
-      arguments = _text(content).split('\n')
       assert recipes.expand(arguments)[-len(arguments):] == arguments
+    _run(lambda _: 0, arguments, expand=recipes.expand)
+    path.write_bytes(content)
+    _run(lambda _: 0, [f'--flagfile={path}'])
 
-  return once, [b'--recipe=gru', b'--recipe\nbest\n--units=3', b'-recipe=../gru', b'--epochs=2']
+  return once, [b'--units=8\n--learning_rate=0.1', b'--recipe=gru\n--epochs=2', b'--notied\n--cell\nlstm', b'--recipe',
+                b'--recipe\nbest\n--units=3', b'-recipe=../gru']
 
 
 TARGETS = {'corpus': corpus_target, 'prosody': prosody_target, 'texts': texts_target, 'json': json_target,
-           'weights': weights_target, 'flags': flags_target, 'recipes': recipes_target}
+           'weights': weights_target, 'flags': flags_target}
 
 
 def _text(content: bytes) -> str:
@@ -230,14 +220,14 @@ def _typed(content: bytes):
     sys.stdin, sys.stdout, sys.stderr = before
 
 
-def _run(main, arguments: list[str], typed: bytes, **options):
+def _run(main, arguments: list[str], **options):
   """Runs a command line: its status is one of its own, and for bad input it prints one line."""
   from absl.testing import flagsaver
 
   from tangshi_tf import cli
   before = sys.argv
   sys.argv = ['fuzz', *arguments]
-  with _typed(typed), flagsaver.flagsaver():
+  with _typed(b''), flagsaver.flagsaver():
     try:
       cli.run(main, rest_of_line=True, **options)
     except SystemExit as ended:
@@ -249,18 +239,13 @@ def _run(main, arguments: list[str], typed: bytes, **options):
       sys.argv = before
 
 
-# Fuzzing one target.
-
-
-def _fuzz(name: str, arguments: argparse.Namespace) -> int:
+def _fuzz(name: str, arguments: argparse.Namespace):
+  """Fuzzes one target; does not return."""
+  import atheris
   with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
-    atheris = None if arguments.blind else importlib.import_module('atheris')
-    if atheris is None:
+    with atheris.instrument_imports(include=['tangshi_tf', 'absl.flags']):
       once, seeds = TARGETS[name](folder)
-    else:
-      with atheris.instrument_imports(include=['tangshi_tf', 'absl.flags']):
-        once, seeds = TARGETS[name](folder)
     end, executed = time.monotonic() + arguments.seconds, 0
 
     def step(content: bytes):
@@ -275,8 +260,6 @@ def _fuzz(name: str, arguments: argparse.Namespace) -> int:
         print(f'{name}: {executed:,} executions', flush=True)
         os._exit(0)  # libFuzzer does not return
 
-    if atheris is None:
-      _mutate(step, seeds, random.Random(arguments.seed))
     inputs = folder / 'inputs'
     inputs.mkdir()
     for i, seed in enumerate(seeds):
@@ -286,22 +269,6 @@ def _fuzz(name: str, arguments: argparse.Namespace) -> int:
     atheris.Setup([sys.argv[0], f'-seed={arguments.seed + 1}', f'-dict={words}', '-max_len=4096', '-timeout=60',
                    f'-artifact_prefix={arguments.save}/', str(inputs)], step)
     atheris.Fuzz()
-  return 0
-
-
-def _mutate(step, seeds: list[bytes], draw: random.Random):
-  """Runs a target for ever on seeds of which pieces are changed, left out, put in and doubled."""
-  for seed in seeds:
-    step(seed)
-  while True:
-    content = bytearray(draw.choice(seeds))
-    for _ in range(draw.choice((1, 2, 4, 16))):
-      first = draw.randint(0, len(content))
-      last = min(first + draw.choice((0, 1, 1, 3, 20)), len(content))
-      content[first:last] = draw.choice((
-          b'', draw.randbytes(last - first or 1), draw.choice(PIECES), bytes(content[first:last]) * 2,
-          bytes(draw.choice(seeds))))
-    step(bytes(content))
 
 
 def _save(name: str, content: bytes, folder: pathlib.Path):

@@ -1,14 +1,14 @@
 """Compares SimpleRNN, LSTM and GRU: perplexity at equal size, and how far gradients reach.
 
     pip install '.[plot]'
-    python scripts/compare_cells.py
+    python scripts/reports/compare_cells.py
     tensorboard --logdir=runs/compare
 
 Trains the three cells with the same number of units and with (nearly) the same number
 of parameters, each with several seeds and on the same tokens, into one folder; runs that
 stand there complete are not trained again. All else is the same for all: an embedding
 that is the output layer, too, and the settings of `train`. Prints a Markdown table, and
-draws curves and gradient norms into scripts/figures.
+draws curves and gradient norms into scripts/reports/figures.
 
 The gradient norm at distance k is that of the loss at one position with respect to the
 state k positions before it, averaged over poems and divided by its value at distance 0
@@ -23,8 +23,6 @@ import sys
 
 import numpy as np
 from absl import flags
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from plot_curves import read_curve
 
 from tangshi_tf import cli, corpus, run_dir
@@ -108,10 +106,9 @@ def train(cell: str, units: int, seed: int, corpus_sha256: str) -> pathlib.Path:
   if complete(path, flags_of_run, corpus_sha256):
     return path
   print(f'{path} ...', file=sys.stderr, flush=True)
-  root = pathlib.Path(__file__).resolve().parent.parent
   done = subprocess.run([sys.executable, '-m', 'tangshi_tf.train', *flags_of_run,
                          f'--run_dir={path.resolve()}', '--overwrite'],
-                        cwd=root, stdout=subprocess.PIPE, text=True, encoding='utf-8', check=False)
+                        stdout=subprocess.PIPE, text=True, encoding='utf-8', check=False)
   if done.returncode:
     raise UserError(f'training into {path} ended with status {done.returncode}')
   return path

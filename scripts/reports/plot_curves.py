@@ -3,7 +3,7 @@
 Not the loss, which counts repeated characters, too, in runs with --unlikelihood.
 
     pip install '.[plot]'
-    python scripts/plot_curves.py --runs=runs --out=scripts/figures/loss_curves.png
+    python scripts/reports/plot_curves.py --runs=runs --out=scripts/reports/figures/loss_curves.png
 """
 
 import pathlib
@@ -11,12 +11,11 @@ import sys
 
 from absl import flags
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli
 from tangshi_tf.errors import UserError
 
 _RUNS = flags.DEFINE_string('runs', 'runs', 'The folder of the run directories.')
-_OUT = flags.DEFINE_string('out', 'scripts/figures/loss_curves.png', 'The picture to write.')
+_OUT = flags.DEFINE_string('out', 'scripts/reports/figures/loss_curves.png', 'The picture to write.')
 _SMOOTHING = 10  # points; a point is the mean of --log_every steps of training
 
 

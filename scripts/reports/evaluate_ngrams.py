@@ -1,17 +1,14 @@
 """Measures a Kneser-Ney model of the training poems, as `tangshi_tf.evaluate` does a neural one.
 
-    python scripts/evaluate_ngrams.py
-    python scripts/evaluate_ngrams.py --order=3 --split=validation --json
+    python scripts/reports/evaluate_ngrams.py
+    python scripts/reports/evaluate_ngrams.py --order=3 --split=validation --json
 """
 
 import json
-import pathlib
-import sys
 
 from absl import flags
 from kneser_ney import KneserNey
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus
 from tangshi_tf.errors import UserError
 

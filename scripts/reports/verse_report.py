@@ -1,9 +1,9 @@
 """Holds poems of the models, free and in a form, against real ones: soundness, form, rhyme, tones, copies, variety.
 
     pip install '.[plot]'
-    python scripts/verse_report.py --models=best,gru
-    python scripts/verse_report.py --models=runs/gru --noforms
-    python scripts/verse_report.py --models=gru --temperatures=0.6,0.8,1.0 --sampling=min_p=0.1
+    python scripts/reports/verse_report.py --models=best,gru
+    python scripts/reports/verse_report.py --models=runs/gru --noforms
+    python scripts/reports/verse_report.py --models=gru --temperatures=0.6,0.8,1.0 --sampling=min_p=0.1
 
 Real poems are those of the validation and the test part; lines count as copied, and the
 n-gram yardstick is trained, on the training part alone. Free poems are drawn without a
@@ -35,13 +35,11 @@ in the form and free ones of the same form.
 import itertools
 import math
 import pathlib
-import sys
 
 import numpy as np
 from absl import flags
 from kneser_ney import KneserNey
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus, prosody, run_dir
 from tangshi_tf.corpus import originality
 from tangshi_tf.errors import UserError

@@ -1,12 +1,12 @@
 """Measures training, decoding and start-up beside the exercise's own recipe.
 
-    python scripts/benchmark.py --quick
-    python scripts/benchmark.py --json >benchmark.json
-    python scripts/benchmark.py --writing
-    python scripts/build_corpus.py --dynasty=song --out=song.txt
-    python scripts/benchmark.py --growth=song.txt
+    python scripts/benchmarks/benchmark.py --quick
+    python scripts/benchmarks/benchmark.py --json >benchmark.json
+    python scripts/benchmarks/benchmark.py --writing
+    python scripts/build/build_corpus.py --dynasty=song --out=song.txt
+    python scripts/benchmarks/benchmark.py --growth=song.txt
 
-Each thing is measured in a process of its own (benchmark_workers.py). Those that are compared take turns,
+Each thing is measured in a process of its own (measurements.py). Those that are compared take turns,
 window by window, so that a busy machine slows all of them; a ratio is the median of
 the ratios of windows that stand side by side. Tokens are real ones, without padding.
 The tables are Markdown.
@@ -23,9 +23,8 @@ import tempfile
 import time
 
 from absl import flags
-from benchmark_workers import package_poems
+from measurements import package_poems
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus
 from tangshi_tf.errors import UserError
 
@@ -35,10 +34,9 @@ _GROWTH = flags.DEFINE_string('growth', None, 'Measure growth instead: a corpus 
 _WRITING = flags.DEFINE_bool('writing', False, 'Measure decoding, start-up and scoring only, in 3 minutes.')
 _STAGES = flags.DEFINE_bool('stages', False, 'Measure the stages of a training step instead.')
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 CELLS = ('rnn', 'lstm', 'gru')
 VARIANTS = ('exercise', 'float32', 'bfloat16')
-WORKERS = ROOT / 'scripts' / 'benchmark_workers.py'
+MEASUREMENTS = pathlib.Path(__file__).with_name('measurements.py')
 SCORED_TOGETHER = 4096  # lines, after which `tangshi_tf.score` prints
 GROWTH_POEMS = (5_000, 50_000, 250_000)
 
@@ -57,7 +55,7 @@ def main() -> int:
   return 0
 
 
-class Worker:
+class Measurement:
   """A process that measures one thing when it is told to."""
 
   def __init__(self, *what: str):
@@ -67,11 +65,11 @@ class Worker:
   def _start(self):
     self._log = tempfile.TemporaryFile()
     self._process = subprocess.Popen(
-        [sys.executable, WORKERS, *self.what], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, MEASUREMENTS, *self.what], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=self._log, text=True, encoding='utf-8')
 
   def read(self) -> dict:
-    """Returns the next thing that the worker reports; starts it if it is not running."""
+    """Returns the next thing that the process reports; starts it if it is not running."""
     if self._process is None:
       self._start()
     line = self._process.stdout.readline()
@@ -84,12 +82,12 @@ class Worker:
     return json.loads(line)
 
   def window(self, seconds: float) -> dict:
-    """Lets the worker measure for some seconds."""
+    """Lets the process measure for some seconds."""
     self._send(str(seconds))
     return self.read()
 
   def finish(self) -> dict:
-    """Ends the worker and returns its closing report."""
+    """Ends the process and returns its closing report."""
     self._send('')
     return self.read()
 
@@ -109,14 +107,14 @@ class Worker:
 
 
 @contextlib.contextmanager
-def workers(*whats: tuple[str, ...]):
-  """Yields workers, one for each tuple, and stops them in the end."""
-  made = [Worker(*what) for what in whats]
+def measurements(*whats: tuple[str, ...]):
+  """Yields measurements, one for each tuple, and stops them in the end."""
+  made = [Measurement(*what) for what in whats]
   try:
     yield made
   finally:
-    for worker in made:
-      worker.stop()
+    for measurement in made:
+      measurement.stop()
 
 
 def take_turns(whats: list[tuple[str, ...]]) -> list[tuple[dict, list[dict], dict]]:
@@ -126,19 +124,19 @@ def take_turns(whats: list[tuple[str, ...]]) -> list[tuple[dict, list[dict], dic
     For each its opening report, those of its windows, and its closing report.
   """
   rounds, seconds = (4, 2.5) if _QUICK.value else (7, 6.0)
-  with workers(*whats) as started:
+  with measurements(*whats) as started:
     opened = []
-    for worker in started:
-      opened.append(worker.read())
-      worker.window(1.0)  # warm-up
-    windows = [[worker.window(seconds) for worker in started] for _ in range(rounds)]
-    return [(opened[i], [row[i] for row in windows], worker.finish()) for i, worker in enumerate(started)]
+    for measurement in started:
+      opened.append(measurement.read())
+      measurement.window(1.0)  # warm-up
+    windows = [[measurement.window(seconds) for measurement in started] for _ in range(rounds)]
+    return [(opened[i], [row[i] for row in windows], measurement.finish()) for i, measurement in enumerate(started)]
 
 
 def measured_once(*what: str) -> dict:
-  """Returns the only report of a worker that has no windows."""
-  with workers(what) as (worker,):
-    return worker.read()
+  """Returns the only report of a measurement that has no windows."""
+  with measurements(what) as (measurement,):
+    return measurement.read()
 
 
 def say(text: str):
@@ -194,9 +192,8 @@ def has_pytorch() -> bool:
 
 
 def start_python(arguments: list[str]) -> subprocess.Popen:
-  """Starts Python outside the checkout, with the checkout's package."""
-  environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-  environment.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  """Starts Python outside the checkout."""
+  environment = {'TF_CPP_MIN_LOG_LEVEL': '3', **os.environ}
   return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           cwd=tempfile.gettempdir(), env=environment)
 

