@@ -26,7 +26,7 @@ import numpy as np
 from absl import flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from tangshi_tf import cli, corpus
+from tangshi_tf import cli, corpus, run_dir
 from tangshi_tf.errors import UserError
 
 _COMMON = ('--recipe=none', '--units=16', '--embedding_size=8', '--learning_rate=0.01', '--log_every=4')
@@ -150,7 +150,7 @@ def _last_step(file: pathlib.Path) -> int:
 
 
 def _weights(path: pathlib.Path) -> dict[str, bytes]:
-  found = {}
+  found = {'best': run_dir.RunDir(path).best.encode()}
   for file in sorted((path / 'weights').glob('*.npz')):
     with np.load(file) as archive:
       found |= {f'{file.stem}/{name}': archive[name].tobytes() for name in archive.files}

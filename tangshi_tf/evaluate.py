@@ -27,13 +27,13 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object.')
 
 def main() -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
-  run_dir.locate(name)
+  found = run_dir.RunDir.open(name)
   poems, source, left_out, fingerprint = _read()
   with cli.quiet_start():
     from tangshi_tf import evaluation
     from tangshi_tf.model import devices
     devices.start()
-  run = run_dir.load(name, _WEIGHTS.value)
+  run = found.load(_WEIGHTS.value)
   other = fingerprint not in (None, run.config.get('training', {}).get('corpus_sha256'))
   if other:
     print(f'{name} was trained on another corpus, or on this one in another order: unless these are the same poems, '

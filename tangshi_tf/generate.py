@@ -91,7 +91,7 @@ _MOST_ACROSTIC = 8  # the lines of 七律
 
 def main() -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
-  run_dir.locate(name)
+  found = run_dir.RunDir.open(name)
   form, acrostic = _form()
   _check_flags(form)
   with cli.quiet_start():
@@ -100,7 +100,7 @@ def main() -> int:
     from tangshi_tf.model import devices
     devices.start()
     devices.has_xla()  # asked here for what older releases log when XLA starts
-  run = run_dir.load(name, _WEIGHTS.value)
+  run = found.load(_WEIGHTS.value)
   plan = verse.Plan(form, run.word2id, tones=_TONES.value, rhyme=_rhyme(form)) if form is not None else None
   begins = _begins(run, form)
   for begin in begins:

@@ -157,16 +157,17 @@ def main() -> int:
   run_path = run_dir.for_training(_RUN_DIR.value, recipe, _CELL.value)
   strategy = cluster.choose(_STRATEGY.value)
   found = None if _RESUME.value else _read_corpus()  # before a directory is made
+  run: run_dir.RunDir | None
   with contextlib.ExitStack() as held:
     if cluster.is_chief(strategy):
-      path = held.enter_context(run_dir.claim(run_path, overwrite=_OVERWRITE.value, resume=_RESUME.value))
+      run = held.enter_context(run_dir.claim(run_path, overwrite=_OVERWRITE.value, resume=_RESUME.value))
     else:  # the chief alone writes and speaks
-      path = pathlib.Path(run_path)
+      run = run_dir.RunDir(run_path) if _RESUME.value else None
       held.enter_context(contextlib.redirect_stdout(held.enter_context(open(os.devnull, 'w', encoding='utf-8'))))
-    if _RESUME.value:
-      _take_settings(path)
+    if run is not None and _RESUME.value:
+      _take_settings(run)
     words, parts, validation_poem, origin = found or _read_corpus()
-    goes_on = _RESUME.value and _has_checkpoint(path, words, origin)
+    goes_on = run is not None and _RESUME.value and _has_checkpoint(run, words, origin)
     with cli.quiet_start():
       import tensorflow as tf
 
@@ -194,8 +195,8 @@ def main() -> int:
           f'poems; vocabulary of {len(words):,}')
     try:
       with distribution.lost_workers(replicas), replicas.strategy.scope():
-        return _train(path, words, parts, validation_poem, {**origin, **_settings()}, goes_on=goes_on,
-                      replicas=replicas)
+        return _train(run, pathlib.Path(run_path), words, parts, validation_poem, {**origin, **_settings()},
+                      goes_on=goes_on, replicas=replicas)
     except (MemoryError, tf.errors.ResourceExhaustedError):
       batches = f'{_BATCH_TOKENS.value} tokens' if _BATCH_TOKENS.value else f'{_BATCH_SIZE.value} poems'
       raise UserError(f'not enough memory for {_UNITS.value} units, an embedding of {_EMBEDDING_SIZE.value} and '
@@ -264,18 +265,18 @@ def _limits() -> dict[str, int]:
   return {'min_tokens': _MIN_CHARACTERS.value and _MIN_CHARACTERS.value + 2, 'max_tokens': _MAX_CHARACTERS.value + 2}
 
 
-def _take_settings(path: pathlib.Path):
+def _take_settings(run: run_dir.RunDir):
   """Sets the flags to those of the run in a directory.
 
   Raises:
     UserError: a flag was given that differs, and is not one of `_FREE`.
   """
-  settings = run_dir.read_json(path, run_dir.CONFIG).get('training', {})
+  settings = run.config().get('training', {})
   known = {holder.name: holder for holder in _setting_flags()}
   stored = settings.get('flags')
   if not isinstance(stored, dict) or not set(stored) <= set(known):
-    raise UserError(f'{path / run_dir.CONFIG}: does not say all flags of its run; expected a run of this version of '
-                    'tangshi_tf')
+    raise UserError(f'{run.path / run_dir.CONFIG}: does not say all flags of its run; expected a run of this version '
+                    'of tangshi_tf')
   free = {holder.name for holder in _FREE} - ({_EPOCHS.name} if stored.get(_SCHEDULE.name) == 'cosine' else set())
   for name, value in stored.items():
     flag = flags.FLAGS[name]
@@ -283,39 +284,42 @@ def _take_settings(path: pathlib.Path):
       if value is not None:
         flag.parse(value)
     elif flag.value != value and name not in free:
-      raise UserError(f'--{name}={flag.value}: the run in {path} has {value}; leave the flag out to resume it, or '
+      raise UserError(f'--{name}={flag.value}: the run in {run.path} has {value}; leave the flag out to resume it, or '
                       'begin another run with another --run_dir')
   flags.FLAGS.validate_all_flags()
 
 
-def _has_checkpoint(path: pathlib.Path, words: list[str], origin: dict) -> bool:
+def _has_checkpoint(run: run_dir.RunDir, words: list[str], origin: dict) -> bool:
   """Returns whether there is a checkpoint to go on from, of a run on these poems; without any the run begins anew.
 
   Raises:
     UserError: the run has other poems, or is one that left no checkpoint.
   """
-  if not os.path.exists(path / run_dir.CHECKPOINT):
-    if any((path / run_dir.WEIGHTS).glob('*.npz')):
-      raise UserError(f'{path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a checkpoint')
+  if not run.has(run_dir.CHECKPOINT):
+    if run.weights():
+      raise UserError(f'{run.path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a checkpoint')
     return False
-  before = run_dir.read_json(path, run_dir.CONFIG)['training']
-  vocabulary = run_dir.read_json(path, run_dir.VOCABULARY, list)
-  if origin['corpus_sha256'] != before.get('corpus_sha256') or words != vocabulary:
-    raise UserError(f'{path}: was begun with other poems than those of {origin["corpus"]}, or with them in another '
+  before = run.config()['training']
+  if origin['corpus_sha256'] != before.get('corpus_sha256') or words != run.vocabulary():
+    raise UserError(f'{run.path}: was begun with other poems than those of {origin["corpus"]}, or with them in another '
                     f'order; expected the corpus it was begun with ({before.get("corpus")}), by --corpus if need be')
   return True
 
 
-def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: corpus.Poem | None, origin: dict, *,
-           goes_on: bool, replicas) -> int:
+def _train(run, path: pathlib.Path, words: list[str], parts: dict, validation_poem: corpus.Poem | None, origin: dict,
+           *, goes_on: bool, replicas) -> int:
   """Makes the model, trains it and writes the run; returns the exit status.
 
+  `run` is a `ClaimedRunDir` in the chief; elsewhere a `RunDir`, or None where no run is resumed.
   Empties `parts` where they are in memory.
   """
   import keras
 
   from tangshi_tf import training
-  from tangshi_tf.training import callbacks, checkpoint, fitting, schedules
+  from tangshi_tf.training import checkpoint, fitting, schedules
+  from tangshi_tf.training.progress import Progress
+  from tangshi_tf.training.tensorboard import TensorBoard
+  from tangshi_tf.training.weights_keeper import WeightsKeeper
 
   word2id, id2word = corpus.word_tables(words)
   keras.utils.set_random_seed(_SEED.value)
@@ -343,7 +347,7 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
 
   position = fitting.Position(reading=reading)
   if goes_on:
-    position = checkpoint.restore(path, model, optimizer, average)
+    position = checkpoint.restore(run, model, optimizer, average)
     if position.batches and position.reading != reading:
       raise UserError(f'{path}: was stopped within an epoch whose poems were {position.reading}, now they are '
                       f'{reading}; expected the same')
@@ -352,10 +356,10 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
     if replicas.chief:
       checkpoint.cut_events(path, int(optimizer.iterations.numpy()), position.epoch - 1)
   elif replicas.chief:
-    run_dir.create(path, words, {'model': model.hyperparameters, 'training': origin}, again=_RESUME.value)
+    run.create(words, {'model': model.hyperparameters, 'training': origin})
   print(f'Model: {_CELL.value}, {model.count_params():,} parameters; run directory {path}', flush=True)
   if goes_on and replicas.chief:
-    _go_on(path, origin)
+    _go_on(run, origin)
     print(f'Resumed at step {int(optimizer.iterations.numpy()):,} of {_EPOCHS.value * steps:,}.', flush=True)
   if validation is None:
     print('The corpus is too small for a validation part; the last epoch counts as the best.')
@@ -363,21 +367,21 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
   watchers = []
   if replicas.chief:
     watchers = [
-        callbacks.Progress(_EPOCHS.value),
-        callbacks.TensorBoard(path, model, optimizer, word2id, id2word, every=_LOG_EVERY.value,
-                              validation_poem=validation_poem),
-        callbacks.Checkpoints(path, model),
+        Progress(_EPOCHS.value),
+        TensorBoard(path, model, optimizer, word2id, id2word, every=_LOG_EVERY.value,
+                    validation_poem=validation_poem),
+        WeightsKeeper(run, model),
     ]
 
   def save(position):
     if replicas.chief:
-      checkpoint.write(path, model, optimizer, average, position)
+      checkpoint.write(run, model, optimizer, average, position)
 
   def save_last():
     if not replicas.chief:
       return
     with average.in_place() if average is not None else contextlib.nullcontext():
-      run_dir.save_weights(path, run_dir.LAST, model)
+      run.save_weights(run_dir.LAST, model)
 
   with cli.interruptible() as stopped:
     try:
@@ -403,16 +407,16 @@ def _train(path: pathlib.Path, words: list[str], parts: dict, validation_poem: c
   return 0
 
 
-def _go_on(path: pathlib.Path, origin: dict):
+def _go_on(run: run_dir.ClaimedRunDir, origin: dict):
   """Writes the flags of a resumed run, so that raised --epochs need not be given again; says what is different."""
-  config = run_dir.read_json(path, run_dir.CONFIG)
+  config = run.config()
   before = config['training'].get('tensorflow')
   if before != origin['tensorflow']:
     print(f'The run was begun with TensorFlow {before}, this is {origin["tensorflow"]}: its figures may differ in '
           'their last digits from those of a run that never stopped.')
   if config['training']['flags'] != origin['flags']:
     config['training']['flags'] = origin['flags']
-    run_dir.write_file(path, run_dir.CONFIG, run_dir.encode_json(config))
+    run.write_json(run_dir.CONFIG, config)
 
 
 def _make_model(word2id: dict[str, int]):
