@@ -21,12 +21,11 @@ JSON_FILES = (MANIFEST, run_dir.CONFIG, run_dir.VOCABULARY, run_dir.METRICS)
 
 
 class Sound:
-  """A run directory that is as it should be, and what is in it."""
+  """A run directory that is as it should be, and what is in it; the last of its epochs is the best."""
 
   def __init__(self, path: pathlib.Path, words: list[str], weights: tuple[str, ...], dtype, options: dict):
     from tangshi_tf.model import myRNNModel
     self.path, self.words, self.arrays = path, words, {}
-    self.weights = weights
     with run_dir.claim(path) as run:
       for number, name in enumerate(weights):
         model = myRNNModel({word: i for i, word in enumerate(words)}, **options)
@@ -38,13 +37,17 @@ class Sound:
           run.create(words, self.config)
         run.save_weights(name, model, dtype)
         self.arrays[name] = values(model)
+        if name.startswith('epoch-'):
+          run.mark_best(name)
+          self.arrays['best'] = values(model)
       run.write_json(run_dir.METRICS, {'best_epoch': 1, 'epochs': [{'epoch': 1}]})
     (path / run_dir.LOCK).unlink()
     self.size = sum(array.nbytes for array in self.arrays[weights[0]])
+    self.weights = tuple(self.arrays)  # that can be asked for
 
   def is_same(self, run: run_dir.Run, weights: str | None) -> bool:
     """Returns whether a loaded run is this one, with the weights that were asked for."""
-    expected = self.arrays[weights or next(name for name in ('best', 'last') if name in self.weights)]
+    expected = self.arrays[weights or next(name for name in ('best', 'last') if name in self.arrays)]
     found = values(run.model)
     return (list(run.word2id) == self.words and run.config == self.config and len(found) == len(expected)
             and all(np.array_equal(a, b) for a, b in zip(found, expected)))
@@ -81,8 +84,8 @@ def any_weights(path, rng) -> pathlib.Path:
 
 def seal(path):
   """Makes the manifest fit the files, as they are."""
-  names = Manifest.read(path).files
-  Manifest(path, {name: [safe_files.measure(path / name)] for name in names if (path / name).is_file()}).write()
+  listed = Manifest.read(path)
+  listed.change({name: [safe_files.measure(path / name)] for name in listed.files if (path / name).is_file()})
 
 
 def replace(path, file, data: bytes, rng) -> str:
@@ -280,7 +283,7 @@ def manifest_of_another_kind(path, rng, _):
                       {'size': -1, 'sha256': None}, {'size': 1e999, 'sha256': ''}, {'size': 10**400, 'sha256': 'x'}])
   files = rng.choice([None, [], 'x', {}, {run_dir.CONFIG: state}, {run_dir.CONFIG: [state]},
                       {**value['files'], run_dir.CONFIG: [state]}, {**value['files'], run_dir.CONFIG: []},
-                      {'../x\n' * 1000: [{'size': 1, 'sha256': 'x'}], 'weights/best.npz': [state]}])
+                      {'../x\n' * 1000: [{'size': 1, 'sha256': 'x'}], 'weights/last.npz': [state]}])
   best = rng.choice([value['best']] * 3 + [None, 1, '', '../best', 'a\nb', 'epoch-99', '\ud800', 'x' * 10**5])
   write_sealed(path, {**value, 'files': files, 'best': best})
   return f'{repr(files)[:60]}, best {best!r:.20}'

@@ -154,10 +154,12 @@ class RunDir:
   def _choose(self, weights: str | None) -> str:
     """Returns the name of the weights to load; the manifest alone decides what there is."""
     if weights is None:
-      weights = next((name for name in (self.best, LAST) if self.has(weights_file(name))), None)
-      if weights is None:
-        raise UserError(f'{self.path / WEIGHTS}: holds neither the weights of an epoch nor {LAST}.npz; the run has not '
-                        'got that far')
+      weights = BEST
+      if self.best == BEST and not self.has(weights_file(BEST)):  # no epoch is over
+        weights = LAST
+        if not self.has(weights_file(LAST)):
+          raise UserError(f'{self.path / WEIGHTS}: holds neither the weights of an epoch nor {LAST}.npz; the run has '
+                          'not got that far')
     if not is_weights_name(weights):
       raise UserError(f'weights {shorten(weights)}: expected {BEST}, {LAST} or epoch-NN')
     if weights == BEST:

@@ -19,8 +19,8 @@ from ..checks import claim, save, write_manifest
 
 def seal(path):
   """Makes the manifest fit the files as they are."""
-  files = Manifest.read(path).files
-  Manifest(path, {name: [safe_files.measure(path / name)] for name in files if (path / name).is_file()}).write()
+  listed = Manifest.read(path)
+  listed.change({name: [safe_files.measure(path / name)] for name in listed.files if (path / name).is_file()})
 
 
 def to_version_1(path):
@@ -203,7 +203,8 @@ def test_weights_that_are_not_finite(saved):
     ({'format_version': 10**4000, 'tangshi_tf': '\n' * 10**5}, 'a newer tangshi_tf'),
     ({'format_version': '2'}, 'is no manifest'), ({'format_version': 1}, 'is no manifest'),
     ({'format_version': 2.0}, 'is no manifest'), ({'best': None}, 'is no manifest'),
-    ({'best': '../best'}, 'is no manifest'), ({'best': 'best\n'}, 'is no manifest'), ({'best': 'epoch-07'}, 'has not got that far'),
+    ({'best': '../best'}, 'is no manifest'), ({'best': 'best\n'}, 'is no manifest'),
+    ({'best': 'epoch-07'}, r'epoch-07\.npz: is not in manifest\.json; expected one of weights/best\.npz'),
     ({'files': None}, 'is no manifest'), ({'files': {'config.json': []}}, 'is no manifest'),
     ({'files': {'config.json': [{'size': 1}]}}, 'is no manifest'),
     ({'files': {'config.json': [{'size': True, 'sha256': ''}]}}, 'is no manifest'),
