@@ -33,7 +33,8 @@ class RunDir:
   Its manifest is read and checked once, here, and decides from then on what
   there is and how it must read. Nothing in the directory is run, and nothing is
   taken from a file before it has been found to be the one in the manifest.
-  Where a training replaces a file meanwhile, the manifest is read again.
+  Where a training has replaced a file since, the manifest is read again; what
+  it has only added is seen when the directory is opened again.
 
   Attributes:
     path: the directory.
@@ -90,8 +91,15 @@ class RunDir:
     return self.read_json(CONFIG)
 
   def epochs(self) -> list[dict]:
-    """Returns the figures of each epoch that is over."""
-    return self.read_json(METRICS)['epochs'] if self.has(METRICS) else []
+    """Returns the figures of each epoch that is over.
+
+    Raises:
+      UserError: they are damaged.
+    """
+    epochs = self.read_json(METRICS).get('epochs') if self.has(METRICS) else []
+    if not isinstance(epochs, list):
+      raise UserError(f'{self.path / METRICS}: has no figures by epoch; expected a list of them as "epochs"')
+    return epochs
 
   def vocabulary(self) -> list[str]:
     """Returns the words by id.

@@ -157,6 +157,22 @@ def test_the_manifest_alone_says_which_weights_there_are(one):
   assert run_dir.load(path, 'last').model.dense.bias[0] == 7
 
 
+def test_what_an_open_run_tells(one):
+  path, model = one
+  run = run_dir.RunDir.open(path)
+  assert (run.path, run.name, run.best, run.weights()) == (path, str(path), 'best', ['weights/best.npz'])
+  assert run.config() == {'model': model.hyperparameters} and len(run.vocabulary()) == 40 and run.epochs() == []
+  assert run.has('config.json') and not run.has('metrics.json')
+  np.testing.assert_array_equal(run.read_arrays('weights/best.npz')['dense_bias'], np.ones(40))
+  shipped = run_dir.RunDir.open('gru')
+  assert (shipped.name, shipped.path, shipped.load().name) == ('gru', run_dir.PRETRAINED / 'gru', 'gru')
+  assert len(shipped.epochs()) == len(shipped.read_json('metrics.json')['epochs']) > 1
+  with run_dir.claim(path, resume=True) as claimed:
+    claimed.write_json('metrics.json', {'epochs': 7})
+    with pytest.raises(UserError, match='metrics.json: has no figures by epoch'):
+      claimed.epochs()
+
+
 @pytest.mark.parametrize('name', run_dir.shipped_names())
 def test_shipped_models_fit_their_manifests(name):
   path = run_dir.PRETRAINED / name
