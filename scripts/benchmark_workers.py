@@ -190,7 +190,6 @@ def decode_worker(times: str):
   import exercise
 
   from tangshi_tf import decoding, model, prosody, run_dir
-  from tangshi_tf.decoding import verse
   from tangshi_tf.model import devices
   devices.start()
   run = run_dir.load('rnn')
@@ -215,7 +214,7 @@ def decode_worker(times: str):
       'batch512_natural_chars_per_s': lambda: several(run.model, bos_first=True, temperature=0.8),
   }
 
-  plan = verse.Plan(prosody.FORMS['七绝'], run.word2id)
+  plan = decoding.FormPlan(prosody.FORMS['七绝'], run.word2id)
 
   def in_form(writer, count):
     poems = decoding.generate((('', seed) for seed in range(count)), model=writer, plan=plan, temperature=0.8,

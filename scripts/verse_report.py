@@ -151,7 +151,6 @@ def checker(poems: list[corpus.Poem]) -> str:
 def report_model(name: str, run, sampling: dict, tools) -> list[dict]:
   """Returns the rows of one model, drawn in one way."""
   from tangshi_tf import decoding
-  from tangshi_tf.decoding import verse
   options = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word, **sampling}
   label = f'{name}, {sampling["temperature"]:g}' if len(_TEMPERATURES.value) > 1 else name
   rows = []
@@ -161,7 +160,7 @@ def report_model(name: str, run, sampling: dict, tools) -> list[dict]:
                              max_len=FREE_LENGTH, **options)
     rows += report(label, 'free', [''.join(words) for words in free], run, *tools)
   for form in prosody.FORMS.values():
-    plan = verse.Plan(form, run.word2id, tones=_TONES.value)
+    plan = decoding.FormPlan(form, run.word2id, tones=_TONES.value)
     written = decoding.generate((('', _SEED.value + i) for i in range(_NUM.value)), plan=plan,
                                 **{'max_repeat': 1, **options})
     rows += report(label, 'in the form', [''.join(words) for words in written], run, *tools, forms=[form.name])
@@ -174,7 +173,7 @@ def beginnings(run, count: int, temperature: float) -> list[str]:
 
   from tangshi_tf import decoding
   logits, _ = run.model.next_logits(tf.constant([run.word2id[corpus.start_token]]), run.model.zero_state(1))
-  shares = tf.nn.softmax(logits / max(temperature, decoding.COLDEST))[0].numpy().astype(np.float64)
+  shares = tf.nn.softmax(logits / max(temperature, decoding.MIN_TEMPERATURE))[0].numpy().astype(np.float64)
   shares[[i for word, i in run.word2id.items() if len(word) > 1 or word in corpus.PUNCTUATION]] = 0
   drawn = np.random.default_rng(_SEED.value).choice(len(shares), count, p=shares / shares.sum())
   return [run.id2word[i] for i in drawn]

@@ -96,18 +96,15 @@ def main() -> int:
   _check_flags(form)
   with cli.quiet_start():
     from tangshi_tf import decoding
-    from tangshi_tf.decoding import composing, verse
     from tangshi_tf.model import devices
     devices.start()
     devices.has_xla()  # asked here for what older releases log when XLA starts
   run = found.load(_WEIGHTS.value)
-  plan = verse.Plan(form, run.word2id, tones=_TONES.value, rhyme=_rhyme(form)) if form is not None else None
+  plan = decoding.FormPlan(form, run.word2id, tones=_TONES.value, rhyme=_rhyme(form)) if form is not None else None
   begins = _begins(run, form)
+  rules = decoding.Rules(run.word2id, plan=plan, acrostic=acrostic)
   for begin in begins:
-    if plan is None:
-      decoding.encode_begin(begin, run.word2id)
-    else:
-      plan.start(plan.given(begin, acrostic))
+    rules.start(begin)
   if _INTERACTIVE.value:
     return _interact(run, plan, begins[0], acrostic)
   index = None
@@ -124,13 +121,13 @@ def main() -> int:
     options |= {'init': _INIT.value, 'state_stddev': _STATE_STDDEV.value, 'top_k': _TOP_K.value, 'top_p': _TOP_P.value}
   total = _NUM.value * len(begins)
   first = _SEED.value if _SEED.value is not None else random.randrange(2**31)
-  poems = composing.compose(
+  poems = decoding.write_best(
       ((begin, first + i * _NUM.value + k) for i, begin in enumerate(begins) for k in range(_NUM.value)),
       run=run, stride=total, measure=_JSON.value, best_of=_BEST_OF.value, original=_ORIGINAL.value, index=index,
       plan=plan, acrostic=acrostic, **options)
   for number, poem in enumerate(poems):
     if _ORIGINAL.value and poem.copied:
-      print(f'Still copied after {composing.MOST_ROUNDS} rounds: {" ".join(poem.copied)}', file=sys.stderr)
+      print(f'Still copied after {decoding.MAX_ROUNDS} rounds: {" ".join(poem.copied)}', file=sys.stderr)
     if _JSON.value:
       assert index is not None  # made above for --json
       print(json.dumps({'model': name, 'weights': _WEIGHTS.value, **options, **_facts(poem, form, acrostic, index)},
@@ -153,12 +150,12 @@ def _interact(run, plan, begin: str, acrostic: str) -> int:
   """Writes one poem with the person at the terminal."""
   import numpy as np
 
-  from tangshi_tf.decoding import interactive
+  from tangshi_tf import decoding
   settings = _settings(plan and plan.form)
-  session = interactive.Session(run, plan=plan, begin=begin, acrostic=acrostic, **{
+  session = decoding.Session(run, plan=plan, begin=begin, acrostic=acrostic, **{
       name: settings[name] for name in ('max_repeat', 'max_len', 'bos_first') if name in settings})
   temperature = _TEMPERATURE.value if _TEMPERATURE.value is not None else presets.FORM['temperature']
-  complete = interactive.converse(session, read=lambda: input('> '), say=print, shown=_CHOICES.value,
+  complete = decoding.converse(session, read=lambda: input('> '), say=print, shown=_CHOICES.value,
                                   temperature=temperature, generator=np.random.default_rng(_SEED.value))
   print('\n' + _layout(list(session.text)))
   return 0 if complete else cli.INTERRUPTED

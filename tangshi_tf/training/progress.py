@@ -1,11 +1,11 @@
-"""The line that shows how far a run is."""
+"""The progress of a run on a terminal or in a log."""
 
 import math
 import shutil
 import sys
 import time
 
-from tangshi_tf.training.fitting import Callback, Totals
+from tangshi_tf.training.callback import Callback, Totals
 
 
 class Progress(Callback):
@@ -15,14 +15,17 @@ class Progress(Callback):
   every half minute.
   """
 
-  def __init__(self, epochs: int):
-    self._epochs = epochs
+  def __init__(self):
     self._terminal = sys.stdout.isatty()
     self._interval = 0.5 if self._terminal else 30.0
     self._start = self._shown = time.perf_counter()
     self._first = None  # the step before the first one that was seen
 
-  def on_begin(self, position):
+  def on_note(self, text):
+    print(text, flush=True)
+
+  def on_begin(self, position, epochs):
+    self._epochs = epochs
     self._best = min((metrics.get('validation_perplexity', math.inf) for metrics in position.history),
                      default=math.inf)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tangshi_tf import corpus, decoding
 from tangshi_tf.errors import UserError
-from tangshi_tf.training.fitting import Callback, Totals
+from tangshi_tf.training.callback import Callback, Totals
 
 
 class TensorBoard(Callback):
@@ -30,7 +30,7 @@ class TensorBoard(Callback):
     self._validation_poem = validation_poem
     self._every = every
 
-  def on_begin(self, position):
+  def on_begin(self, position, epochs):
     self._totals = Totals(position.watchers.get(type(self).__name__))
 
   def on_epoch_begin(self, epoch, steps):

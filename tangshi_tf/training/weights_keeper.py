@@ -3,7 +3,7 @@
 import math
 
 from tangshi_tf import run_dir
-from tangshi_tf.training.fitting import Callback
+from tangshi_tf.training.callback import Callback
 
 
 class WeightsKeeper(Callback):
@@ -12,7 +12,7 @@ class WeightsKeeper(Callback):
   def __init__(self, run: run_dir.ClaimedRunDir, model):
     self._run, self._model = run, model
 
-  def on_begin(self, position):
+  def on_begin(self, position, epochs):
     self._epochs, self._best = [], None
     for metrics in position.history:
       self._take_in(metrics)

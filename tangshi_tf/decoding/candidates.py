@@ -1,4 +1,4 @@
-"""From drawn poems to chosen ones: several candidates a poem, ranked, and without copies."""
+"""Choosing among several candidates for a poem: the likeliest one, or one without copied lines."""
 
 import dataclasses
 import itertools
@@ -6,23 +6,23 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from tangshi_tf import corpus, decoding, evaluation
+from tangshi_tf import corpus, evaluation
 from tangshi_tf.corpus import originality
-from tangshi_tf.decoding import beam
+from tangshi_tf.decoding import beam, loop, sampling
 from tangshi_tf.errors import UserError
 
 COPY_PENALTY = 1.0  # nats a token, for a poem all of whose lines are copied
-MOST_ROUNDS = 20  # of drawing again before a copied line stays
+MAX_ROUNDS = 20  # of drawing again before a copied line stays
 _POEMS = 512  # candidates made together
 
 
 @dataclasses.dataclass(frozen=True)
-class Composed:
+class Candidate:
   """A finished poem.
 
   Attributes:
     begin: what it was asked to begin with.
-    seed: with which `decoding.generate` writes it again.
+    seed: with which `generate` writes it again.
     words: its words, without bos and eos.
     log_probability: of its words under the model after bos and from the zero
       state, whatever restricted them, in nats; None where it was not measured.
@@ -51,8 +51,8 @@ class Composed:
     return self.log_probability / len(self.words) - COPY_PENALTY * len(self.copied) / lines
 
 
-def compose(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, best_of: int = 1, original: bool = False,
-            index: originality.Index | None = None, measure: bool = False, **options) -> Iterator[Composed]:
+def write_best(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, best_of: int = 1, original: bool = False,
+            index: originality.Index | None = None, measure: bool = False, **options) -> Iterator[Candidate]:
   """Writes poems, each the best of several.
 
   Args:
@@ -62,21 +62,21 @@ def compose(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, best_o
       number of poems no two have the same.
     best_of: candidates a poem.
     original: whether poems with a copied line are drawn again, up to
-      `MOST_ROUNDS` times; after that the poem with the fewest stays.
+      `MAX_ROUNDS` times; after that the poem with the fewest stays.
     index: of the corpus; needed for `original`, and for ranking copies.
     measure: whether the poems get their log-probability even if there is only
       one candidate.
-    options: of `decoding.generate`, or those of `beam.search` with its
-      `width`, where seeds mean nothing.
+    options: of `generate`, or those of `beam_search` with its `width`, where
+      seeds mean nothing.
 
   Yields:
     The poems, in order.
 
   Raises:
-    UserError: as `decoding.generate`, or several candidates are asked for
+    UserError: as `generate`, or several candidates are asked for
       without drawing.
   """
-  drawn = options.get('temperature', 0) >= decoding.COLDEST or options.get('init') == 'random'
+  drawn = options.get('temperature', 0) >= sampling.MIN_TEMPERATURE or options.get('init') == 'random'
   if (best_of > 1 or original) and not drawn:
     raise UserError('temperature 0 writes the same poem each time; expected one above 0, or random states, for several '
                     'candidates')
@@ -84,13 +84,13 @@ def compose(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, best_o
   requests = iter(requests)
   if not measure and not original:
     queued, requests = itertools.tee(requests)
-    yield from (Composed(begin, seed, words, None, _copied(begin, words, index)) for (begin, seed), words in zip(
+    yield from (Candidate(begin, seed, words, None, _copied(begin, words, index)) for (begin, seed), words in zip(
         queued, _written(requests, run, options)))
     return
   while some := list(itertools.islice(requests, max(1, _POEMS // best_of))):
-    best: dict[int, Composed] = {}
+    best: dict[int, Candidate] = {}
     waiting = list(range(len(some)))
-    for attempt in range(MOST_ROUNDS if original else 1):
+    for attempt in range(MAX_ROUNDS if original else 1):
       candidates = [(some[i][0], some[i][1] + (attempt * best_of + k) * stride)
                     for i in waiting for k in range(best_of)]
       for position, found in enumerate(_candidates(candidates, run, index, measure, options)):
@@ -103,14 +103,14 @@ def compose(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, best_o
     yield from (best[i] for i in range(len(some)))
 
 
-def _better(poem: Composed, other: Composed, original: bool) -> bool:
+def _better(poem: Candidate, other: Candidate, original: bool) -> bool:
   """Returns whether a candidate is to be preferred: where originality counts, first of all for fewer copied lines."""
   if original and len(poem.copied) != len(other.copied):
     return len(poem.copied) < len(other.copied)
   return poem.log_probability is not None and poem.rank() > other.rank()
 
 
-def _candidates(requests: list[tuple[str, int]], run, index, measure: bool, options) -> Iterator[Composed]:
+def _candidates(requests: list[tuple[str, int]], run, index, measure: bool, options) -> Iterator[Candidate]:
   """Writes poems and, if asked, measures them."""
   poems = list(_written(requests, run, options))
   totals: list[float | None] = [None] * len(poems)
@@ -119,16 +119,16 @@ def _candidates(requests: list[tuple[str, int]], run, index, measure: bool, opti
     nll = evaluation.token_nll(run.model, ids, splits)
     totals = [-float(nll[first:end - 1].sum(dtype=np.float64)) for first, end in itertools.pairwise(splits)]
   for (begin, seed), words, total in zip(requests, poems, totals):
-    yield Composed(begin, seed, words, total, _copied(begin, words, index))
+    yield Candidate(begin, seed, words, total, _copied(begin, words, index))
 
 
 def _written(requests, run, options) -> Iterator[list[str]]:
   options = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word, **options}
   if 'width' in options:
-    return beam.search((begin for begin, _ in requests), **options)
-  return decoding.generate(requests, **options)
+    return beam.beam_search((begin for begin, _ in requests), **options)
+  return loop.generate(requests, **options)
 
 
 def _copied(begin: str, words: list[str], index: originality.Index | None) -> list[str]:
-  given = sum(mark not in corpus.PUNCTUATION for mark in begin)
-  return index.copied_lines(''.join(words), given) if index is not None else []
+  fixed = sum(mark not in corpus.PUNCTUATION for mark in begin)
+  return index.copied_lines(''.join(words), fixed) if index is not None else []

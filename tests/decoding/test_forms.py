@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tangshi_tf import corpus, decoding, prosody
-from tangshi_tf.decoding import loop, verse
+from tangshi_tf.decoding import compiled, loop
 from tangshi_tf.errors import UserError
 
 from ..checks import model_with_a_will
@@ -26,7 +26,7 @@ def model(request, real_word2id):
 
 
 def write(model, tables, form, count, *, begin='', acrostic='', tones='strict', rhyme='any', **options):
-  plan = verse.Plan(prosody.find_form(form), tables['word2id'], tones=tones, rhyme=rhyme)
+  plan = decoding.FormPlan(prosody.find_form(form), tables['word2id'], tones=tones, rhyme=rhyme)
   options = {'temperature': 1.0, 'max_repeat': 1, **options}
   return [''.join(poem) for poem in decoding.generate([(begin, seed) for seed in range(count)], model=model, plan=plan,
                                                       acrostic=acrostic, **options, **tables)]
@@ -141,15 +141,15 @@ def test_a_poem_does_not_depend_on_those_beside_it(model, tables):
 
 def test_forms_without_xla(model, tables, monkeypatch):
   expected = write(model, tables, '七绝', 3, acrostic='春夏', **FEW_WORDS)
-  monkeypatch.setattr(loop.devices, 'has_xla', lambda: False)
-  loop.compiled_decoder.cache_clear()
+  monkeypatch.setattr(compiled.devices, 'has_xla', lambda: False)
+  compiled.compiled_decoder.cache_clear()
   assert write(model, tables, '七绝', 3, acrostic='春夏', **FEW_WORDS) == expected
-  loop.compiled_decoder.cache_clear()
+  compiled.compiled_decoder.cache_clear()
 
 
 def test_a_begin_rhymes_as_poets_do(model, tables):
-  plan = verse.Plan(prosody.FORMS['五绝'], tables['word2id'])
-  _, group = plan.start(plan.given('白日依山尽，黄河入海平'))
+  plan = decoding.FormPlan(prosody.FORMS['五绝'], tables['word2id'])
+  _, group = plan.start(plan.fixed_words('白日依山尽，黄河入海平'))
   assert prosody.level_groups()[group] == '下平八庚'
 
 
@@ -203,7 +203,7 @@ def test_repeats(model, tables):
 @pytest.mark.parametrize('few', [True, False])
 def test_filters_keep_what_they_say(model, tables, few, monkeypatch):
   if not few:
-    monkeypatch.setattr(loop, '_FEW', 0)
+    monkeypatch.setattr(loop, '_SMALL_BATCH', 0)
   bias = model.dense.bias.numpy()
   model.dense.bias.assign(np.random.default_rng(0).normal(size=bias.shape))
   logits, _ = model.next_logits(np.array([tables['word2id'][corpus.start_token]], np.int32), model.zero_state(1))
@@ -221,17 +221,17 @@ def test_filters_keep_what_they_say(model, tables, few, monkeypatch):
   model.dense.bias.assign(bias)
 
 
-class FreeFirst(verse.Plan):
+class FreeFirst(decoding.FormPlan):
   """A plan of one character that may be any token, so that nothing but the filters decides."""
 
   def __init__(self, word2id):
     super().__init__(prosody.find_form('1x1'), word2id, rhyme=None)
-    self.masks = np.zeros_like(self.masks)
+    self.allowed = np.ones_like(self.allowed)
 
 
 @pytest.mark.parametrize('arguments', [
     {'top_p': 0}, {'top_p': 1.5}, {'top_k': -1}, {'top_k': 0.5}, {'min_p': -0.1}, {'min_p': float('nan')},
-    {'max_repeat': -1}, {'temperature': float('inf')}])
+    {'temperature': float('inf')}])
 def test_sampling_out_of_range(arguments):
   with pytest.raises(UserError, match='expected'):
     decoding.Sampling(**arguments)
@@ -240,13 +240,13 @@ def test_sampling_out_of_range(arguments):
 def test_plans_that_cannot_be_made(real_word2id):
   form = prosody.FORMS['七绝']
   with pytest.raises(UserError, match='expected one of strict, loose, off'):
-    verse.Plan(form, real_word2id, tones='exact')
+    decoding.FormPlan(form, real_word2id, tones='exact')
   with pytest.raises(UserError, match="rhyme group '屋' is unknown"):
-    verse.Plan(form, real_word2id, rhyme='屋')
+    decoding.FormPlan(form, real_word2id, rhyme='屋')
   with pytest.raises(UserError, match='has no 。'):
-    verse.Plan(form, {word: i for word, i in real_word2id.items() if word != '。'})
+    decoding.FormPlan(form, {word: i for word, i in real_word2id.items() if word != '。'})
   few = {word: i for i, word in enumerate([*corpus.SPECIAL_TOKENS, *'，。东红一二三四五六七八'])}
   for rhyme in ('东', 'any'):
     with pytest.raises(UserError, match='上平一东: .* has 2 of its characters; 七绝 needs at least 6'):
-      verse.Plan(form, few, rhyme=rhyme)
-  assert verse.Plan(form, few, rhyme=None)
+      decoding.FormPlan(form, few, rhyme=rhyme)
+  assert decoding.FormPlan(form, few, rhyme=None)

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tangshi_tf import decoding, gen_poem
-from tangshi_tf.decoding import loop, sampling
+from tangshi_tf.decoding import compiled, loop, sampling
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, myRNNModel
 
@@ -63,7 +63,7 @@ def test_lengths(model, tables):
 @pytest.fixture(params=['few', 'many'])
 def width(request, monkeypatch):
   """Sends any number of poems down one of the two paths."""
-  monkeypatch.setattr(loop, '_FEW', 64 if request.param == 'few' else 0)
+  monkeypatch.setattr(loop, '_SMALL_BATCH', 64 if request.param == 'few' else 0)
 
 
 @pytest.mark.usefixtures('width')
@@ -83,8 +83,8 @@ def test_complete_poems_make_room_for_waiting_ones(model, tables, monkeypatch):
   assert len({len(poem) for poem in expected}) > 3
   monkeypatch.setattr(loop, 'BATCH', 10)
   widths, begun = [], []
-  write = loop._Writer.write
-  monkeypatch.setattr(loop._Writer, 'write', lambda *args: (widths.append(len(args[1])), write(*args))[1])
+  decode = loop._Decoder.decode
+  monkeypatch.setattr(loop._Decoder, 'decode', lambda *args: (widths.append(len(args[1])), decode(*args))[1])
 
   def requests():
     for seed in range(50):
@@ -112,8 +112,8 @@ def test_one_endless_poem_does_not_hold_back_thousands(model, tables, monkeypatc
 
 def test_random_state_has_the_stated_deviation(model, tables, monkeypatch):
   seen = []
-  write = loop._Writer.write
-  monkeypatch.setattr(loop._Writer, 'write', lambda *args: (seen.append(args[2]), write(*args))[1])
+  decode = loop._Decoder.decode
+  monkeypatch.setattr(loop._Decoder, 'decode', lambda *args: (seen.append(args[2]), decode(*args))[1])
   list(decoding.generate([('一', s) for s in range(512)], model=model, init='random', state_stddev=2.0, **tables))
   assert len(seen[0]) == model.state_tensors
   for tensor in seen[0]:
@@ -129,8 +129,7 @@ def test_extremes_stay_poems(model, tables, extreme):
 @pytest.mark.usefixtures('width')
 @pytest.mark.parametrize('block', [8, 64])
 def test_sampling_follows_the_softmax(tables, block, monkeypatch):
-  for module in (loop, sampling):
-    monkeypatch.setattr(module, 'BLOCK', block)
+  monkeypatch.setattr(sampling, 'BLOCK', block)
   model = myRNNModel(tables['word2id'], embedding_size=4, units=4)
   for variable in model.trainable_variables:
     variable.assign(tf.zeros_like(variable))
@@ -150,7 +149,7 @@ def test_sampling_follows_the_softmax(tables, block, monkeypatch):
 
 
 def test_cold_sampling_is_greedy_and_the_loop_is_traced_once(model, tables):
-  loop.compiled_decoder.cache_clear()
+  compiled.compiled_decoder.cache_clear()
   greedy = gen_poem('一', model=model, **tables)
   for temperature in (1e-5, 1e-7, 1e-45):
     assert gen_poem('一', model=model, temperature=temperature, seed=1, **tables) == greedy
@@ -158,7 +157,7 @@ def test_cold_sampling_is_greedy_and_the_loop_is_traced_once(model, tables):
   list(decoding.generate([('一', s) for s in range(30)], model=model, init='random', **tables))
   list(decoding.generate([('一丁', s) for s in range(20)], model=model, **tables))
   # Greedy and drawing for few poems, greedy for many; each is one concrete graph for all lengths and begin words.
-  assert loop.compiled_decoder.cache_info().misses == 3
+  assert compiled.compiled_decoder.cache_info().misses == 3
 
 
 def test_drawing_never_takes_what_has_no_mass():
@@ -195,7 +194,8 @@ def test_unusable_begin_words(model, tables, begin, message):
 
 @pytest.mark.parametrize('argument', [
     {'init': 'ones'}, {'temperature': -1}, {'temperature': float('nan')}, {'temperature': 1e39}, {'max_len': 0},
-    {'max_len': 2.5}, {'state_stddev': -1}, {'state_stddev': float('inf')}, {'seed': -1}, {'seed': 0.5}])
+    {'max_len': 2.5}, {'state_stddev': -1}, {'state_stddev': float('inf')}, {'seed': -1}, {'seed': 0.5},
+    {'max_repeat': -1}, {'max_repeat': 0.5}, {'shortest_line': -1}, {'shortest_line': 101}])
 def test_arguments_out_of_range(model, tables, argument):
   with pytest.raises(UserError, match='expected'):
     gen_poem('一', model=model, **argument, **tables)

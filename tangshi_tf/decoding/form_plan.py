@@ -1,4 +1,4 @@
-"""What a verse form lets a poem's next token be, as tables for the decoding loop."""
+"""What a verse form allows at each place of a poem, as tables for `rules`."""
 
 from collections.abc import Sequence
 
@@ -7,33 +7,34 @@ import numpy as np
 from tangshi_tf import corpus, prosody
 from tangshi_tf.errors import UserError, shorten
 
-NEVER = -1e9  # added to a logit; not infinite, because it is multiplied by 0
-ANY, KNOWN, LEVEL, OBLIQUE = range(4)  # what may stand at a place: rows of `Plan.masks`
+ANY, KNOWN, LEVEL, OBLIQUE = range(4)  # tone classes: rows of `FormPlan.allowed`
 _CLASS = {frozenset('平'): LEVEL, frozenset('仄'): OBLIQUE, frozenset('平仄'): KNOWN}
-_TONES = prosody.LEVEL + prosody.OBLIQUE + prosody.EITHER + prosody.UNKNOWN  # in the order of `Plan.tone_of`
-NO_RHYME, MAY_RHYME, MUST_RHYME = range(3)
+_TONES = prosody.LEVEL + prosody.OBLIQUE + prosody.EITHER + prosody.UNKNOWN  # in the order of `FormPlan.tone_of`
+NO_RHYME, MAY_RHYME, MUST_RHYME = range(3)  # entries of `FormPlan.rhymes`
 
 
-class Plan:
-  """A verse form as a decoding loop needs it, for one vocabulary.
+class FormPlan:
+  """A verse form as the rules need it, for one vocabulary.
 
-  While a poem is written, two numbers say what it has committed itself to: the
-  set of tone patterns that it still follows (one bit each) and its rhyme group
-  (`no_group` before the first rhyme). A token is allowed if some pattern of the
-  set admits it, and the set then loses the patterns that do not. All lines end
-  with a mark, ， and 。 in turn.
+  While a poem is written, two numbers are kept: the set of tone patterns that it
+  still follows (one bit each) and its rhyme group (`no_group` before the first
+  rhyme). A token is allowed if some pattern of the set admits it, and the set
+  then loses the patterns that do not. All lines end with a mark, ， and 。 in
+  turn. Places count from 0, bos not counted.
 
   Attributes:
     form, tones, rhyme: the arguments.
-    length: tokens of a poem, marks included, eos not.
+    length: tokens of a poem, marks included, bos and eos not.
     marks: int32 `[length]`, the id of the mark at a place, -1 for a character.
-    classes: int32 `[sets, length]`, which row of `masks` holds at a place.
-    admits: int32 `[length, 4]`, the set of patterns that a tone keeps.
+    tone_classes: int32 `[sets, length]`, which row of `allowed` holds at a place
+      for a set of patterns.
+    kept_patterns: int32 `[length, 4]`, the set of patterns that a tone keeps.
     rhymes: int32 `[sets, length]`, whether a place rhymes.
-    masks: float32 `[4, V]`, 0 for a token that may be there and `NEVER` for others.
-    tone_of: int32 `[V]`.
+    allowed: bool `[4, V]`, the tokens of each tone class.
+    tone_of: int32 `[V]`, the tone of each token, a column of `kept_patterns`.
     group_of: int32 `[V]`, the rhyme group that a level character begins.
-    outside: bool `[groups + 1, V]`, the characters that may not be a rhyme.
+    not_rhyming: bool `[groups + 1, V]`, the characters that may not rhyme in each
+      group; the last row is for the first rhyme.
   """
 
   def __init__(self, form: prosody.Form, word2id: dict[str, int], *, tones: str = 'strict', rhyme: str | None = 'any'):
@@ -76,11 +77,11 @@ class Plan:
     self.group_of = np.argmax(member * sizes[:, None], axis=0).astype(np.int32)
     level, oblique = (np.isin(self.tone_of, [_TONES.index(tone), _TONES.index(prosody.EITHER)])
                       for tone in (prosody.LEVEL, prosody.OBLIQUE))
-    self.masks = np.where(np.stack([content, level | oblique, level, oblique]), 0, NEVER).astype(np.float32)
+    self.allowed = np.stack([content, level | oblique, level, oblique])
     # A group must have characters enough for a poem that repeats none.
     self._needed = 2 * (self.form.lines // 2 + 1)
     first = level & (sizes < self._needed)[self.group_of]
-    self.outside = np.concatenate([level & ~member, first[None]])
+    self.not_rhyming = np.concatenate([level & ~member, first[None]])
     if self.rhyme not in (None, 'any'):
       self._check_size(prosody.find_group(self.rhyme))
     elif self.rhyme is not None:
@@ -100,19 +101,19 @@ class Plan:
     for line in range(form.lines):
       self.marks[line * width + form.characters] = marks[line % 2 or line == form.lines - 1]
     sets = 2 ** max(len(self.patterns), 1)
-    self.classes = np.full((sets, self.length), ANY, np.int32)
+    self.tone_classes = np.full((sets, self.length), ANY, np.int32)
     self.rhymes = np.zeros((sets, self.length), np.int32)
-    self.admits = np.full((self.length, len(_TONES)), sets - 1, np.int32)
+    self.kept_patterns = np.full((self.length, len(_TONES)), sets - 1, np.int32)
     for place in np.flatnonzero(self.marks < 0):
       line, position = divmod(int(place), width)
       ends = position == form.characters - 1
-      wanted = [self.wanted(i, line)[position] for i in range(max(len(self.patterns), 1))]
+      wanted = [self.wanted_tones(i, line)[position] for i in range(max(len(self.patterns), 1))]
       for tone, found in enumerate(_TONES):
-        self.admits[place, tone] = sum(1 << i for i, want in enumerate(wanted) if _admits(found, want))
+        self.kept_patterns[place, tone] = sum(1 << i for i, want in enumerate(wanted) if _is_sure(found, want))
       for members in range(1, sets):
         inside = [i for i in range(len(wanted)) if members >> i & 1]
         if not any(wanted[i] == prosody.EITHER for i in inside):
-          self.classes[members, place] = _CLASS[frozenset(wanted[i] for i in inside)]
+          self.tone_classes[members, place] = _CLASS[frozenset(wanted[i] for i in inside)]
         if ends and self.rhyme is not None:
           rhyming = [self.rhymes_at(i, line) for i in inside]
           self.rhymes[members, place] = MUST_RHYME if all(rhyming) else MAY_RHYME if any(rhyming) else NO_RHYME
@@ -121,15 +122,15 @@ class Plan:
     """Returns whether a line (from 0) rhymes under a pattern."""
     return self.patterns[pattern].rhymes(line) if self.patterns else line % 2 == 1
 
-  def wanted(self, pattern: int, line: int) -> str:
+  def wanted_tones(self, pattern: int, line: int) -> str:
     """Returns the tones wanted of a line (from 0) under a pattern, such as 中平中仄仄平平."""
     if self.patterns:
       return prosody.line_pattern(self.patterns[pattern].kinds[line], self.form.characters, self.tones)
     rhymes = self.rhyme is not None and self.rhymes_at(pattern, line)
     return prosody.EITHER * (self.form.characters - 1) + (prosody.LEVEL if rhymes else prosody.EITHER)
 
-  def given(self, begin: str = '', acrostic: str = '') -> list[str | None]:
-    """Returns what stands at each place before a poem is written: the character or mark, or None.
+  def fixed_words(self, begin: str = '', acrostic: str = '') -> list[str | None]:
+    """Returns what is fixed at each place before a poem is written: the character or mark, or None.
 
     Args:
       begin: what the poem begins with, at most two lines; its punctuation is
@@ -174,10 +175,10 @@ class Plan:
     """Returns the set of patterns and the rhyme group that a poem begins with.
 
     Args:
-      words: what is given, see `given`.
+      words: the fixed ones, see `fixed_words`.
 
     Raises:
-      UserError: no pattern goes with what is given; the message says what
+      UserError: no pattern goes with what is fixed; the message says what
         would.
     """
     everything = frozenset(prosody.level_groups())
@@ -202,30 +203,16 @@ class Plan:
     self._check_size(prosody.level_groups()[group])
     return kept, group
 
-  def allowed(self, place: int, commitment: tuple[int, int]) -> np.ndarray:
-    """Returns which tokens may stand at a place without a mark, bool `[V]`, as the decoding loop finds them."""
-    patterns, group = commitment
-    fit = self.masks[self.classes[patterns, place]] == 0
-    return fit & ~self.outside[group] if self.rhymes[patterns, place] != NO_RHYME else fit
-
-  def commit(self, place: int, commitment: tuple[int, int], token: int) -> tuple[int, int]:
-    """Returns what a poem is committed to after a token at a place."""
-    patterns, group = commitment
-    patterns &= int(self.admits[place, self.tone_of[token]])
-    if group == self.no_group and self.rhymes[patterns, place] == MUST_RHYME:
-      group = int(self.group_of[token])
-    return patterns, group
-
   def _conflicts(self, pattern: int, words, groups) -> tuple[list[str], frozenset[str]]:
-    """Returns what is wrong with given characters under a pattern, and the rhyme groups that they leave."""
+    """Returns what is wrong with fixed characters under a pattern, and the rhyme groups that they leave."""
     width, found = self.form.characters + 1, []
     name = f' ({self.patterns[pattern].name})' if self.patterns else ''
     for line in range(self.form.lines):
-      given = words[line * width:(line + 1) * width - 1]
-      wanted = self.wanted(pattern, line)
+      fixed = words[line * width:(line + 1) * width - 1]
+      wanted = self.wanted_tones(pattern, line)
       # A whole line may also be one that makes up for what it breaks.
-      whole = self.patterns and None not in given and self._keeps(''.join(given), pattern, line)
-      for position, word in enumerate(given):
+      whole = self.patterns and None not in fixed and self._keeps(''.join(fixed), pattern, line)
+      for position, word in enumerate(fixed):
         if word is None:
           continue
         where, tone = f'line {line + 1}, character {position + 1}: {word}', prosody.tone(word)
@@ -253,6 +240,6 @@ class Plan:
     return ', or --tones=loose' if prosody.fits(tone, loose[position]) else ', or --tones=off'
 
 
-def _admits(found: str, want: str) -> bool:
+def _is_sure(found: str, want: str) -> bool:
   """Returns whether a character of tone `found` is sure to keep a pattern."""
   return want == prosody.EITHER or found in (want, prosody.EITHER)
