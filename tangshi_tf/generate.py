@@ -37,18 +37,18 @@ _CORPUS = flags.DEFINE_string('corpus', None, 'Where copied lines are looked up 
 
 def main() -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
-  run_dir.locate(name)
+  found = run_dir.RunDir.open(name)
   settings = WritingSettings(**given_flags([WritingSettings]))
   _check_flags(settings)
   request = Request.of(settings, interactive=_INTERACTIVE.value)
   for note in request.notes:
     print(note, file=sys.stderr)
   with cli.quiet_start():
-    from tangshi_tf.decoding.writer import load
+    from tangshi_tf.decoding.writer import Writer
     from tangshi_tf.model import devices
     devices.start()
     devices.has_xla()  # asked here for what older releases log when XLA starts
-  writer = load(name, _WEIGHTS.value)
+  writer = Writer(found.load(_WEIGHTS.value))
   if request.begins is None and request.form is None and not _INTERACTIVE.value:
     request = dataclasses.replace(request, begins=writer.sample_begins())
   writer.require(request)

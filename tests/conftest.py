@@ -77,10 +77,10 @@ def saved(request, tmp_path, word2id):
   """A run, of each cell, and its model."""
   cell, _, before = request.param.partition('-')
   model = tangshi_tf.myRNNModel(word2id, cell=cell, embedding_size=4, units=6, reset_after=not before)
-  with run_dir.claim(tmp_path / 'runs' / 'a') as path:
-    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
-  run_dir.save_weights(path, run_dir.BEST, model)
-  return path, model
+  with run_dir.claim(tmp_path / 'runs' / 'a') as run:
+    run.create(list(word2id), {'model': model.hyperparameters})
+    run.save_weights(run_dir.BEST, model)
+  return run.path, model
 
 
 @pytest.fixture
@@ -88,10 +88,10 @@ def one(tmp_path, word2id):
   """A run whose best weights have biases of 1, and its model."""
   from .checks import save
   model = tangshi_tf.myRNNModel(word2id, embedding_size=4, units=6)
-  with run_dir.claim(tmp_path / 'one') as path:
-    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
-  save(path, model, 1)
-  return path, model
+  with run_dir.claim(tmp_path / 'one') as run:
+    run.create(list(word2id), {'model': model.hyperparameters})
+  save(run.path, model, 1)
+  return run.path, model
 
 
 @pytest.fixture

@@ -46,13 +46,13 @@ def main(arguments: list[str]) -> int:
         path = folder / f'run-{i}-{seed}'
         first, peak = train(['--recipe=none', '--epochs=1', f'--seed={seed}', *arguments, *where,
                              f'--run_dir={path}'], path)
-        figures = run_dir.read_json(path, run_dir.METRICS)['epochs'][-1]
+        figures = run_dir.RunDir(path).epochs()[-1]
         if 'validation_perplexity' not in figures:
           raise UserError('the corpus is too small for a validation part; expected more poems')
         found[what].append((first, figures['tokens_per_second'], peak, figures['validation_perplexity']))
     print('| whole epochs | training poems | words | read after | tokens/s | peak memory | validation perplexity, '
           'each seed | mean |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
-    words = len(run_dir.read_json(path, run_dir.VOCABULARY, list))
+    words = len(run_dir.RunDir(path).vocabulary())
     for what, rows in found.items():
       first, rate, peak, _ = map(statistics.median, zip(*rows))
       perplexities = [row[-1] for row in rows]
@@ -111,7 +111,7 @@ def multiply(source: pathlib.Path, target: pathlib.Path):
 
 
 def poems(path: pathlib.Path) -> int:
-  return run_dir.read_json(path, run_dir.CONFIG)['training']['poems']['train']
+  return run_dir.RunDir(path).config()['training']['poems']['train']
 
 
 if __name__ == '__main__':

@@ -34,8 +34,8 @@ def main() -> int:
   if not re.fullmatch('[a-z0-9_]+', _NAME.value):
     raise UserError(f'flag --name={_NAME.value}: expected lower-case letters, digits and underscores')
   path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
-  run = run_dir.load(_RUN_DIR.value, run_dir.BEST)
-  metrics = run_dir.read_json(pathlib.Path(_RUN_DIR.value), run_dir.METRICS)
+  source = run_dir.RunDir.open(_RUN_DIR.value)
+  run, metrics = source.load(run_dir.BEST), source.read_json(run_dir.METRICS)
   poems = corpus.read_poems(path)
   if corpus.fingerprint(poems) != run.config['training']['corpus_sha256']:
     raise UserError(f'{path}: is not the corpus that {_RUN_DIR.value} was trained on')
@@ -57,14 +57,14 @@ def main() -> int:
     raise UserError(f'{_RUN_DIR.value}: float16 weights take {size / 1e6:.1f} MB and cost {lost:.2%} of perplexity; '
                     f'expected less than {MOST_BYTES / 1e6:.0f} MB and at most {MOST_LOST:.1%}')
   with run_dir.claim(run_dir.PRETRAINED / _NAME.value, overwrite=True) as target:
-    run_dir.create(target, list(run.word2id), {
+    target.create(list(run.word2id), {
         **run.config, 'training': {**run.config['training'], 'command': anywhere(run.config['training']['command'])}})
-    run_dir.save_weights(target, run_dir.BEST, run.model, np.float16)
-  (target / run_dir.LOCK).unlink()
-  run_dir.write_file(target, run_dir.METRICS, run_dir.encode_json({**figures, **metrics}))
+    target.save_weights(run_dir.BEST, run.model, np.float16)
+    target.write_json(run_dir.METRICS, {**figures, **metrics})
+  (target.path / run_dir.LOCK).unlink()
   for name, value in figures.items():
     print(f'{value:9.2f}  {name}')
-  size = sum(file.stat().st_size for file in target.rglob('*') if file.is_file())
+  size = sum(file.stat().st_size for file in target.path.rglob('*') if file.is_file())
   print(f'{size / 1e6:9.2f}  MB in {_NAME.value}')
   return 0
 

@@ -48,7 +48,7 @@ JSON_MEMORY = 130 * 10**6  # bytes; see run_dir.load
 RIGHT, REFUSED = GOOD = ('the right model', 'refused')
 OUTCOMES = (*GOOD, 'wrong')
 NAMED = re.compile('|'.join(map(re.escape, [*JSON_FILES, run_dir.WEIGHTS])))
-SMALL = {'runs of a GRU': (('epoch-01', 'epoch-02', 'best', 'last'), np.float32,
+SMALL = {'runs of a GRU': (('epoch-01', 'epoch-02', 'last'), np.float32,
                            {'cell': 'gru', 'embedding_size': 6, 'units': 8}),
          'an interrupted run': (('last',), np.float32, {'cell': 'rnn', 'embedding_size': 6, 'units': 6, 'tied': True}),
          'a shipped model': (('best',), np.float16, {'cell': 'lstm', 'embedding_size': 4, 'units': 6, 'layers': 2})}

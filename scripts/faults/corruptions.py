@@ -14,20 +14,19 @@ import zipfile
 import numpy as np
 
 from tangshi_tf import run_dir
-from tangshi_tf.run_dir import manifest
+from tangshi_tf.run_dir import manifest, safe_files
 from tangshi_tf.run_dir.manifest import MANIFEST, Manifest
 
 JSON_FILES = (MANIFEST, run_dir.CONFIG, run_dir.VOCABULARY, run_dir.METRICS)
 
 
 class Sound:
-  """A run directory that is as it should be, and what is in it."""
+  """A run directory that is as it should be, and what is in it; the last of its epochs is the best."""
 
   def __init__(self, path: pathlib.Path, words: list[str], weights: tuple[str, ...], dtype, options: dict):
     from tangshi_tf.model import myRNNModel
     self.path, self.words, self.arrays = path, words, {}
-    self.weights = weights
-    with run_dir.claim(path):
+    with run_dir.claim(path) as run:
       for number, name in enumerate(weights):
         model = myRNNModel({word: i for i, word in enumerate(words)}, **options)
         for variable in model.trainable_variables:
@@ -35,16 +34,20 @@ class Sound:
           variable.assign(generator.standard_normal(variable.shape, np.float32).astype(dtype))
         if not number:
           self.config = {'model': model.hyperparameters, 'training': {'command': 'none'}}
-          run_dir.create(path, words, self.config)
-        run_dir.save_weights(path, name, model, dtype)
+          run.create(words, self.config)
+        run.save_weights(name, model, dtype)
         self.arrays[name] = values(model)
-      run_dir.write_file(path, run_dir.METRICS, run_dir.encode_json({'best_epoch': 1, 'epochs': [{'epoch': 1}]}))
+        if name.startswith('epoch-'):
+          run.mark_best(name)
+          self.arrays['best'] = values(model)
+      run.write_json(run_dir.METRICS, {'best_epoch': 1, 'epochs': [{'epoch': 1}]})
     (path / run_dir.LOCK).unlink()
     self.size = sum(array.nbytes for array in self.arrays[weights[0]])
+    self.weights = tuple(self.arrays)  # that can be asked for
 
   def is_same(self, run: run_dir.Run, weights: str | None) -> bool:
     """Returns whether a loaded run is this one, with the weights that were asked for."""
-    expected = self.arrays[weights or next(name for name in ('best', 'last') if name in self.weights)]
+    expected = self.arrays[weights or next(name for name in ('best', 'last') if name in self.arrays)]
     found = values(run.model)
     return (list(run.word2id) == self.words and run.config == self.config and len(found) == len(expected)
             and all(np.array_equal(a, b) for a, b in zip(found, expected)))
@@ -81,8 +84,8 @@ def any_weights(path, rng) -> pathlib.Path:
 
 def seal(path):
   """Makes the manifest fit the files, as they are."""
-  names = Manifest.read(path).files
-  Manifest(path, {name: [manifest.measure(path / name)] for name in names if (path / name).is_file()}).write()
+  listed = Manifest.read(path)
+  listed.change({name: [safe_files.measure(path / name)] for name in listed.files if (path / name).is_file()})
 
 
 def replace(path, file, data: bytes, rng) -> str:
@@ -256,7 +259,7 @@ def json_nested(path, rng, _):
 
 @damage()
 def json_long(path, rng, _):
-  size = rng.choice([10**5, manifest.MAX_JSON - 10, manifest.MAX_JSON + 1, 4 * manifest.MAX_JSON])
+  size = rng.choice([10**5, safe_files.MAX_JSON - 10, safe_files.MAX_JSON + 1, 4 * safe_files.MAX_JSON])
   item = rng.choice(['[],', '"",', '0,', '"ab",', '{},', '1.5,', ' '])
   return replace(path, path / rng.choice(JSON_FILES), ('[' + item * (size // len(item)) + '0]').encode(), rng)
 
@@ -280,9 +283,10 @@ def manifest_of_another_kind(path, rng, _):
                       {'size': -1, 'sha256': None}, {'size': 1e999, 'sha256': ''}, {'size': 10**400, 'sha256': 'x'}])
   files = rng.choice([None, [], 'x', {}, {run_dir.CONFIG: state}, {run_dir.CONFIG: [state]},
                       {**value['files'], run_dir.CONFIG: [state]}, {**value['files'], run_dir.CONFIG: []},
-                      {'../x\n' * 1000: [{'size': 1, 'sha256': 'x'}], 'weights/best.npz': [state]}])
-  write_sealed(path, {**value, 'files': files})
-  return repr(files)[:60]
+                      {'../x\n' * 1000: [{'size': 1, 'sha256': 'x'}], 'weights/last.npz': [state]}])
+  best = rng.choice([value['best']] * 3 + [None, 1, '', '../best', 'a\nb', 'epoch-99', '\ud800', 'x' * 10**5])
+  write_sealed(path, {**value, 'files': files, 'best': best})
+  return f'{repr(files)[:60]}, best {best!r:.20}'
 
 
 def write_sealed(path, value):
@@ -293,7 +297,7 @@ def write_sealed(path, value):
 @damage()
 def version_of_the_future(path, rng, _):
   value = json.loads((path / MANIFEST).read_text())
-  version = rng.choice([3, 99, 10**20, 10**4000, '3', 2.5, None, [2], True, -1, 1])
+  version = rng.choice([4, 99, 10**20, 10**4000, '4', 2.5, None, [2], True, -1, 1])
   if rng.random() < 0.3:
     (path / MANIFEST).write_text(json.dumps({**value, 'format_version': version}))
     return 'not sealed'

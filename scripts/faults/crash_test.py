@@ -25,7 +25,7 @@ import time
 import numpy as np
 from absl import flags
 
-from tangshi_tf import cli, corpus
+from tangshi_tf import cli, corpus, run_dir
 from tangshi_tf.corpus import sharding
 from tangshi_tf.errors import UserError
 
@@ -149,7 +149,7 @@ def _last_step(file: pathlib.Path) -> int:
 
 
 def _weights(path: pathlib.Path) -> dict[str, bytes]:
-  found = {}
+  found = {'best': run_dir.RunDir(path).best.encode()}
   for file in sorted((path / 'weights').glob('*.npz')):
     with np.load(file) as archive:
       found |= {f'{file.stem}/{name}': archive[name].tobytes() for name in archive.files}

@@ -11,7 +11,7 @@ import os
 import runpy
 import signal
 
-from tangshi_tf.run_dir import manifest
+from tangshi_tf.run_dir import safe_files
 from tangshi_tf.training import callback, fitting
 
 place, _, count = os.environ.get('CRASH', ':0').partition(':')
@@ -89,7 +89,7 @@ def fit(*arguments, callbacks, **options):
 
 
 original_fit, fitting.fit = fitting.fit, fit
-manifest.open = open_file
+safe_files.open = open_file
 os.fsync = ends_at('sync', os.fsync)
 os.replace = ends_at('replace', os.replace, 'replaced')
 runpy.run_module('tangshi_tf.train', run_name='__main__', alter_sys=True)

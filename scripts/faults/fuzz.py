@@ -127,13 +127,13 @@ def texts_target(folder):
 def json_target(folder):
   """JSON of a run directory, and the manifest, with and without a checksum that fits."""
   from tangshi_tf import run_dir
-  from tangshi_tf.run_dir import manifest
+  from tangshi_tf.run_dir import manifest, safe_files
   path = folder / manifest.MANIFEST
 
   def once(content):
     for kind in (dict, list):
       with _refused():
-        assert isinstance(manifest.parse_json(path, content, kind), kind)
+        assert isinstance(safe_files.parse_json(path, content, kind), kind)
     for data in (content, manifest._sealed(content)):
       path.write_bytes(data)
       with _refused():

@@ -71,7 +71,7 @@ def main() -> int:
       runs = [train(cell, units[cell], seed, corpus.fingerprint(poems)) for seed in range(_SEEDS.value)]
       loaded = [run_dir.load(run) for run in runs]
       perplexities = [evaluation.evaluate(run.model, parts['test'], run.word2id)['perplexity'] for run in loaded]
-      rates = [run_dir.read_json(run, run_dir.METRICS)['epochs'][-1]['tokens_per_second'] for run in runs]
+      rates = [run_dir.RunDir(run).epochs()[-1]['tokens_per_second'] for run in runs]
       rows.append({'kind': kind, 'cell': cell, 'units': units[cell], 'parameters': loaded[0].model.count_params(),
                    'rate': statistics.median(rates), 'perplexities': perplexities, 'runs': runs})
       if kind == 'units':
@@ -117,8 +117,8 @@ def train(cell: str, units: int, seed: int, corpus_sha256: str) -> pathlib.Path:
 def complete(path: pathlib.Path, flags_of_run: list[str], corpus_sha256: str) -> bool:
   """Returns whether a run was made with these flags on this corpus and got to its end."""
   try:
-    config = run_dir.read_json(path, run_dir.CONFIG)
-    epochs = run_dir.read_json(path, run_dir.METRICS)['epochs']
+    run = run_dir.RunDir(path)
+    config, epochs = run.config(), run.epochs()
     return (len(epochs) == _EPOCHS.value and config['training']['corpus_sha256'] == corpus_sha256
             and set(flags_of_run) <= set(shlex.split(config['training']['command'])))
   except (UserError, KeyError):

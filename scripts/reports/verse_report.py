@@ -169,6 +169,7 @@ def beginnings(run, count: int, temperature: float) -> list[str]:
   """Returns first characters drawn from the model itself, since a free poem needs one."""
   import tensorflow as tf
 
+  from tangshi_tf.decoding import sampling
   logits, _ = run.model.next_logits(tf.constant([run.word2id[corpus.start_token]]), run.model.zero_state(1))
   shares = tf.nn.softmax(logits / max(temperature, sampling.MIN_TEMPERATURE))[0].numpy().astype(np.float64)
   shares[[i for word, i in run.word2id.items() if len(word) > 1 or word in corpus.PUNCTUATION]] = 0

@@ -103,9 +103,10 @@ def test_generate_bad_flags(command, trained, flags, message):
 
 def test_generate_from_damaged_weights(command, trained, tmp_path):
   shutil.copytree(trained[0], tmp_path / 'run')
-  with open(tmp_path / 'run/weights/best.npz', 'r+b') as file:
+  best = run_dir.RunDir(trained[0]).best
+  with open(tmp_path / f'run/weights/{best}.npz', 'r+b') as file:
     file.truncate(1000)
-  assert_one_line(command('tangshi_tf.generate', '--model=run'), 'best.npz: is damaged')
+  assert_one_line(command('tangshi_tf.generate', '--model=run'), f'{best}.npz: is damaged')
 
 
 @pytest.mark.parametrize(('file', 'data', 'message'), [
@@ -162,7 +163,7 @@ def test_sizes_beyond_memory(command, trained, tmp_path, poems_file, monkeypatch
                  '--units=16384', '--embedding_size=16384',
                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30, 6 * 2**30)))
   assert done.returncode == 2 and 'not enough memory for 16384 units' in done.stderr.splitlines()[-1], done.stderr
-  assert (tmp_path / 'run/weights/best.npz').exists()
+  assert (tmp_path / 'run/weights/epoch-01.npz').exists()
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='sends POSIX signals')
@@ -319,7 +320,7 @@ def test_same_seed_same_weights(command, tmp_path, poems_file):
     done = command('tangshi_tf.train', f'--corpus={poems_file}', '--epochs=1', '--cell=gru', '--units=8',
                    f'--run_dir={name}', f'--seed={seed}', '--batching=shuffle')
     assert done.returncode == 0, done.stderr
-  a, b, c = ((tmp_path / name / 'weights/best.npz').read_bytes() for name in 'abc')
+  a, b, c = ((tmp_path / name / 'weights/epoch-01.npz').read_bytes() for name in 'abc')
   assert a == b != c
 
 

@@ -130,7 +130,7 @@ def lines_of(typed: bytes) -> list[str]:
 def test_scores(program, model, word2id, monkeypatch):
   module, _ = program
   loaded = run_dir.Run('tiny', model, word2id, {}, {})
-  monkeypatch.setattr(run_dir, 'load', lambda *_: loaded)
+  monkeypatch.setattr(run_dir.RunDir, 'load', lambda *_: loaded)
 
   def score(typed, whole):
     tried['scorer'] += 1

@@ -312,10 +312,8 @@ def test_training_streamed_and_in_memory(command, folder, source, tmp_path):
                         'memory': [f'--corpus={folder}/*', '--nostream']}.items():
     done = command('tangshi_tf.train', *SMALL, *options, f'--run_dir=run_{name}')
     assert done.returncode == 0, done.stderr
-    path = tmp_path / f'run_{name}'
-    found[name] = (run_dir.read_json(path, run_dir.VOCABULARY, list),
-                   run_dir.read_json(path, run_dir.CONFIG)['training'],
-                   run_dir.read_json(path, run_dir.METRICS)['epochs'])
+    run = run_dir.RunDir(tmp_path / f'run_{name}')
+    found[name] = run.vocabulary(), run.config()['training'], run.epochs()
   for name in ('records', 'memory'):
     assert found[name][0] == found['text'][0]
     for key in ('corpus_sha256', 'poems'):
@@ -343,6 +341,6 @@ def test_workers_divide_the_shards(folder, tmp_path):
        f'--corpus={folder}/*', '--run_dir=two'], cwd=tmp_path, capture_output=True, encoding='utf-8', timeout=300,
       check=False)
   assert done.returncode == 0, done.stderr
-  epochs = run_dir.read_json(tmp_path / 'two', run_dir.METRICS)['epochs']
+  epochs = run_dir.RunDir(tmp_path / 'two').epochs()
   assert np.isfinite(epochs[-1]['validation_nll'])
   assert epochs[-1]['train_loss'] < epochs[0]['train_loss']

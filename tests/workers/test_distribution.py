@@ -48,15 +48,15 @@ def ended(process):
 
 
 def weights(path):
-  with np.load(path / 'weights/best.npz') as archive:
-    return {name: archive[name] for name in archive.files}
+  run = run_dir.RunDir(path)
+  return run.read_arrays(f'weights/{run.best}.npz')
 
 
 def assert_equal_runs(one, other, tolerance=1e-5):
   a, b = weights(one), weights(other)
   for name in a:
     np.testing.assert_allclose(a[name], b[name], atol=tolerance, err_msg=name)
-  figures = [run_dir.read_json(path, run_dir.METRICS)['epochs'] for path in (one, other)]
+  figures = [run_dir.RunDir(path).epochs() for path in (one, other)]
   for ours, theirs in zip(*figures):
     for name in ('train_loss', 'train_perplexity', 'validation_loss', 'validation_nll'):
       assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name

@@ -1,13 +1,12 @@
-"""Who writes what comes of a run: TensorBoard, and the run directory."""
+"""A run's curves and sample poems, for TensorBoard."""
 
 import contextlib
-import math
 import os
 import pathlib
 
 import tensorflow as tf
 
-from tangshi_tf import corpus, decoding, run_dir
+from tangshi_tf import corpus, decoding
 from tangshi_tf.errors import UserError
 from tangshi_tf.training.callback import Callback, Totals
 
@@ -90,32 +89,3 @@ class TensorBoard(Callback):
     predicted = tf.argmax(self._model(tf.constant([ids[:-1]])), axis=-1)[0].numpy()
     target = ' '.join(self._id2word[i] for i in ids[1:])
     return f'target: {target}\n\nargmax: {" ".join(self._id2word[i] for i in predicted)}'
-
-
-class Checkpoints(Callback):
-  """Keeps the weights of each epoch, the best ones, and the figures by epoch."""
-
-  def __init__(self, path: pathlib.Path, model):
-    self._path, self._model = path, model
-
-  def on_begin(self, position, epochs):
-    self._epochs, self._best = [], None
-    for metrics in position.history:
-      self._take_in(metrics)
-
-  def _take_in(self, metrics) -> bool:
-    """Notes an epoch's figures; returns whether it is the best so far."""
-    self._epochs.append({name: value if math.isfinite(value) else None for name, value in metrics.items()})
-    # Without validation the last epoch counts as the best.
-    figure = metrics.get('validation_nll', -metrics['epoch'])
-    if self._best is not None and figure >= self._best[0]:
-      return False
-    self._best = figure, metrics['epoch']
-    return True
-
-  def on_epoch_end(self, epoch, metrics):
-    run_dir.save_weights(self._path, f'epoch-{epoch:02}', self._model)
-    if self._take_in(metrics):
-      run_dir.save_weights(self._path, run_dir.BEST, self._model)
-    metrics = {'best_epoch': self._best[1], 'epochs': self._epochs}
-    run_dir.write_file(self._path, run_dir.METRICS, run_dir.encode_json(metrics))
