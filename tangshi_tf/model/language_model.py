@@ -89,7 +89,8 @@ class LanguageModel(keras.Model):
     seed = tf.stack([self._seed, tf.cast(self.optimizer.iterations, tf.int32)])
     loss, nll, gradients, _ = losses.loss_and_gradients(self, x, y, seqlen, seed=seed)
     gradients = map(self.optimizer.scale_loss, gradients)  # no change, unless the optimizer takes a scale off again
-    self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+    with tf.control_dependencies([loss]):  # else the search for a batch after the last one counts as a step
+      self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
     return self._measured(loss, nll, seqlen)
 
   def test_step(self, data):

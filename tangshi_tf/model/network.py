@@ -119,6 +119,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     self.cell = cell
     # Past Keras, which wraps dictionaries to track what they hold: TensorFlow exports none with numbers as keys.
     self.__dict__.update(word2id=dict(word2id), id2word=dict(enumerate(words)), hyperparameters=arguments.plain(given))
+    units, embedding_size = int(units), int(embedding_size)  # Keras takes none of NumPy's
     if tied and units != embedding_size:
       projection = embedding_size
     uniform = keras.initializers.RandomUniform(-embedding_range, embedding_range)
