@@ -106,16 +106,14 @@ class LanguageModel(keras.Model):
     self._figures.perplexity.update_state(nll)
     return self.get_metrics_result()
 
-  def export(self, filepath, format='tf_saved_model', verbose=None, input_signature=None, **kwargs):
+  def export(self, filepath, format='tf_saved_model', **kwargs):
     """Writes a SavedModel whose `serve` takes ids int32 `[batch, time]` to logits `[batch, time, V]`.
 
     Args:
-      filepath, format, verbose, **kwargs: see `keras.Model.export`.
-      input_signature: of other inputs.
+      filepath, format, **kwargs: see `keras.Model.export`.
     """
-    if input_signature is None:
-      input_signature = [tf.TensorSpec((None, None), tf.int32, name='ids')]
-    return super().export(filepath, format, verbose, input_signature, **kwargs)
+    kwargs.setdefault('input_signature', [tf.TensorSpec((None, None), tf.int32, name='ids')])
+    return super().export(filepath, format, **kwargs)
 
 
 def _poems(data):
