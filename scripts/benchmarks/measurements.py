@@ -244,7 +244,7 @@ def measure_stages(cell: str, times: str):
   import tensorflow as tf
 
   from tangshi_tf import data, training
-  from tangshi_tf.model import devices, loss, myRNNModel
+  from tangshi_tf.model import cross_entropy, devices, loss, myRNNModel
   devices.start()
   encoded, word2id = package_poems()
   poems = data.pack(*encoded)
@@ -283,10 +283,10 @@ def measure_stages(cell: str, times: str):
     rows = tf.transpose(dense[0])
 
     def chunk(i, d_kernel):
-      part = positions[i:i + loss.ROWS]
+      part = positions[i:i + cross_entropy.ROWS]
       logits = tf.matmul(part, dense[0])
       d_hidden = tf.matmul(logits, rows)
-      return i + loss.ROWS, d_kernel + tf.matmul(part, logits, transpose_a=True) + d_hidden[0, 0]
+      return i + cross_entropy.ROWS, d_kernel + tf.matmul(part, logits, transpose_a=True) + d_hidden[0, 0]
 
     return tf.while_loop(lambda i, _: i < tokens, chunk, (0, tf.zeros_like(dense[0])), parallel_iterations=1)
 

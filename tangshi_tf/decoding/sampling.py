@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tangshi_tf.errors import UserError
-from tangshi_tf.model import loss
+from tangshi_tf.model import cross_entropy
 
 MAX_TEMPERATURE = 100  # far beyond use, far below what float32 holds
 MIN_TEMPERATURE = 1e-6  # below it, float32 cannot tell drawing from the most likely token
@@ -124,7 +124,7 @@ def draw(logits, uniforms):
 
   plain = masses_of(logits)
   blocks, masses, totals = tf.cond(
-      loss.safe_sums(plain[-1]), lambda: plain,
+      cross_entropy.safe_sums(plain[-1]), lambda: plain,
       lambda: masses_of(logits - tf.reduce_max(logits, axis=-1, keepdims=True)))
   target = uniforms * totals
   block, before = first_above(masses, target)
