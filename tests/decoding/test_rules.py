@@ -39,15 +39,15 @@ def options_of(run, form=None, tones='strict', rhyme='any', **options):
 
 def drawn_by_the_loop(run, session):
   """Returns all words that the compiled loop draws where a session stands, from evenly spaced uniform numbers."""
-  now, start, count = session._past[-1], session._start, 1500
+  now, start, count = session._past[-1], session._start, 800
   poems = []
   for i in range(count):
     poem = loop._Poem(Start(start.fixed, start.limit, *(int(part[0]) for part in now.rule_state[:2])), 0)
     poem.ids, poem.uniforms = list(now.ids), np.full(start.limit, (i + 0.5) / count, np.float32)
     poems.append(poem)
   before = run.model.zero_state(1)
-  for token in now.ids[:-1]:
-    _, before = run.model.next_logits(np.array([token], np.int32), before)
+  if now.ids[:-1]:
+    _, before = run.model.unroll(np.array([now.ids[:-1]], np.int32), before)
   state = [np.repeat(tensor, count, axis=0) for tensor in before]
   decoder = loop._Decoder(run.model, decoding.Sampling(temperature=100.0), session._rules)
   decoder.decode(poems, state, len(poems) <= loop._SMALL_BATCH)
@@ -55,32 +55,33 @@ def drawn_by_the_loop(run, session):
   return {run.id2word[poem.ids[place]] if len(poem.ids) > place else corpus.end_token for poem in poems}
 
 
-@pytest.mark.parametrize('small_batch', [False, True])
-@pytest.mark.parametrize('options', [*FORM_OPTIONS, *FREE_OPTIONS], ids=str)
+@pytest.mark.parametrize(('options', 'small_batch'), [
+    *((options, False) for options in (*FORM_OPTIONS, *FREE_OPTIONS)),
+    (FORM_OPTIONS[1], True), (FREE_OPTIONS[3], True)], ids=str)
 def test_a_session_allows_what_the_loop_draws(small, monkeypatch, options, small_batch):
   if small_batch:
-    monkeypatch.setattr(loop, '_SMALL_BATCH', 1500)
+    monkeypatch.setattr(loop, '_SMALL_BATCH', 800)
   options = options_of(small, **options)
   begin = options.pop('begin', '')
   session = decoding.Session(small, begin=begin, **options)
   generator, compared = np.random.default_rng(1), 0
   while not session.complete:
     words, _ = session.choices(100.0)
-    if len(session.text) in (0, 1, 2, 4, 7, 9, 10, 13, 16, 17):
+    if len(session.text) in (1, 2, 4, 9, 10, 16):
       assert set(words) == drawn_by_the_loop(small, session), session.text
       compared += 1
     words = [word for word in words if word != corpus.end_token]
     session.take(words[generator.integers(len(words))])
-  assert compared >= 5
+  assert compared >= 3
 
 
 @pytest.mark.parametrize('options', [*FORM_OPTIONS, *FREE_OPTIONS], ids=str)
-def test_loop_beam_and_session_write_the_same_greedy_poem(run, options):
-  options = options_of(run, **options)
+def test_loop_beam_and_session_write_the_same_greedy_poem(small, options):
+  options = options_of(small, **options)
   begin = options.pop('begin', '')
-  by_loop = decoding.gen_poem(begin, **options, **tables(run))
-  by_beam, = decoding.beam_search([begin], width=1, **options, **tables(run))
-  session = decoding.Session(run, begin=begin, **options)
+  by_loop = decoding.gen_poem(begin, **options, **tables(small))
+  by_beam, = decoding.beam_search([begin], width=1, **options, **tables(small))
+  session = decoding.Session(small, begin=begin, **options)
   while not session.complete:
     session.take(session.choices()[0][0])
   assert by_loop == by_beam and ''.join(by_loop) == session.text
