@@ -60,7 +60,7 @@ def main() -> int:
   if os.path.lexists(out) or files.has_scheme(_OUT.value):
     raise UserError(f'{_OUT.value}: {"exists" if os.path.lexists(out) else "has a scheme"}; expected the name of a new '
                     'folder on this machine')
-  paths, source = cli.find_corpus(_CORPUS.value)
+  paths, source = shards.find(_CORPUS.value, cli.quiet_start)
   if shards.by_part(paths) is not None:
     raise UserError(f'{source}: these are shards already; expected other files')
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(cli.TERMINATED))  # so that what is half done goes

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from absl import flags
 
 from tangshi_tf import corpus
-from tangshi_tf.corpus import files, shards
 from tangshi_tf.errors import UserError, shorten
 
 flags.disclaim_key_flags()  # so that --help counts define_number's flags to the caller's
@@ -101,25 +100,6 @@ def texts(arguments: list[str], file: str | None) -> Iterator[str]:
   if isinstance(sys.stdin, io.TextIOWrapper):
     sys.stdin.reconfigure(encoding='utf-8-sig', errors='surrogateescape')
   return iter(sys.stdin)
-
-
-def find_corpus(patterns: list[str] | None) -> tuple[list[str], str]:
-  """Returns the files that a --corpus flag means, by default the package's poems, and what messages call them.
-
-  Starts TensorFlow, quietly, if it takes that to read them.
-
-  Raises:
-    UserError: a glob matches nothing.
-  """
-  if patterns is None:
-    path = str(corpus.default_corpus_path())
-    return [path], path
-  with quiet_start() if shards.needs_tensorflow(patterns) else contextlib.nullcontext():
-    paths = files.expand(patterns)
-  if shards.needs_tensorflow(paths):
-    with quiet_start():
-      import tensorflow  # noqa: F401
-  return paths, ' '.join(patterns)
 
 
 @contextlib.contextmanager

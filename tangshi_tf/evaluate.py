@@ -10,9 +10,8 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir
-from tangshi_tf.corpus import shards
-from tangshi_tf.errors import UserError
+from tangshi_tf import cli, corpus, evaluation, run_dir
+from tangshi_tf.evaluation.held_out import read_held_out
 
 _MODEL = flags.DEFINE_string(
     'model', None, 'A run directory or the name of a shipped model '
@@ -28,38 +27,16 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object.')
 def main() -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
   run_dir.locate(name)
-  poems, source, left_out, fingerprint = _read()
+  held_out = read_held_out(_SPLIT.value, _CORPUS.value, corpus_format=_CORPUS_FORMAT.value, starting=cli.quiet_start)
   with cli.quiet_start():
-    from tangshi_tf import evaluation
     from tangshi_tf.model import devices
     devices.start()
-  run = run_dir.load(name, _WEIGHTS.value)
-  other = fingerprint not in (None, run.config.get('training', {}).get('corpus_sha256'))
-  if other:
+  figures = evaluation.evaluate_run(run_dir.load(name, _WEIGHTS.value), held_out)
+  if figures['other_corpus']:
     print(f'{name} was trained on another corpus, or on this one in another order: unless these are the same poems, '
-          f'{source} may not be held out for this model.', file=sys.stderr)
-  figures = {'model': name, 'split': source, 'left_out': left_out, 'other_corpus': other,
-             **evaluation.evaluate(run.model, poems, run.word2id)}
+          f'{held_out.source} may not be held out for this model.', file=sys.stderr)
   print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluation.table(figures))
   return 0
-
-
-def _read() -> tuple[list[corpus.Poem], str, int, str | None]:
-  """Returns the poems, what they are, how many were left out for their length, and whose split they are a part of."""
-  fingerprint = None
-  if _SPLIT.value in corpus.SPLITS:
-    paths, path = cli.find_corpus(_CORPUS.value)
-    parts, fingerprint = shards.read_parts(paths, corpus_format=_CORPUS_FORMAT.value, only=_SPLIT.value)
-    every = parts[_SPLIT.value]
-    source = f'the {_SPLIT.value} part'
-  else:
-    path = source = _SPLIT.value
-    every = corpus.read_poems(path, corpus_format=_CORPUS_FORMAT.value)
-  poems = corpus.keep_short(every)
-  if not poems:
-    raise UserError(f'{path}: {source} has no poem of at most {corpus.MAX_TOKENS} tokens '
-                    '(characters plus bos and eos); expected at least one')
-  return poems, source, len(every) - len(poems), fingerprint
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tangshi_tf import corpus
 from tangshi_tf.corpus import files
@@ -68,6 +68,32 @@ def name(part: str, index: int, count: int, shard_format: str = TEXT) -> str:
 def needs_tensorflow(paths: list[str]) -> bool:
   """Returns whether one of the paths can be read (or, of a glob, listed) only with TensorFlow."""
   return any(files.has_scheme(path) or path.endswith('.' + RECORDS) for path in paths)
+
+
+Starting = Callable[[], contextlib.AbstractContextManager[object]]
+at_once: Starting = contextlib.nullcontext
+
+
+def find(patterns: list[str] | None, starting: Starting = at_once) -> tuple[list[str], str]:
+  """Returns the files that are meant by paths and globs, and what messages call them.
+
+  Args:
+    patterns: None for the package's own poems.
+    starting: a context in which TensorFlow starts, if it takes that to read
+      them; a command may keep what that logs off the screen.
+
+  Raises:
+    UserError: a glob matches nothing.
+  """
+  if patterns is None:
+    path = str(corpus.default_corpus_path())
+    return [path], path
+  with starting() if needs_tensorflow(patterns) else contextlib.nullcontext():
+    paths = files.expand(patterns)
+  if needs_tensorflow(paths):
+    with starting():
+      import tensorflow  # noqa: F401
+  return paths, ' '.join(patterns)
 
 
 def by_part(paths: list[str]) -> dict[str, list[str]] | None:

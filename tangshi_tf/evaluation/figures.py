@@ -6,8 +6,9 @@ import math
 import numpy as np
 
 from tangshi_tf import corpus, prosody
-from tangshi_tf.evaluation.likelihood import perplexity as perplexity_of
+from tangshi_tf.evaluation.held_out import HeldOut
 from tangshi_tf.evaluation.likelihood import token_nll
+from tangshi_tf.evaluation.measures import perplexity as perplexity_of
 
 
 def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:
@@ -23,6 +24,24 @@ def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:
   """
   ids, splits = corpus.encode_all(poems, word2id)
   return summarize(poems, ids, splits, token_nll(model, ids, splits))
+
+
+def evaluate_run(run, held_out: HeldOut) -> dict:
+  """Measures a loaded run.
+
+  Args:
+    run: a `run_dir.Run`.
+    held_out: the poems.
+
+  Returns:
+    The figures of `summarize`, and 'model', its name; 'split', what the poems
+    are; 'left_out', how many were left out for their length; 'other_corpus',
+    whether the model was trained on another corpus than they are a part of.
+  """
+  trained_on = run.config.get('training', {}).get('corpus_sha256')
+  return {'model': run.name, 'split': held_out.source, 'left_out': held_out.left_out,
+          'other_corpus': held_out.fingerprint not in (None, trained_on),
+          **evaluate(run.model, held_out.poems, run.word2id)}
 
 
 def summarize(poems: list[corpus.Poem], ids: np.ndarray, splits: np.ndarray, nll: np.ndarray) -> dict:

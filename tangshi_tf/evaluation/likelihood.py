@@ -1,13 +1,13 @@
 """How likely a model finds texts, token by token."""
 
 import functools
-import math
 
 import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import corpus
 from tangshi_tf.data.reading import BATCH_SPEC, read
+from tangshi_tf.evaluation.measures import perplexity
 from tangshi_tf.model import loss as losses
 
 _POSITIONS = 8192  # a batch; longer texts are measured window by window
@@ -94,8 +94,3 @@ def validate(model, ds, *, total=lambda *sums: sums) -> dict[str, float]:
   loss, nll, poems, tokens = total(loss, nll, poems, tokens)
   return {'loss': loss / poems, 'nll': nll / tokens, 'perplexity': perplexity(nll / tokens),
           'tokens': int(tokens)}
-
-
-def perplexity(nll: float) -> float:
-  """Returns exp(nats a token), infinity where that overflows."""
-  return math.inf if nll > 700 else math.exp(nll)

@@ -1,11 +1,13 @@
-"""Recipes: the flag files beside this one, for `--recipe` by name or `--flagfile` by path."""
+"""Recipes: the flag files beside this one, for `--recipe` by name, `--flagfile` by path, and `settings_of`."""
 
 import itertools
 import pathlib
+from collections.abc import Mapping
 
 from absl import flags
 
 from tangshi_tf.errors import UserError
+from tangshi_tf.settings import GROUPS, Settings, define_flags, given_flags
 
 FOLDER = pathlib.Path(__file__).parent
 NONE = 'none'  # asks for the flags' own defaults
@@ -14,6 +16,30 @@ NONE = 'none'  # asks for the flags' own defaults
 def names() -> list[str]:
   """Returns the names of the recipes in the package."""
   return sorted(path.stem for path in FOLDER.glob('*.flags'))
+
+
+def settings_of(name: str, **changes) -> Settings:
+  """Returns the settings of a recipe.
+
+      >>> settings_of('gru', epochs=2).training.epochs
+      2
+
+  Args:
+    name: one of `names()`, or 'none' for the defaults of the settings.
+    **changes: settings by name that are to be others. What the recipe says of
+      batches gives way to another kind of batches.
+
+  Raises:
+    UserError: there is no such recipe or setting, or a value cannot be used.
+  """
+  if name == NONE:
+    return Settings.of(**changes)
+  holder = flags.FlagValues()
+  define_flags(GROUPS.values(), holder)
+  holder([name, *read_lines(name)])
+  left_out = _given_way(changes)
+  values = {key: value for key, value in given_flags(GROUPS.values(), holder).items() if key not in left_out}
+  return Settings.of(**{**values, **changes, 'recipe': name})
 
 
 def read_lines(name: str) -> list[str]:
@@ -69,10 +95,10 @@ def _given(arguments: list[str]) -> dict[str, str]:
   return given
 
 
-def _given_way(given: dict[str, str]) -> set[str]:
-  """Returns the flags of a recipe that do not go with those that are given."""
-  if given.get('bptt', '0') != '0':
+def _given_way(given: Mapping[str, object]) -> set[str]:
+  """Returns the settings of a recipe that do not go with those that are given, as values or as a flag's text."""
+  if given.get('bptt') not in (None, 0, '0'):
     return {'batch_tokens', 'bos_dropout', 'random_states'}
-  if 'batch_size' in given or given.get('batching', 'bucket') != 'bucket':
+  if given.get('batch_size') is not None or given.get('batching') not in (None, 'bucket'):
     return {'batch_tokens'}
   return set()

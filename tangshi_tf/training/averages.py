@@ -44,6 +44,6 @@ class Averages:
 
 
 @functools.lru_cache(maxsize=4)
-def averages(model, decay: float) -> Averages | None:
+def average_of(model, decay: float) -> Averages | None:
   """Returns the model's one moving average of that decay; None where it is 0."""
   return Averages(model, decay) if decay else None

@@ -1,18 +1,16 @@
 """A whole run: epochs, validation, those who watch it, and where it stands."""
 
 import contextlib
-import dataclasses
 import math
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 from tangshi_tf import evaluation
 from tangshi_tf.errors import UserError
-from tangshi_tf.training.averages import averages
+from tangshi_tf.training.averages import average_of
+from tangshi_tf.training.callback import Position, Totals
 from tangshi_tf.training.distribution import ONE, Replicas
-from tangshi_tf.training.step import StepOptions, StepResult, train
+from tangshi_tf.training.step import StepOptions, train
 
 _EXERCISE = StepOptions()
 _AGREE_EVERY = 10  # steps between questions to the other processes whether to stop
@@ -21,94 +19,6 @@ _CHECK_EVERY = 20  # steps between looks at whether the loss is still finite
 
 class DivergedError(UserError):
   """The loss of a run is no longer finite; the model has its last good weights again."""
-
-
-class Totals:
-  """Sums step results without waiting for the device at each step."""
-
-  _NOTHING = {'steps': 0, 'loss': 0.0, 'nll': 0.0, 'tokens': 0.0, 'gradient_norm': 0.0, 'seconds': 0.0}
-
-  def __init__(self, sums: dict[str, float] | None = None):
-    """Goes on from `sums`, as the method of that name returned them; the clock runs from now."""
-    self._sums = dict(sums or self._NOTHING)
-    self._waiting: list[StepResult] = []
-    self._start = time.perf_counter()
-
-  def add(self, result: StepResult):
-    self._waiting.append(result)
-
-  def __len__(self):
-    return self._sums['steps'] + len(self._waiting)
-
-  def sums(self) -> dict[str, float]:
-    """Returns the number of steps, the sum of each of their figures, and the seconds they took."""
-    for result in self._waiting:
-      for name, value in result._asdict().items():
-        self._sums[name] += float(value)
-    self._sums['steps'] += len(self._waiting)
-    self._waiting = []
-    now = time.perf_counter()
-    self._sums['seconds'] += now - self._start
-    self._start = now
-    return dict(self._sums)
-
-  def take(self) -> dict[str, float]:
-    """Returns the means since the last call and starts anew."""
-    sums = self.sums()
-    self._sums = dict(self._NOTHING)
-    nll = sums['nll'] / sums['tokens']
-    return {
-        'loss': sums['loss'] / sums['steps'],
-        'nll': nll,
-        'perplexity': evaluation.perplexity(nll),
-        'gradient_norm': sums['gradient_norm'] / sums['steps'],
-        'tokens_per_second': sums['tokens'] / sums['seconds'],
-    }
-
-
-@dataclasses.dataclass
-class Position:
-  """Where a run stands: what must be known to go on with it, beside the variables.
-
-  Attributes:
-    epoch: the epoch that is being trained, from 1.
-    batches: how many of its batches are done.
-    totals: of these batches, see `Totals.sums`.
-    state: what the next batch goes on from, where a state is carried: arrays
-      float32 `[batch, units]`.
-    history: the metrics of the epochs before, see `fit`.
-    watchers: what `Callback.checkpoint` returned, by the callback's class.
-    reading: what the order of the poems within an epoch depends on, beside the
-      seed: how they are read.
-  """
-
-  epoch: int = 1
-  batches: int = 0
-  totals: dict[str, float] | None = None
-  state: list[np.ndarray] = dataclasses.field(default_factory=list)
-  history: list[dict[str, float]] = dataclasses.field(default_factory=list)
-  watchers: dict[str, dict] = dataclasses.field(default_factory=dict)
-  reading: str = 'in memory'
-
-
-class Callback:
-  """What a run tells those who watch it; every method may be left out."""
-
-  def on_begin(self, position: Position):
-    """The run begins, or goes on, at `position`."""
-
-  def on_epoch_begin(self, epoch: int, steps: int):
-    """Epoch `epoch` (from 1) of `steps` steps begins, or goes on."""
-
-  def on_step(self, step: int, result: StepResult):
-    """Step `step` (from 1, over all epochs) is done."""
-
-  def on_epoch_end(self, epoch: int, metrics: dict[str, float]):
-    """Epoch `epoch` is done; `metrics` as `fit` returns them."""
-
-  def checkpoint(self) -> dict:
-    """Makes what it has written last, and returns, for JSON, what it needs to go on from here."""
-    return {}
 
 
 class _GoodWeights:
@@ -176,11 +86,11 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       read any more.
   """
   position = position or Position()
-  average = averages(model, options.average)
+  average = average_of(model, options.average)
   for metrics in position.history:
     _tell(schedule, metrics)
   for callback in callbacks:
-    callback.on_begin(position)
+    callback.on_begin(position, epochs)
 
   def keep():
     position.totals = totals.sums()

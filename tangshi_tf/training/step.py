@@ -1,6 +1,5 @@
 """One step of training, and one pass over the data."""
 
-import collections
 import dataclasses
 import functools
 
@@ -9,15 +8,10 @@ import tensorflow as tf
 from tangshi_tf.data.reading import BATCH_SPEC, read
 from tangshi_tf.model import loss as losses
 from tangshi_tf.training import starts
-from tangshi_tf.training.averages import averages
+from tangshi_tf.training.averages import average_of
+from tangshi_tf.training.callback import StepResult
 from tangshi_tf.training.distribution import ONE, Replicas
 
-StepResult = collections.namedtuple('StepResult', 'loss nll tokens gradient_norm')
-StepResult.__doc__ = """Scalars of one step.
-
-loss: what is minimised; nll: summed negative log-likelihood in nats; tokens:
-how many real tokens that sum is over; gradient_norm: global norm, unclipped.
-"""
 
 @dataclasses.dataclass(frozen=True)
 class StepOptions:
@@ -92,7 +86,7 @@ def compiled_step(model, optimizer, options: StepOptions, replicas: Replicas = O
 @functools.lru_cache(maxsize=4)
 def _compiled_step(model, optimizer, options, replicas):
   optimizer.build(model.trainable_variables)
-  average = averages(model, options.average)
+  average = average_of(model, options.average)
 
   def step(x, y, seqlen, state):
     number = tf.cast(optimizer.iterations, tf.int32)

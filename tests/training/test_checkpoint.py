@@ -16,7 +16,8 @@ from tangshi_tf import corpus, data, run_dir, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import myRNNModel
 from tangshi_tf.run_dir import manifest
-from tangshi_tf.training import checkpoint, fitting, schedules
+from tangshi_tf.training import callback, checkpoint, fitting, schedules
+from tangshi_tf.training.averages import average_of
 
 from ..checks import assert_one_line
 from ..conftest import ROOT
@@ -46,7 +47,7 @@ class Run:
     self.optimizer = training.make_optimizer(0.01)
     starts = {} if bptt else {'bos_dropout': 0.4, 'random_states': 0.4}
     self.options = training.StepOptions(average=0.9, carry_state=bptt, clip_norm=1.0, unlikelihood=0.5, **starts)
-    self.average = training.averages(self.model, 0.9)
+    self.average = average_of(self.model, 0.9)
     make, batching = ((data.stream, {'batch_size': 4, 'window': 40}) if bptt else (data.batches, {'batch_size': 10}))
     self.steps = data.count_windows(poems, **batching) if bptt else data.count_batches(poems, **batching)
     self._batches = lambda epoch, skip: make(poems, seed=epoch, skip=skip, **batching)
@@ -97,7 +98,7 @@ def test_a_run_killed_between_two_checkpoints_loses_no_more_than_the_steps_betwe
   class KilledError(Exception):
     pass
 
-  class Kill(fitting.Callback):
+  class Kill(training.Callback):
     def on_step(self, step, result):
       if step == 7:
         raise KilledError
@@ -124,16 +125,16 @@ def test_events_are_cut_again_after_a_kill_in_the_cutting(path):
 
 def test_weights_that_are_not_finite_replace_no_checkpoint(packed, path):
   run = Run(packed, bptt=False)
-  run.save(path)(fitting.Position())
+  run.save(path)(callback.Position())
   before = (path / run_dir.CHECKPOINT).read_bytes()
   run.model.dense.bias.assign(np.full(run.model.dense.bias.shape, np.nan))
-  run.save(path)(fitting.Position(batches=5))
+  run.save(path)(callback.Position(batches=5))
   assert (path / run_dir.CHECKPOINT).read_bytes() == before
 
 
 def test_a_checkpoint_of_another_model_or_optimizer_is_refused(packed, path):
   run = Run(packed, bptt=False)
-  run.save(path)(fitting.Position())
+  run.save(path)(callback.Position())
   other = myRNNModel(packed[0], cell='lstm', units=9, embedding_size=6)
   with pytest.raises(UserError, match='checkpoint.npz: cannot be resumed'):
     checkpoint.restore(path, other, run.optimizer, run.average)
@@ -145,7 +146,7 @@ def test_a_checkpoint_of_another_model_or_optimizer_is_refused(packed, path):
 
 def test_a_full_disk_leaves_the_checkpoint_before(packed, path, monkeypatch):
   run = Run(packed, bptt=False)
-  run.save(path)(fitting.Position(batches=1))
+  run.save(path)(callback.Position(batches=1))
 
   def full(_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -153,7 +154,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(packed, path, monkeypatch):
   with monkeypatch.context() as patched:
     patched.setattr(os, 'fsync', full)
     with pytest.raises(UserError, match='checkpoint.npz: cannot be written .No space left'):
-      run.save(path)(fitting.Position(batches=2))
+      run.save(path)(callback.Position(batches=2))
   assert Run(packed, bptt=False).restore(path).batches == 1
   assert [file.name for file in path.iterdir() if file.name.endswith('.partial')] == []
 
@@ -176,7 +177,7 @@ def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp
     process.kill()
   assert_one_line(busy, f'process {process.pid} is training into it')
   assert process.returncode == 143 and 'Stopping after this step' in err
-  assert 'Go on: python -m tangshi_tf.train --resume --run_dir=r' in out
+  assert 'To continue: python -m tangshi_tf.train --resume --run_dir=r' in out
   assert (tmp_path / 'r/weights/last.npz').exists()
   done = len(run_dir.read_json(tmp_path / 'r', run_dir.METRICS)['epochs'])
 

@@ -14,8 +14,10 @@ import tensorflow as tf
 from tangshi_tf import corpus, data, evaluation, run_dir, train_one_step, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, loss, myRNNModel
-from tangshi_tf.training import callbacks, fitting, schedules
+from tangshi_tf.training import callback, callbacks, fitting, schedules
 from tangshi_tf.training import step as step_module
+from tangshi_tf.training.averages import average_of
+from tangshi_tf.training.progress import Progress
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def test_the_average_of_the_weights(dataset):
     share = 1 - min(0.5, (1 + step) / (10 + step))
     expected += share * (model.dense.kernel.numpy() - expected)
   last = model.dense.kernel.numpy()
-  with pytest.raises(RuntimeError), training.averages(model, 0.5).in_place():
+  with pytest.raises(RuntimeError), average_of(model, 0.5).in_place():
     np.testing.assert_allclose(model.dense.kernel, expected, atol=1e-6)
     raise RuntimeError
   np.testing.assert_array_equal(model.dense.kernel, last)
@@ -124,7 +126,7 @@ def test_early_stopping_and_schedule(dataset, monkeypatch):
                       lambda *_, **__: dict.fromkeys(('loss', 'nll', 'perplexity'), next(measured)))
   seen = []
 
-  class Watch(fitting.Callback):
+  class Watch(training.Callback):
     def on_step(self, step, result):
       seen.append(float(optimizer.learning_rate))
 
@@ -184,7 +186,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(dataset):
   model.dense.bias.assign(np.full(len(word2id), np.nan))
   seen = []
 
-  class Watch(fitting.Callback):
+  class Watch(training.Callback):
     def on_epoch_end(self, epoch, metrics):
       seen.append(epoch)
 
@@ -200,7 +202,7 @@ def test_a_run_that_diverges_goes_back_to_weights_with_a_finite_loss(dataset):
   before = [variable.numpy() for variable in model.trainable_variables]
   optimizer = training.make_optimizer()
 
-  class Spoil(fitting.Callback):
+  class Spoil(training.Callback):
     def on_step(self, step, result):
       if step == 50:
         model.dense.bias.assign(np.full(len(word2id), np.inf))
@@ -217,7 +219,7 @@ def test_checkpoints_keep_the_best_and_write_json(dataset, tmp_path):
   model = myRNNModel(word2id, units=4, embedding_size=4)
   run_dir.create(tmp_path, list(word2id), {})
   checkpoints = callbacks.Checkpoints(tmp_path, model)
-  checkpoints.on_begin(fitting.Position())
+  checkpoints.on_begin(callback.Position(), 3)
   for epoch, nll in ((1, 800.0), (2, 5.0), (3, 6.0)):
     model.dense.bias.assign(np.full(len(word2id), epoch))
     checkpoints.on_epoch_end(epoch, {'epoch': epoch, 'train_loss': nll, 'validation_nll': nll,
@@ -235,8 +237,8 @@ def test_the_progress_line_fits_the_terminal(columns, monkeypatch):
   monkeypatch.setattr('shutil.get_terminal_size', lambda: os.terminal_size((columns, 24)))
   clock = itertools.count()
   monkeypatch.setattr('time.perf_counter', lambda: float(next(clock)))
-  progress = callbacks.Progress(10)
-  progress.on_begin(fitting.Position())
+  progress = Progress()
+  progress.on_begin(callback.Position(), 10)
   progress.on_epoch_begin(1, 498)
   for step in range(1, 400):
     progress.on_step(step, training.StepResult(6.6, 6.6 * 5000, 5000, 1.0))

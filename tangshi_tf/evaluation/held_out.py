@@ -1,0 +1,55 @@
+"""Poems to measure a model on; without TensorFlow."""
+
+import dataclasses
+
+from tangshi_tf import corpus
+from tangshi_tf.corpus import shards
+from tangshi_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+  """Poems to measure a model on.
+
+  Attributes:
+    poems: at most 200 tokens each, bos and eos included.
+    source: what they are, in words.
+    left_out: how many were left out for their length.
+    fingerprint: of the corpus whose split they are a part of, see
+      `corpus.fingerprint`; None for a whole file.
+  """
+
+  poems: list[corpus.Poem]
+  source: str
+  left_out: int = 0
+  fingerprint: str | None = None
+
+
+def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, corpus_format: str = 'auto',
+                  starting: shards.Starting = shards.at_once) -> HeldOut:
+  """Reads a part of a corpus, or a whole file.
+
+  Args:
+    split: 'test', 'validation' or 'train'; or a file, all of it.
+    patterns: the corpus that is split: paths and globs; None for the package's
+      own poems.
+    corpus_format: 'auto', 'titled' or 'blank'.
+    starting: see `shards.find`.
+
+  Raises:
+    UserError: they cannot be read, or none is short enough.
+  """
+  fingerprint = None
+  if split in corpus.SPLITS:
+    paths, path = shards.find(patterns, starting)
+    parts, fingerprint = shards.read_parts(paths, corpus_format=corpus_format, only=split)
+    every = parts[split]
+    source = f'the {split} part'
+  else:
+    path = source = split
+    every = corpus.read_poems(path, corpus_format=corpus_format)
+  poems = corpus.keep_short(every)
+  if not poems:
+    raise UserError(f'{path}: {source} has no poem of at most {corpus.MAX_TOKENS} tokens '
+                    '(characters plus bos and eos); expected at least one')
+  return HeldOut(poems, source, len(every) - len(poems), fingerprint)

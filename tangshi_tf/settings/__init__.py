@@ -1,0 +1,19 @@
+"""Every setting once: its default, its choices or bounds, what it does, and whether a resumed run may change it.
+
+Command-line flags are made from these dataclasses (`define_flags`), so a new setting is one field here and the code
+that uses it. From Python the dataclasses are used as they are; a value that cannot be used is a `UserError`.
+"""
+
+from tangshi_tf.settings.base import define_flags, given_flags, known
+from tangshi_tf.settings.training import (
+    GROUPS,
+    CorpusSettings,
+    ModelSettings,
+    Settings,
+    TrainingSettings,
+    changes_on_resume,
+    setting_names,
+)
+
+__all__ = ['GROUPS', 'CorpusSettings', 'ModelSettings', 'Settings', 'TrainingSettings', 'changes_on_resume',
+           'define_flags', 'given_flags', 'known', 'setting_names']

@@ -1,0 +1,130 @@
+"""What a setting is, and the command-line flags that are made from dataclasses of them."""
+
+import dataclasses
+import functools
+import math
+import numbers
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from absl import flags
+
+from tangshi_tf.errors import UserError, shorten
+
+flags.disclaim_key_flags()  # so that --help counts these flags to the command's
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+  """What is known of a setting beside its default and its type.
+
+  Attributes:
+    text: what it does, for --help.
+    choices: the values that there are; () for any.
+    low, high: the bounds of a number; None for none.
+    open_low, open_high: whether the number must lie above `low`, below `high`.
+    on_resume: whether a run may be resumed with another value.
+  """
+
+  text: str
+  choices: tuple[str, ...] = ()
+  low: float | None = None
+  high: float | None = None
+  open_low: bool = False
+  open_high: bool = False
+  on_resume: bool = False
+
+  def expected(self, kind: type) -> str:
+    """Returns what is expected, in words, such as 'a number above 0 up to 1'."""
+    if self.choices:
+      return f'one of {", ".join(self.choices)}'
+    if kind not in (int, float):
+      return {bool: 'True or False', str: 'a text'}.get(kind, 'a list of texts')
+    number = 'a whole number' if kind is int else 'a number'
+    if self.open_high:
+      return f'a rate from {self.low:g} to below {self.high:g}'
+    low = '' if self.low is None else f' {"above" if self.open_low else "from"} {_plain(self.low)}'
+    high = '' if self.high is None else f' {"up " if self.open_low else ""}to {_plain(self.high)}'
+    return number + low + high
+
+  def allows(self, value, kind: type) -> bool:
+    """Returns whether a value that is not None can be used."""
+    if self.choices:
+      return value in self.choices
+    if kind is bool or kind is str:
+      return isinstance(value, kind)
+    if kind not in (int, float):
+      return isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind is int else numbers.Real):
+      return False
+    number: float = value  # type: ignore[assignment]
+    low = -math.inf if self.low is None else self.low
+    high = math.inf if self.high is None else self.high
+    return (low < number if self.open_low else low <= number) and (number < high if self.open_high else number <= high)
+
+
+def _plain(number: float) -> str:
+  return str(number) if isinstance(number, int) else f'{number:g}'
+
+
+def setting(default, text: str, **rest) -> Any:
+  return dataclasses.field(default=default, metadata={'setting': Setting(text, **rest)})
+
+
+def rate(text: str) -> Any:
+  return setting(0.0, text, low=0, high=1, open_high=True)
+
+
+@functools.cache
+def _kinds(group: type) -> dict[str, type]:
+  """Returns the type of each field of a dataclass, without its None."""
+  def plain(hint):
+    parts = [part for part in typing.get_args(hint) if part is not types.NoneType]
+    return plain(parts[0]) if isinstance(hint, types.UnionType) else typing.get_origin(hint) or hint
+
+  return {name: plain(hint) for name, hint in typing.get_type_hints(group).items()}
+
+
+def known(group: type) -> dict[str, Setting]:
+  """Returns the settings of a dataclass by name."""
+  return {field.name: field.metadata['setting'] for field in dataclasses.fields(group)}
+
+
+class Checked:
+  """A dataclass of settings; each value is checked when an object is made."""
+
+  def __post_init__(self):
+    for name, what in known(type(self)).items():  # type: ignore[arg-type]
+      value, kind = getattr(self, name), _kinds(type(self))[name]
+      if value is None and getattr(type(self), name, None) is None or what.allows(value, kind):
+        continue
+      raise UserError(f'{name} {shorten(str(value))}: expected {what.expected(kind)}')
+
+
+def define_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS):
+  """Defines a flag for each setting of dataclasses."""
+  for group in groups:
+    for field in dataclasses.fields(group):
+      _define(field.name, field.default, field.metadata['setting'], _kinds(group)[field.name], flag_values)
+
+
+def _define(name: str, default, setting: Setting, kind: type, flag_values: flags.FlagValues):
+  options = {'flag_values': flag_values}
+  if setting.choices:
+    flags.DEFINE_enum(name, default, list(setting.choices), setting.text, **options)
+  elif kind is int:
+    flags.DEFINE_integer(name, default, setting.text, lower_bound=setting.low, upper_bound=setting.high, **options)
+  elif kind is float:  # absl's own bounds let NaN pass
+    expected = setting.expected(float)
+    flags.DEFINE_float(name, default, f'{setting.text} {expected.capitalize()}.', **options)
+    flags.register_validator(name, lambda value: value is None or setting.allows(value, float),
+                             message=f'expected {expected}', **options)
+  else:
+    define: dict[type, Callable] = {bool: flags.DEFINE_bool, str: flags.DEFINE_string}
+    define.get(kind, flags.DEFINE_multi_string)(name, default, setting.text, **options)
+
+
+def given_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
+  """Returns the values of those settings whose flags were given."""
+  return {name: flag_values[name].value for group in groups for name in known(group) if flag_values[name].present}

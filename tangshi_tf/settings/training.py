@@ -1,0 +1,195 @@
+"""The settings of a training: which poems, which model, and how."""
+
+import dataclasses
+from typing import Any
+
+from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.settings.base import Checked, known, rate, setting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CorpusSettings(Checked):
+  """Which poems are read, and how."""
+
+  corpus: list[str] | None = setting(
+      None, 'Corpus file, or a glob; repeat the flag for more (default: the poems that come with the package). '
+      'Shards of tangshi_tf.write_shards may be larger than memory.')
+  stream: bool | None = setting(
+      None, 'Read shards again in each epoch instead of keeping them in memory (default: wherever the corpus is in '
+      'shards).')
+  shuffle_buffer: int = setting(10240, 'With --stream: how many poems wait, of which the next one is any.',
+                                 low=2, high=10**8)
+  corpus_format: str = setting(
+      'auto', 'titled: "title:content" a line; blank: no titles, blank lines between poems; auto: looks.',
+      choices=('auto', 'titled', 'blank'))
+  min_characters: int = setting(0, 'Leave out poems with fewer characters.', low=0)
+  max_characters: int = setting(198, 'Leave out poems with more characters.', low=1, high=10**5)
+  vocabulary_size: int | None = setting(
+      None, 'Keep the most frequent characters only, so that there are this many words with PAD, UNK, bos and eos '
+      '(default: all characters of the training part). Time and memory a token grow with it.', low=5)
+
+  @property
+  def limits(self) -> dict[str, int]:
+    """How many tokens the poems have that are kept, bos and eos included."""
+    return {'min_tokens': self.min_characters and self.min_characters + 2, 'max_tokens': self.max_characters + 2}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSettings(Checked):
+  """The model: the arguments of `myRNNModel` beside the vocabulary."""
+
+  cell: str = setting('gru', 'Recurrent cell.', choices=('rnn', 'lstm', 'gru'))
+  units: int = setting(128, 'Width of the recurrent state of a layer.', low=1, high=16384)
+  layers: int = setting(1, 'Recurrent layers.', low=1, high=64)
+  embedding_size: int = setting(64, 'Width of the character embedding.', low=1, high=16384)
+  reset_after: bool = setting(True, 'GRU: apply the reset gate after the recurrent product (needed for cuDNN).')
+  embedding_range: float = setting(0.05, 'The embedding is initialised uniform between minus and plus this.',
+                                    low=0, high=100, open_low=True)
+  projection: int = setting(0, 'Width of a linear layer before the output layer; 0: none.', low=0, high=16384)
+  tied: bool = setting(False, 'Use the embedding as the output layer, behind a projection if need be.')
+  layer_norm: bool = setting(False, "Normalise each recurrent layer's output.")
+  input_dropout: float = rate('Dropout on the embedded characters.')
+  layer_dropout: float = rate('Dropout between recurrent layers.')
+  output_dropout: float = rate('Dropout on the last recurrent layer.')
+  weight_dropout: float = rate('Dropout on the recurrent kernels.')
+  locked_dropout: bool = setting(True, 'Drop the same units at all positions of a sequence; else others at each.')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Checked):
+  """How a model is trained."""
+
+  batch_size: int = setting(100, 'Poems a batch.', low=1, high=10**6)
+  batch_tokens: int = setting(
+      0, 'With --batching=bucket: as many poems a batch as fit into this many tokens; 0: --batch_size.',
+      low=0, high=10**8)
+  batching: str = setting(
+      'bucket', 'bucket: poems of like length together; shuffle: random poems padded to the longest, as in the '
+      'exercise; sorted: by rising length, in the same order in each epoch.', choices=('bucket', 'shuffle', 'sorted'))
+  bptt: int = setting(
+      0, 'Train on all poems as one text in windows of this many tokens, the state carried from window to window '
+      '(truncated back-propagation through time); 0: one poem a sequence.', low=0, high=10**5)
+  precision: str = setting(
+      'float32', "Of the output layer's products; with 16 bits sums, softmax and weights stay float32 (mixed "
+      'precision).',
+      choices=('float32', 'bfloat16', 'float16'))
+  reduction: str = setting(
+      'poem', 'The loss is the mean over poems of the mean by poem; the mean over tokens; or the mean over poems of '
+      'the sum.', choices=('poem', 'token', 'sum'))
+  label_smoothing: float = rate("Share of each label's mass that is spread over all characters.")
+  unlikelihood: float = setting(
+      0.0, 'How strongly a character is made unlikely where it stands in the poem already, against loops (unlikelihood '
+      'training); 0: not.', low=0, high=100)
+  bos_dropout: float = setting(0.0, 'Share of the poems that begin at their first character, without bos, as the '
+                                'exercise writes.', low=0, high=1)
+  random_states: float = setting(0.0, 'Share of the poems that begin from a random-normal state instead of zeros.',
+                                  low=0, high=1)
+  state_stddev: float = setting(0.5, 'For --random_states: standard deviation.', low=0, high=100)
+  plain_epochs: int = setting(
+      0, 'Epochs at the beginning in which --bos_dropout, --random_states and --unlikelihood wait.', low=0)
+  optimizer: str = setting('adam', 'Optimizer.', choices=('adam', 'adamw', 'rmsprop', 'sgd'))
+  weight_decay: float = setting(0.0, 'For adamw.', low=0, high=1)
+  clip_norm: float = setting(0.0, 'Scale gradients down to this global norm; 0: never.', low=0, high=1e9)
+  average: float = rate('Decay by step of a moving average of the weights, which is what is validated and kept; 0: '
+                         'none.')
+  learning_rate: float = setting(0.0005, 'Greatest learning rate.', low=0, high=100, open_low=True)
+  schedule: str = setting(
+      'constant', 'Of the learning rate. cosine: falls to --final of it over the run; decay: times --decay with each '
+      'epoch after --hold_epochs; plateau: times --decay after an epoch without better validation.',
+      choices=('constant', 'cosine', 'decay', 'plateau'))
+  warmup_steps: int = setting(0, 'Steps in which the learning rate rises.', low=0)
+  hold_epochs: int = setting(1, 'For --schedule=decay.', low=0)
+  decay: float = setting(0.5, 'For --schedule=decay and plateau.', low=0, high=1, open_low=True)
+  final: float = setting(0.0, 'For --schedule=cosine: the last rate as a share of the first.', low=0, high=1)
+  patience: int = setting(0, 'End after this many epochs in a row without better validation; 0: never.', low=0,
+                           on_resume=True)
+  epochs: int = setting(10, 'Passes over the training poems.', low=1, high=10**6, on_resume=True)
+  seed: int = setting(0, 'Seed of weights, order and dropout; makes a CPU run repeatable.', low=0, high=2**31 - 1)
+  checkpoint_every: int = setting(500, 'Steps between checkpoints within an epoch; 0: only after each.', low=0,
+                                   on_resume=True)
+  log_every: int = setting(10, 'Steps between points of the TensorBoard curves.', low=1, on_resume=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+  """All that decides how a model comes about.
+
+  Attributes:
+    recipe: the name of the recipe that the others were taken from, or None.
+  """
+
+  model: ModelSettings = ModelSettings()
+  corpus: CorpusSettings = CorpusSettings()
+  training: TrainingSettings = TrainingSettings()
+  recipe: str | None = None
+
+  def __post_init__(self):
+    """Raises a UserError for settings that contradict each other."""
+    training = self.training
+    if not training.bptt:
+      return
+    if training.bos_dropout or training.random_states:
+      raise UserError(f'--bptt={training.bptt} trains on all poems as one text, whose windows follow on one another; '
+                      'expected --bos_dropout=0 --random_states=0')
+    if training.batch_tokens or training.batching != 'bucket':
+      raise UserError(f'--bptt={training.bptt} goes neither with --batch_tokens={training.batch_tokens} nor with '
+                      f'--batching={training.batching}; expected --batch_tokens=0 --batching=bucket, and the rows of '
+                      'the text as --batch_size')
+
+  @classmethod
+  def of(cls, **values) -> 'Settings':
+    """Returns the settings with these values by name, as flags have them; None and what is left out are the defaults.
+
+    Raises:
+      UserError: a value cannot be used, or a name is unknown.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    recipe = given.pop('recipe', None)
+    groups = {name: {key: given.pop(key) for key in known(group) if key in given}
+              for name, group in GROUPS.items()}
+    for name in given:
+      raise UserError(f'setting {shorten(name)} is unknown; expected one of {", ".join(setting_names())}')
+    return cls(recipe=recipe, **{name: GROUPS[name](**group) for name, group in groups.items()})
+
+  def values(self) -> dict[str, Any]:
+    """Returns all settings by name, without the corpus."""
+    values = {'recipe': self.recipe}
+    for name in GROUPS:
+      values |= dataclasses.asdict(getattr(self, name))
+    del values['corpus']
+    return values
+
+  def without_effect(self, streamed: bool) -> list[str]:
+    """Returns a line for each setting that is not the default and changes nothing beside the others."""
+    model, training = self.model, self.training
+    plain = not (training.bos_dropout or training.random_states or training.unlikelihood)
+    idle = {
+        'batch_size': (training.batch_tokens, f'--batch_tokens={training.batch_tokens} decides how many poems are a '
+                       'batch'),
+        'layer_dropout': (model.layers == 1, 'there is one layer'),
+        'reset_after': (model.cell != 'gru', f'the cell is {model.cell}'),
+        'state_stddev': (not training.random_states, 'no poem begins from a random state'),
+        'plain_epochs': (plain, 'nothing waits for their end'),
+        'hold_epochs': (training.schedule != 'decay', f'the schedule is {training.schedule}'),
+        'decay': (training.schedule not in ('decay', 'plateau'), f'the schedule is {training.schedule}'),
+        'final': (training.schedule != 'cosine', f'the schedule is {training.schedule}'),
+        'shuffle_buffer': (not streamed, 'the poems are in memory'),
+        'corpus_format': (streamed, 'shards have the titled form'),
+    }
+    values, defaults = self.values(), Settings().values()
+    return [f'--{name}={values[name]} has no effect: {reason}.' for name, (is_idle, reason) in idle.items()
+            if values[name] != defaults[name] and is_idle]
+
+
+GROUPS: dict[str, type] = {'corpus': CorpusSettings, 'model': ModelSettings, 'training': TrainingSettings}
+
+
+def setting_names() -> list[str]:
+  """Returns the names of all settings of a training."""
+  return [name for group in GROUPS.values() for name in known(group)]
+
+
+def changes_on_resume(schedule: str | None) -> set[str]:
+  """Returns the settings that may differ when a run is resumed: no weight that was trained before depends on them."""
+  free = {name for group in GROUPS.values() for name, setting in known(group).items() if setting.on_resume}
+  return free - {'epochs'} if schedule == 'cosine' else free

@@ -1,0 +1,83 @@
+"""The settings of writing. None is what was not asked for: then a preset decides that goes with the others."""
+
+import dataclasses
+from typing import Any
+
+from tangshi_tf.settings.base import Checked, setting
+
+# The exercise's bare loop.
+EXERCISE: dict[str, Any] = {'bos_first': False, 'temperature': 0.0, 'min_p': 0.0, 'max_repeat': 0, 'shortest_line': 0,
+                            'max_len': 30, 'whole_sentences': False}
+# Poems without a form: chosen by scripts/reports/verse_report.py. 32 are four lines of seven with their marks.
+FREE: dict[str, Any] = {'bos_first': True, 'temperature': 0.5, 'min_p': 0.02, 'max_repeat': 1, 'shortest_line': 3,
+                        'max_len': 32, 'whole_sentences': True}
+# Poems in a form, which has its own length and begins with bos.
+FORM: dict[str, Any] = {'temperature': 0.8, 'min_p': 0.0, 'max_repeat': 1}
+# What no preset changes.
+ALWAYS: dict[str, Any] = {'init': 'zero', 'state_stddev': 0.5, 'top_k': 0, 'top_p': 1.0, 'tones': 'strict', 'num': 1,
+                          'beam': 0, 'best_of': 1}
+
+_BARE = 'with --exercise, --beam or --interactive'  # these write as the exercise does
+
+
+def _default(name: str, **cases: object) -> str:
+  """Returns what --help says of a default that depends on other flags, by these flags."""
+  values = [FREE[name], *(f'{flag} {value}' for flag, value in cases.items())]
+  return f'(default: {", ".join(map(str, values)).lower()})'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WritingSettings(Checked):
+  """What is to be written, and how."""
+
+  begin: list[str] | None = setting(
+      None, 'What a poem begins with, with --form up to two lines; may be repeated (default: those of the exercise\'s '
+      'seven, 日 红 山 夜 湖 海 月, that the model knows; with --form nothing).')
+  form: str | None = setting(None, '五绝, 七绝, 五律, 七律, or LINESxCHARACTERS such as 6x5 (default: as the model '
+                             'likes).')
+  rhyme: str | None = setting(
+      None, 'With --form: any, off, or a level group such as 上平一东 or 东 (default: any if it has a name).')
+  tones: str | None = setting(None, 'With --form: as in tangshi_tf.prosody (default: strict).',
+                              choices=('strict', 'loose', 'off'))
+  acrostic: str | None = setting(None, 'The first characters of the lines, up to eight (藏头; --form is 七绝 then, or '
+                                 '七律 for more than four).')
+  init: str | None = setting(None, 'Initial state (default: zero).', choices=('zero', 'random'))
+  state_stddev: float | None = setting(None, 'Standard deviation of the random state (default: 0.5).', low=0, high=100)
+  exercise: bool = setting(False, "The exercise's bare loop: from the begin word, the most likely character at each "
+                           'step, up to 30, whatever comes.')
+  max_len: int | None = setting(
+      None, 'A poem without an end stops once it has more characters than this; not with --form. '
+      + _default('max_len', **{_BARE: EXERCISE['max_len']}), low=1, high=10_000)
+  whole_sentences: bool | None = setting(None, 'Leave out the sentence that --max_len cut. '
+                                         + _default('whole_sentences', **{_BARE: False}))
+  temperature: float | None = setting(
+      None, '0: the most likely character; above: drawn from softmax(logits / temperature). '
+      + _default('temperature', **{'with --form or --interactive': FORM['temperature'], 'with --exercise': 0}),
+      low=0, high=100)
+  top_k: int | None = setting(None, 'Draw from the k most likely characters only; 0, the default: from all.', low=0)
+  top_p: float | None = setting(
+      None, 'Draw from the most likely characters that together have this probability (default: 1).',
+      low=0, high=1, open_low=True)
+  min_p: float | None = setting(
+      None, 'Draw from characters with at least this share of the greatest probability. '
+      + _default('min_p', **{'with --form or --exercise': 0}), low=0, high=1)
+  max_repeat: int | None = setting(None, 'How often a character may stand in a poem, 0: any number. '
+                                   + _default('max_repeat', **{_BARE: 0}), low=0)
+  shortest_line: int | None = setting(
+      None, 'How many characters a line has at least, and a poem ends after a mark alone; 0: whatever comes; not with '
+      '--form. ' + _default('shortest_line', **{_BARE: 0}), low=0, high=100)
+  num: int | None = setting(None, 'Poems for each begin word (default: 1).', low=1)
+  seed: int | None = setting(None, 'Seed of the first poem, the next has one more (default: random).',
+                             low=0, high=2**63 - 1)
+  bos_first: bool | None = setting(None, 'Feed bos before the begin word, as in most of training. '
+                                   + _default('bos_first', **{_BARE: False}))
+  beam: int | None = setting(None, 'Instead of drawing, search for the likeliest poem and keep this many at a time '
+                             '(beam search); 0, the default: do not.', low=0, high=1024)
+  best_of: int | None = setting(
+      None, 'Write this many candidates for each poem and keep the one that the model finds likeliest, less a penalty '
+      'for copied lines (default: 1).', low=1, high=512)
+  original: bool = setting(False, 'Draw poems again that have a line of the corpus.')
+
+  def given(self) -> set[str]:
+    """Returns the names of the settings that were asked for."""
+    return {field.name for field in dataclasses.fields(self) if getattr(self, field.name) not in (None, False)}

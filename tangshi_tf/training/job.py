@@ -1,0 +1,118 @@
+"""The model of a run, what trains it, and where it stands."""
+
+import contextlib
+import dataclasses
+import pathlib
+import platform
+from collections.abc import Callable
+
+from tangshi_tf import corpus, run_dir
+from tangshi_tf.errors import UserError
+from tangshi_tf.settings import Settings
+from tangshi_tf.training.preparation import Batches, Material, make_batches
+
+
+class Job:
+  """The model of a run, what trains it, and where it stands.
+
+  Attributes:
+    path, settings, replicas: as they are given.
+    model, optimizer: new ones by the settings.
+    options: the `step.StepOptions`.
+    batches: see `preparation.Batches`.
+    position: where the run stands.
+  """
+
+  def __init__(self, path: pathlib.Path, settings: Settings, material: Material, replicas, command: str | None):
+    """Makes the model and the batches; `material.parts` are given up where they are in memory."""
+    import keras
+
+    from tangshi_tf.model import myRNNModel
+    from tangshi_tf.training import fitting, optimizers, step
+    from tangshi_tf.training.averages import average_of
+    self.path, self.settings, self.replicas = path, settings, replicas
+    self._material, self._command = material, command
+    self._word2id, self._id2word = corpus.word_tables(material.words)
+    training = settings.training
+    keras.utils.set_random_seed(training.seed)
+    self.model = myRNNModel(self._word2id, **dataclasses.asdict(settings.model))
+    self.optimizer = optimizers.make_optimizer(training.learning_rate, name=training.optimizer,
+                                               weight_decay=training.weight_decay)
+    self.options = step.StepOptions(
+        carry_state=training.bptt > 0,
+        **{name: getattr(training, name) for name in step.StepOptions.__dataclass_fields__ if name != 'carry_state'})
+    self._average = average_of(self.model, training.average)
+    self.batches: Batches = make_batches(material, settings, self._word2id, replicas)
+    self.position = fitting.Position(reading=self.batches.reading)
+
+  def schedule(self, say: Callable[[str], None]):
+    """Returns the learning rate over the run; says so if the warm-up is longer than the run."""
+    from tangshi_tf.training.schedules import LearningRate
+    training, steps = self.settings.training, self.batches.steps
+    warmup_steps, total = training.warmup_steps, steps * training.epochs
+    if warmup_steps >= total:  # as that of a recipe is in a run on few poems
+      warmup_steps = total // 10
+      say(f'--warmup_steps={training.warmup_steps}: the run has {total} steps; the learning rate rises in the first '
+          f'{warmup_steps}.')
+    return LearningRate(
+        training.learning_rate, schedule=training.schedule, steps_per_epoch=steps, epochs=training.epochs,
+        warmup_steps=warmup_steps, hold_epochs=training.hold_epochs, decay=training.decay, final=training.final)
+
+  def create(self):
+    """Begins the run directory."""
+    import tensorflow as tf
+    again = self._command is None  # a run that was killed before its first checkpoint
+    command = run_dir.read_json(self.path, run_dir.CONFIG)['training']['command'] if again else self._command
+    run_dir.create(self.path, self._material.words, {'model': self.model.hyperparameters, 'training': {
+        **self._material.origin, 'command': command, 'flags': self.settings.values(),
+        'tensorflow': tf.__version__, 'python': platform.python_version()}}, again=again)
+
+  def restore(self):
+    """Brings model, optimizer and position to the checkpoint."""
+    from tangshi_tf.training import checkpoint
+    reading = self.batches.reading
+    self.position = checkpoint.restore(self.path, self.model, self.optimizer, self._average)
+    if self.position.batches and self.position.reading != reading:
+      raise UserError(f'{self.path}: was stopped within an epoch whose poems were {self.position.reading}, now they '
+                      f'are {reading}; expected the same')
+    self.position.reading = reading
+    self.replicas.sums(0.0)  # the chief writes a new one only when all have read this one
+    if self.replicas.chief:
+      checkpoint.cut_events(self.path, self.steps_taken(), self.position.epoch - 1)
+
+  def note_changes(self) -> list[str]:
+    """Writes the settings of a resumed run, so that more epochs need not be given again; returns notes."""
+    import tensorflow as tf
+    config = run_dir.read_json(self.path, run_dir.CONFIG)
+    training, values = config['training'], self.settings.values()
+    if training['flags'] != values:
+      training['flags'] = values
+      run_dir.write_file(self.path, run_dir.CONFIG, run_dir.encode_json(config))
+    before = training.get('tensorflow')
+    if before == tf.__version__:
+      return []
+    return [f'The run was begun with TensorFlow {before}, this is {tf.__version__}: its figures may differ in their '
+            'last digits from those of a run that never stopped.']
+
+  def steps_taken(self) -> int:
+    return int(self.optimizer.iterations.numpy())
+
+  def keepers(self) -> list:
+    """Returns the callbacks that write the run directory."""
+    from tangshi_tf.training import callbacks
+    return [callbacks.TensorBoard(self.path, self.model, self.optimizer, self._word2id, self._id2word,
+                                  every=self.settings.training.log_every,
+                                  validation_poem=self._material.validation_poem),
+            callbacks.Checkpoints(self.path, self.model)]
+
+  def save(self, position):
+    """Writes the checkpoint."""
+    from tangshi_tf.training import checkpoint
+    checkpoint.write(self.path, self.model, self.optimizer, self._average, position)
+
+  def save_last(self):
+    """Keeps the weights of an epoch that did not end."""
+    if not self.replicas.chief:
+      return
+    with self._average.in_place() if self._average is not None else contextlib.nullcontext():
+      run_dir.save_weights(self.path, run_dir.LAST, self.model)

@@ -1,0 +1,90 @@
+"""The progress of a run on a terminal or in a log."""
+
+import math
+import shutil
+import sys
+import time
+
+from tangshi_tf.training.callback import Callback, Totals
+
+
+class Progress(Callback):
+  """Shows loss, perplexity, speed and the time left.
+
+  On a terminal one line with a bar is redrawn; elsewhere a line is printed
+  every half minute.
+  """
+
+  def __init__(self):
+    self._terminal = sys.stdout.isatty()
+    self._interval = 0.5 if self._terminal else 30.0
+    self._start = self._shown = time.perf_counter()
+    self._first = None  # the step before the first one that was seen
+
+  def on_note(self, text):
+    print(text, flush=True)
+
+  def on_begin(self, position, epochs):
+    self._epochs = epochs
+    self._best = min((metrics.get('validation_perplexity', math.inf) for metrics in position.history),
+                     default=math.inf)
+
+  def on_epoch_begin(self, epoch, steps):
+    self._epoch, self._steps = epoch, steps
+    self._totals = Totals()
+
+  def on_step(self, step, result):
+    self._totals.add(result)
+    if self._first is None:
+      self._first = step - 1
+    now = time.perf_counter()
+    if now - self._shown < self._interval:
+      return
+    self._shown = now
+    means = self._totals.take()
+    done = step - (self._epoch - 1) * self._steps
+    left = (now - self._start) / (step - self._first) * (self._epochs * self._steps - step)
+    line = (f'{done}/{self._steps}  loss {means["loss"]:.3f}  perplexity {means["perplexity"]:.1f}  '
+            f'{means["tokens_per_second"]:,.0f} tokens/s  {_duration(left)} left')
+    if self._terminal:
+      # One column stays free: a full line would wrap, and \r not reach its start.
+      room = shutil.get_terminal_size().columns - 1
+      line = f'{_epoch_name(self._epoch, self._epochs)} {_bar(done / self._steps, room - len(line) - 15)}{line}'
+      print('\r' + line[:room].ljust(room), end='', flush=True)
+    else:
+      print(f'{_epoch_name(self._epoch, self._epochs)} {line}', flush=True)
+
+  def on_epoch_end(self, epoch, metrics):
+    line = (f'{_epoch_name(epoch, self._epochs)}: loss {metrics["train_loss"]:.3f}, '
+            f'perplexity {metrics["train_perplexity"]:.1f}')
+    if 'validation_loss' in metrics:
+      line += (f'; validation loss {metrics["validation_loss"]:.3f}, '
+               f'perplexity {metrics["validation_perplexity"]:.1f}')
+      if metrics['validation_perplexity'] < self._best:
+        self._best = metrics['validation_perplexity']
+        line += ' (best)'
+    line += f'; {_duration(metrics["seconds"])}'
+    if self._terminal:
+      room = shutil.get_terminal_size().columns - 1
+      print('\r' + ' ' * room + '\r' + line, flush=True)
+    else:
+      print(line, flush=True)
+
+
+def _epoch_name(epoch: int, epochs: int) -> str:
+  return f'epoch {epoch}/{epochs}'
+
+
+def _bar(done: float, width: int) -> str:
+  """Returns a bar of at most 20 characters and a space, or nothing where there is no room."""
+  width = min(width, 20) - 3
+  if width < 5:
+    return ''
+  full = int(done * width)
+  return f'[{"=" * full}{" " * (width - full)}] '
+
+
+def _duration(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'

@@ -1,0 +1,248 @@
+"""A whole training, from settings to a run directory."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tangshi_tf import run_dir
+from tangshi_tf.corpus.shards import Starting, at_once
+from tangshi_tf.errors import UserError
+from tangshi_tf.settings import Settings, changes_on_resume, setting_names
+from tangshi_tf.training.job import Job
+from tangshi_tf.training.preparation import Material, read_corpus
+from tangshi_tf.workers import cluster
+
+Stopping = Callable[[], contextlib.AbstractContextManager[Callable[[], int]]]
+TERMINATED = 143  # what a run stops with that another worker's process was told to stop; 128 + SIGTERM
+
+
+@contextlib.contextmanager
+def never():
+  """A context whose run is never told to stop."""
+  yield lambda: 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """What came of a run.
+
+  Attributes:
+    path: the run directory.
+    history: the figures of each epoch, see `fitting.fit`; [] in other processes
+      than the chief's.
+    stopped: 0, or what told the run to stop before its end.
+    chief: whether this process is the one that writes.
+  """
+
+  path: pathlib.Path
+  history: list[dict[str, float]]
+  stopped: int = 0
+  chief: bool = True
+
+
+def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite: bool = False,
+        callbacks: Iterable = (), strategy: str | None = None, worker_timeout: float = 300.0,
+        starting: Starting = at_once, stopping: Stopping = never, command: str = 'tangshi_tf.training.run') -> Result:
+  """Trains a model and writes it into a run directory.
+
+      >>> settings = recipes.settings_of('gru', epochs=1)
+      >>> run(settings, 'runs/mine', callbacks=[Progress()])              # doctest: +SKIP
+
+  Args:
+    settings: what decides how the model comes about.
+    path: where the run is written; by default runs/ and the recipe or the cell.
+    overwrite: whether a run that stands there is replaced.
+    callbacks: `fitting.Callback`s; they are told all that there is to tell, and
+      nothing is printed without them.
+    strategy: 'none', 'mirrored' (the GPUs of this host), or 'multi_worker'; by
+      default what the environment variable TF_CONFIG says.
+    worker_timeout: seconds in which all workers must have come.
+    starting: a context in which TensorFlow is loaded and started.
+    stopping: makes a context, held while batches are trained, that yields a
+      function; once it returns another number than 0 the run stops.
+    command: what config.json says that started the run.
+
+  Returns:
+    The `Result`.
+
+  Raises:
+    UserError: a setting cannot be met, the directory is taken, the corpus
+      cannot be read, memory is short, or the loss is no longer finite.
+  """
+  where = run_dir.for_training(None if path is None else os.fspath(path), settings.recipe, settings.model.cell)
+  process = _Process(callbacks, strategy, worker_timeout, starting, stopping)
+  material = read_corpus(settings, starting)  # before a directory is made
+  with process.claim(where, overwrite=overwrite) as claimed:
+    return process.train(claimed, settings, material, command)
+
+
+def resume(path: str | os.PathLike, *, callbacks: Iterable = (), strategy: str | None = None,
+           worker_timeout: float = 300.0, starting: Starting = at_once, stopping: Stopping = never,
+           **changes) -> Result:
+  """Continues a run from its last checkpoint, with its settings; on a CPU it ends as if it had never stopped.
+
+  Args:
+    path: the run directory.
+    callbacks, strategy, worker_timeout, starting, stopping: see `run`.
+    **changes: settings that may change, such as `epochs` or `corpus`.
+
+  Returns:
+    The `Result`.
+
+  Raises:
+    UserError: as `run`; there is no run, a setting may not change, or the poems
+      are others.
+  """
+  process = _Process(callbacks, strategy, worker_timeout, starting, stopping)
+  with process.claim(path, resume=True) as claimed:
+    settings = _settings_of(claimed, changes)
+    material = read_corpus(settings, starting)
+    return process.train(claimed, settings, material)
+
+
+def _settings_of(path: pathlib.Path, changes: dict[str, Any]) -> Settings:
+  """Returns the settings to resume a run with.
+
+  Raises:
+    UserError: one differs from the run's that may not.
+  """
+  stored = run_dir.read_json(path, run_dir.CONFIG).get('training', {}).get('flags')
+  if not isinstance(stored, dict) or not set(stored) <= {'recipe', *setting_names()}:
+    raise UserError(f'{path / run_dir.CONFIG}: does not say all flags of its run; expected a run of this version of '
+                    'tangshi_tf')
+  free = changes_on_resume(stored.get('schedule')) | {'corpus'}
+  for name, value in changes.items():
+    if name in stored and stored[name] != value and name not in free:
+      raise UserError(f'--{name}={value}: the run in {path} has {stored[name]}; leave the flag out to resume it, or '
+                      'begin another run with another --run_dir')
+  try:
+    Settings.of(**stored)
+  except UserError as error:
+    raise UserError(f'{path / run_dir.CONFIG}: {error}') from None
+  return Settings.of(**{**stored, **changes})
+
+
+class _Process:
+  """What one process does of a run: all of it, or a worker's share."""
+
+  def __init__(self, callbacks, strategy, worker_timeout, starting, stopping):
+    self._strategy = cluster.choose(strategy)
+    self._chief = cluster.is_chief(self._strategy)  # the chief alone writes and speaks
+    self._callbacks = list(callbacks) if self._chief else []
+    self._timeout, self._starting, self._stopping = worker_timeout, starting, stopping
+
+  def _say(self, line: str):
+    for callback in self._callbacks:
+      callback.on_note(line)
+
+  @contextlib.contextmanager
+  def claim(self, path, **options):
+    """Holds the run directory, in the chief."""
+    if not self._chief:
+      yield pathlib.Path(path)
+      return
+    with run_dir.claim(path, **options) as claimed:
+      yield claimed
+
+  def train(self, path: pathlib.Path, settings: Settings, material: Material, command: str | None = None) -> Result:
+    """Starts TensorFlow and trains; without a command the run is resumed."""
+    resumed = command is None
+    has_checkpoint = resumed and _has_checkpoint(path, material)
+    replicas = self._start(settings, material, resumed)
+    for note in () if resumed else settings.without_effect(material.streamed):
+      self._say(note)
+    counts = ', '.join(f'{number:,} {name}' for name, number in material.origin['poems'].items())
+    self._say(f'Corpus: {material.origin["corpus"]}: {counts} poems; vocabulary of {len(material.words):,}')
+
+    import tensorflow as tf
+
+    from tangshi_tf.training import distribution
+    try:
+      with distribution.lost_workers(replicas), replicas.strategy.scope():
+        return self._fit(Job(path, settings, material, replicas, command), has_checkpoint)
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+      model, training = settings.model, settings.training
+      batches = f'{training.batch_tokens} tokens' if training.batch_tokens else f'{training.batch_size} poems'
+      raise UserError(f'not enough memory for {model.units} units, an embedding of {model.embedding_size} and '
+                      f'batches of {batches}; expected smaller sizes') from None
+
+  def _start(self, settings: Settings, material: Material, resumed: bool):
+    """Starts TensorFlow and waits for the other workers; returns the replicas."""
+    with self._starting():
+      from tangshi_tf.model import devices
+      from tangshi_tf.training import distribution
+      devices.prepare()
+      agreement = json.dumps([material.words, material.origin['corpus_sha256'],
+                              material.parts['train'].lengths if material.streamed else None, settings.values(),
+                              resumed])
+      replicas = distribution.start(self._strategy, timeout=self._timeout, agreement=agreement)
+      device = devices.start()
+      devices.has_xla()  # asked here for what older releases log when XLA starts
+    self._say(device)
+    if settings.recipe is not None:
+      self._say(f'Recipe: {settings.recipe}')
+    if replicas.count > 1:
+      self._say(f'Each batch is divided among {replicas.count} replicas in {replicas.processes} processes.')
+    precision = settings.training.precision
+    if not devices.gains(precision):
+      self._say(f'--precision={precision}: this device has no units for it; the products take the time of float32 '
+                'or more. Use --precision=float32.')
+    return replicas
+
+  def _fit(self, job: Job, has_checkpoint: bool) -> Result:
+    """Trains from the beginning or from the checkpoint."""
+    from tangshi_tf.training import fitting
+    training, steps = job.settings.training, job.batches.steps
+    if has_checkpoint:
+      job.restore()
+    elif self._chief:
+      job.create()
+    self._say(f'Model: {job.settings.model.cell}, {job.model.count_params():,} parameters; run directory {job.path}')
+    if has_checkpoint:
+      for note in job.note_changes() if self._chief else ():
+        self._say(note)
+      self._say(f'Resumed at step {job.steps_taken():,} of {training.epochs * steps:,}.')
+    if job.batches.validation is None:
+      self._say('The corpus is too small for a validation part; the last epoch counts as the best.')
+    schedule = job.schedule(self._say)
+    callbacks = [*self._callbacks, *job.keepers()] if self._chief else []
+    with self._stopping() as stopped:
+      try:
+        history = fitting.fit(
+            job.model, job.optimizer, epochs=training.epochs, epoch_batches=job.batches.epoch, steps_per_epoch=steps,
+            validation=job.batches.validation, callbacks=callbacks, should_stop=stopped, schedule=schedule,
+            patience=training.patience, options=job.options, plain_epochs=training.plain_epochs,
+            position=job.position, save_every=training.checkpoint_every,
+            save=job.save if self._chief else lambda position: None, replicas=job.replicas)
+      except fitting.DivergedError as error:
+        job.save_last()
+        raise UserError(f'{error}; the last good weights are kept in {job.path} as {run_dir.LAST}') from None
+      status = stopped()
+      if any(job.replicas.sums(status)):  # perhaps another worker was told to stop
+        status = status or TERMINATED
+    if status:
+      job.save_last()
+    return Result(job.path, history, status, self._chief)
+
+
+def _has_checkpoint(path: pathlib.Path, material: Material) -> bool:
+  """Returns whether there is a checkpoint to resume from, of a run on these poems; without any the run begins.
+
+  Raises:
+    UserError: the run has other poems, or is one that left no checkpoint.
+  """
+  if not os.path.exists(path / run_dir.CHECKPOINT):
+    if any((path / run_dir.WEIGHTS).glob('*.npz')):
+      raise UserError(f'{path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a checkpoint')
+    return False
+  before = run_dir.read_json(path, run_dir.CONFIG)['training']
+  vocabulary = run_dir.read_json(path, run_dir.VOCABULARY, list)
+  if material.origin['corpus_sha256'] != before.get('corpus_sha256') or material.words != vocabulary:
+    raise UserError(f'{path}: was begun with other poems than those of {material.origin["corpus"]}, or with them in '
+                    f'another order; expected the corpus it was begun with ({before.get("corpus")}), by --corpus if '
+                    'need be')
+  return True
