@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tangshi_tf import corpus
+from tangshi_tf.corpus.poems import Poem, verse_lines
 
 SHORTEST_LINE = 4  # characters; shorter lines are anybody's
 
@@ -10,9 +10,9 @@ SHORTEST_LINE = 4  # characters; shorter lines are anybody's
 class Index:
   """The lines and the text of a corpus, to look up what poems have of them."""
 
-  def __init__(self, poems: Iterable[corpus.Poem]):
+  def __init__(self, poems: Iterable[Poem]):
     contents = [poem.content for poem in poems]
-    self._lines = frozenset(line for content in contents for line in corpus.verse_lines(content)
+    self._lines = frozenset(line for content in contents for line in verse_lines(content)
                             if len(line) >= SHORTEST_LINE)
     self._text = '\n'.join(contents)
 
@@ -25,7 +25,7 @@ class Index:
         that lie among them do not count.
     """
     copied, characters = [], 0
-    for line in corpus.verse_lines(content):
+    for line in verse_lines(content):
       characters += len(line)
       if characters > given and line in self._lines:
         copied.append(line)

@@ -14,13 +14,16 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
-from tangshi_tf import corpus
 from tangshi_tf.corpus import files
+from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, default_corpus_path, read_poems, titled_poem, to_line
+from tangshi_tf.corpus.poems import fingerprint as fingerprint_of
+from tangshi_tf.corpus.split import split_poems
+from tangshi_tf.corpus.vocabulary import build_vocabulary
 from tangshi_tf.errors import UserError
 
 TEXT, RECORDS = 'txt', 'tfrecord'
 FORMATS = (TEXT, RECORDS)
-_NAME = re.compile(rf'({"|".join(corpus.SPLITS)})-([0-9]+)-of-0*([1-9][0-9]*)\.({"|".join(FORMATS)})')
+_NAME = re.compile(rf'({"|".join(SPLITS)})-([0-9]+)-of-0*([1-9][0-9]*)\.({"|".join(FORMATS)})')
 
 
 @dataclasses.dataclass
@@ -55,7 +58,7 @@ class Census:
 
   words: list[str]
   parts: dict[str, Part]
-  validation_poem: corpus.Poem | None
+  validation_poem: Poem | None
   poems: int
   fingerprint: str
 
@@ -86,7 +89,7 @@ def find(patterns: list[str] | None, starting: Starting = at_once) -> tuple[list
     UserError: a glob matches nothing.
   """
   if patterns is None:
-    path = str(corpus.default_corpus_path())
+    path = str(default_corpus_path())
     return [path], path
   with starting() if needs_tensorflow(patterns) else contextlib.nullcontext():
     paths = files.expand(patterns)
@@ -105,8 +108,8 @@ def by_part(paths: list[str]) -> dict[str, list[str]] | None:
   matches = [_NAME.fullmatch(path.replace(os.sep, '/').rpartition('/')[2]) for path in paths]
   if not any(matches):
     return None
-  found: dict[str, dict[int, str]] = {part: {} for part in corpus.SPLITS}
-  kinds: dict[str, set[tuple[int, str]]] = {part: set() for part in corpus.SPLITS}
+  found: dict[str, dict[int, str]] = {part: {} for part in SPLITS}
+  kinds: dict[str, set[tuple[int, str]]] = {part: set() for part in SPLITS}
   for path, match in zip(paths, matches):
     if not match:
       raise UserError(f'{path}: is no shard beside others; expected names such as {name("train", 0, 16)}')
@@ -133,7 +136,7 @@ def by_part(paths: list[str]) -> dict[str, list[str]] | None:
   return {part: [path for _, path in sorted(shards.items())] for part, shards in found.items()}
 
 
-def read(path: str) -> Iterator[corpus.Poem]:
+def read(path: str) -> Iterator[Poem]:
   """Yields the poems of a shard, or of any file in the titled form, a line at a time.
 
   Raises:
@@ -151,7 +154,7 @@ def read(path: str) -> Iterator[corpus.Poem]:
     raise UserError(f'{path or repr("")}: cannot be read ({reason}); expected a shard of poems') from None
 
 
-def parse(line: bytes, where: str, *, first: bool = False) -> corpus.Poem | None:
+def parse(line: bytes, where: str, *, first: bool = False) -> Poem | None:
   r"""Returns the poem of a line of the titled form, None if it holds none.
 
   Args:
@@ -170,7 +173,7 @@ def parse(line: bytes, where: str, *, first: bool = False) -> corpus.Poem | None
     text = line.decode('utf-8-sig' if first else 'utf-8')
   except UnicodeDecodeError as error:
     raise UserError(f'{where}: byte 0x{line[error.start]:02x} is not UTF-8; expected UTF-8 text') from None
-  poem = corpus.titled_poem(text, where)
+  poem = titled_poem(text, where)
   return poem if poem is not None and poem.content else None
 
 
@@ -199,7 +202,7 @@ def _without_warnings():
 
 
 def read_parts(paths: list[str], *, corpus_format: str = 'auto',
-               only: str | None = None) -> tuple[dict[str, list[corpus.Poem]], str]:
+               only: str | None = None) -> tuple[dict[str, list[Poem]], str]:
   """Reads a whole corpus.
 
   Args:
@@ -215,21 +218,21 @@ def read_parts(paths: list[str], *, corpus_format: str = 'auto',
   """
   found = by_part(paths)
   if found is None:
-    poems = [poem for path in paths for poem in corpus.read_poems(path, corpus_format=corpus_format)]
-    return corpus.split_poems(poems), corpus.fingerprint(poems)
-  parts: dict[str, list[corpus.Poem]] = {part: [] for part in found}
+    poems = [poem for path in paths for poem in read_poems(path, corpus_format=corpus_format)]
+    return split_poems(poems), fingerprint_of(poems)
+  parts: dict[str, list[Poem]] = {part: [] for part in found}
 
-  def every() -> Iterator[corpus.Poem]:
+  def every() -> Iterator[Poem]:
     for part, shards in found.items():
       for poem in itertools.chain.from_iterable(map(read, shards)):
         if only in (None, part):
           parts[part].append(poem)
         yield poem
 
-  return parts, corpus.fingerprint(every())
+  return parts, fingerprint_of(every())
 
 
-def count(parts: dict[str, list[str]], *, max_tokens: int = corpus.MAX_TOKENS, min_tokens: int = 0,
+def count(parts: dict[str, list[str]], *, max_tokens: int = MAX_TOKENS, min_tokens: int = 0,
           vocabulary_size: int | None = None) -> Census:
   """Reads all shards once, in memory that does not grow with them.
 
@@ -245,19 +248,19 @@ def count(parts: dict[str, list[str]], *, max_tokens: int = corpus.MAX_TOKENS, m
   number = itertools.count()
   counted = {part: Part(paths, []) for part, paths in parts.items()}
 
-  def kept(part: Part) -> Iterator[corpus.Poem]:
+  def kept(part: Part) -> Iterator[Poem]:
     for path in part.paths:
       lengths: dict[int, int] = collections.Counter()
       part.lengths.append(lengths)
       for poem in read(path):
-        fingerprint.update(corpus.to_line(poem))
+        fingerprint.update(to_line(poem))
         next(number)
         tokens = len(poem.content) + 2
         if min_tokens <= tokens <= max_tokens:
           lengths[tokens] += 1
           yield poem
 
-  words = corpus.build_vocabulary(kept(counted['train']), size=vocabulary_size)
+  words = build_vocabulary(kept(counted['train']), size=vocabulary_size)
   validation = kept(counted['validation'])
   validation_poem = next(validation, None)
   for rest in (validation, kept(counted['test'])):

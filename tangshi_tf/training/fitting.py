@@ -126,29 +126,21 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       totals = Totals(position.totals)
       for callback in callbacks:
         callback.on_epoch_begin(position.epoch, steps_per_epoch)
-      train(position.epoch, model, optimizer, epoch_batches(position.epoch, position.batches),
-                     on_step=on_step, schedule=schedule, state=position.state, replicas=replicas,
-                     options=options.plain() if position.epoch <= plain_epochs else options)
+      train(position.epoch, model, optimizer, epoch_batches(position.epoch, position.batches), on_step=on_step,
+            schedule=schedule, state=position.state, replicas=replicas,
+            options=options.plain() if position.epoch <= plain_epochs else options)
       if position.batches < steps_per_epoch:
         if not stopped:
           raise UserError(f'epoch {position.epoch} had {position.batches} of {steps_per_epoch} batches; expected the '
                           'corpus to stay as it was when it was counted')
         break
-      sums = totals.sums()
-      means = totals.take()
-      _check_finite(means['loss'], position.epoch)
-      metrics = {'epoch': position.epoch, 'train_loss': means['loss'], 'train_perplexity': means['perplexity'],
-                 'tokens_per_second': means['tokens_per_second']}
+      metrics = _trained(totals, position.epoch)
       start = time.perf_counter()
       with average.in_place() if average is not None else contextlib.nullcontext():
         if validation is not None:
-          measured = evaluation.validate(model, validation.shard(replicas.processes, replicas.process),
-                                       total=replicas.sums)
-          _check_finite(measured['loss'], position.epoch)
-          metrics.update(validation_loss=measured['loss'], validation_nll=measured['nll'],
-                         validation_perplexity=measured['perplexity'])
+          metrics |= _validated(model, validation, replicas, position.epoch)
         _tell(schedule, metrics)
-        metrics['seconds'] = sums['seconds'] + time.perf_counter() - start
+        metrics['seconds'] += time.perf_counter() - start
         position.history.append(metrics)
         for callback in callbacks:
           callback.on_epoch_end(position.epoch, metrics)
@@ -157,6 +149,23 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       if stops(0):
         break
   return position.history
+
+
+def _trained(totals: Totals, epoch: int) -> dict[str, float]:
+  """Returns the figures of an epoch's training."""
+  seconds = totals.sums()['seconds']
+  means = totals.take()
+  _check_finite(means['loss'], epoch)
+  return {'epoch': epoch, 'train_loss': means['loss'], 'train_perplexity': means['perplexity'],
+          'tokens_per_second': means['tokens_per_second'], 'seconds': seconds}
+
+
+def _validated(model, validation, replicas: Replicas, epoch: int) -> dict[str, float]:
+  """Returns the figures of the model on the validation batches."""
+  measured = evaluation.validate(model, validation.shard(replicas.processes, replicas.process), total=replicas.sums)
+  _check_finite(measured['loss'], epoch)
+  return {'validation_loss': measured['loss'], 'validation_nll': measured['nll'],
+          'validation_perplexity': measured['perplexity']}
 
 
 def _tell(schedule, metrics: dict[str, float]):
