@@ -11,12 +11,12 @@ from tangshi_tf.data.batches import (
     pack,
     poem_dataset,
     process_dataset,
-    stream,
+    windows,
 )
 from tangshi_tf.data.reading import BATCH_SPEC, OUTAGES, read
 from tangshi_tf.data.streaming import Stream
 
 __all__ = [
     'BATCHINGS', 'BATCH_SPEC', 'MAX_BUCKETS', 'OUTAGES', 'SHUFFLE_BUFFER', 'Stream', 'batches', 'bucket_widths',
-    'count_batches', 'count_windows', 'pack', 'poem_dataset', 'process_dataset', 'read', 'stream',
+    'count_batches', 'count_windows', 'pack', 'poem_dataset', 'process_dataset', 'read', 'windows',
 ]

@@ -180,7 +180,7 @@ def count_batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens
   return sum(-(-len(rows) // size) for _, rows, size in _buckets(poems, batch_size, batch_tokens))
 
 
-def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | None = None,
+def windows(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | None = None,
            skip: int = 0, share: tuple[int, int, int] | None = None) -> tf.data.Dataset:
   """Cuts the poems, one after another in random order, into windows for truncated back-propagation.
 
@@ -220,7 +220,7 @@ def stream(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | 
 
 
 def count_windows(poems: tf.RaggedTensor, *, batch_size: int, window: int) -> int:
-  """Returns how many windows `stream` makes of the poems."""
+  """Returns how many windows `windows` makes of the poems."""
   return -(-_row_length(poems, batch_size) // window)
 
 

@@ -171,6 +171,8 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
+    if form is None:
+      options.setdefault('bos_first', True)  # as poems begin in most of training
     session = self.session(form, begin=''.join(text.split()), **options)
     words, shares = session.choices() if not session.complete else ([], [])
     return [(word, float(share)) for word, share in list(zip(words, shares))[:num]]

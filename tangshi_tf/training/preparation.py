@@ -139,7 +139,7 @@ def _batches_in_memory(parts, settings: Settings, word2id, replicas) -> Batches:
   poems = packed['train']
   batching: dict[str, Any] = {'batch_size': training.batch_size}
   if training.bptt:
-    make: Callable = data.stream
+    make: Callable = data.windows
     count: Callable = data.count_windows
     batching['window'] = training.bptt
   else:

@@ -130,7 +130,7 @@ def test_sorted_batches(packed):
 
 def test_the_stream_has_every_token_once_and_in_order(packed):
   windows = [[tensor.numpy() for tensor in batch]
-             for batch in data.stream(packed, batch_size=7, window=64, seed=3)]
+             for batch in data.windows(packed, batch_size=7, window=64, seed=3)]
   assert len(windows) == data.count_windows(packed, batch_size=7, window=64)
   x, y = (np.concatenate([window[i] for window in windows], 1) for i in (0, 1))
   for window in windows:
@@ -143,7 +143,7 @@ def test_the_stream_has_every_token_once_and_in_order(packed):
   order = np.random.default_rng(3).permutation(int(packed.nrows()))
   expected = np.concatenate([packed[i].numpy() for i in order])
   np.testing.assert_array_equal(text, expected[:len(text)])
-  other = next(iter(data.stream(packed, batch_size=7, window=64, seed=4)))[0]
+  other = next(iter(data.windows(packed, batch_size=7, window=64, seed=4)))[0]
   assert (other.numpy() != windows[0][0]).any()
   with pytest.raises(UserError, match='expected more than the 1000000 rows'):
-    data.stream(packed, batch_size=10**6, window=4)
+    data.windows(packed, batch_size=10**6, window=4)

@@ -1,0 +1,108 @@
+"""Settings: defined once, checked alike from Python and from the command line."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+
+from tangshi_tf import recipes, settings
+from tangshi_tf.errors import UserError
+from tangshi_tf.settings import GROUPS, Settings, WritingSettings
+
+from ..conftest import ROOT
+
+EVERY = [*GROUPS.values(), WritingSettings]
+
+
+@pytest.mark.parametrize('group', EVERY)
+def test_each_flag_is_its_setting(group):
+  holder = flags.FlagValues()
+  settings.define_flags([group], holder)
+  assert set(settings.known(group)) <= set(holder)
+  holder(['program'])
+  defaults = group()
+  for field in dataclasses.fields(group):
+    assert holder[field.name].value == getattr(defaults, field.name), field.name
+    assert settings.known(group)[field.name].text in holder[field.name].help, field.name
+  assert settings.given_flags([group], holder) == {}
+
+
+@pytest.mark.parametrize('group', EVERY)
+def test_python_and_the_command_line_refuse_the_same_values(group):
+  tried = 0
+  for name, setting in settings.known(group).items():
+    values = [value for bound, step in ((setting.low, -1), (setting.high, 1)) if bound is not None
+              for value in (bound + step, bound if step < 0 else None) if value is not None]
+    for value in [*values, 'nothing like it'] if setting.choices or values else ():
+      holder = flags.FlagValues()
+      settings.define_flags([group], holder)
+      try:
+        holder(['program', f'--{name}={value}'])
+        found = holder[name].value
+      except flags.Error:
+        found = None
+      try:
+        assert dataclasses.asdict(group(**{name: value}))[name] == found, (name, value)
+      except UserError as error:
+        assert found is None, (name, value)
+        assert str(error).startswith(f'{name} ') and 'expected' in str(error)
+      tried += 1
+  assert tried > 5
+
+
+@pytest.mark.parametrize(('values', 'message'), [
+    ({'units': 0}, 'units 0: expected a whole number from 1 to 16384'),
+    ({'units': True}, 'units True: expected a whole number'),
+    ({'learning_rate': float('nan')}, 'learning_rate nan: expected a number above 0 up to 100'),
+    ({'average': 1.0}, 'average 1.0: expected a rate from 0 to below 1'),
+    ({'cell': 'GRU'}, "cell 'GRU': expected one of rnn, lstm, gru"),
+    ({'corpus': 'poems.txt'}, "corpus 'poems.txt': expected a list of texts"),
+    ({'tied': 1}, 'tied 1: expected True or False'),
+    ({'temperatur': 1}, "setting 'temperatur' is unknown; expected one of corpus, "),
+    ({'bptt': 20, 'bos_dropout': 0.1}, '--bptt=20 trains on all poems as one text'),
+    ({'bptt': 20, 'batch_tokens': 200}, '--bptt=20 goes neither with --batch_tokens=200'),
+])
+def test_a_value_that_cannot_be_used_is_one_line(values, message):
+  with pytest.raises(UserError, match='^' + message):
+    Settings.of(**values)
+
+
+def test_values_come_back():
+  made = Settings.of(cell='lstm', epochs=3, corpus=['a.txt'], average=0.5, recipe='lstm')
+  assert Settings.of(**made.values(), corpus=['a.txt']) == made
+  assert Settings.of(**dict.fromkeys(settings.setting_names())) == Settings()  # None is the default
+
+
+@pytest.mark.parametrize('name', recipes.names())
+def test_a_recipe_is_the_same_from_python_and_as_flags(name):
+  holder = flags.FlagValues()
+  settings.define_flags(GROUPS.values(), holder)
+  holder(['program', *recipes.read_lines(name), '--epochs=2'])
+  made = recipes.settings_of(name, epochs=2)
+  assert made == Settings.of(**settings.given_flags(GROUPS.values(), holder), recipe=name)
+  assert made.recipe == name and made.training.epochs == 2
+
+
+def test_what_a_recipe_says_of_batches_gives_way():
+  assert recipes.settings_of('gru').training.batch_tokens == 2000
+  assert recipes.settings_of('gru', batch_size=7).training.batch_tokens == 0
+  assert recipes.settings_of('gru', bptt=35).training.random_states == 0
+  assert recipes.settings_of('none') == Settings()
+  with pytest.raises(UserError, match="recipe 'x' is unknown; expected one of best, "):
+    recipes.settings_of('x')
+
+
+def test_what_has_no_effect_is_told():
+  made = Settings.of(layer_dropout=0.1, final=0.5, shuffle_buffer=3)
+  assert made.without_effect(streamed=False) == [
+      '--layer_dropout=0.1 has no effect: there is one layer.',
+      '--final=0.5 has no effect: the schedule is constant.',
+      '--shuffle_buffer=3 has no effect: the poems are in memory.']
+  assert not Settings().without_effect(streamed=True)
+
+
+def test_settings_load_no_numpy():
+  program = 'import sys; from tangshi_tf import recipes, settings; sys.exit("numpy" in sys.modules)'
+  assert subprocess.run([sys.executable, '-c', program], cwd=ROOT, check=False).returncode == 0
