@@ -152,6 +152,7 @@ class _Process:
             command: str | None = None) -> Result:
     """Starts TensorFlow and trains; without a command the run is resumed."""
     resumed = command is None
+    settings = dataclasses.replace(settings, corpus=dataclasses.replace(settings.corpus, stream=material.streamed))
     has_checkpoint = resumed and _has_checkpoint(directory, material)
     replicas = self._start(settings, material, resumed)
     for note in () if resumed else settings.without_effect(material.streamed):

@@ -45,7 +45,7 @@ def test_a_run_from_python(tmp_path, poems_file, capfd):
   assert notes.notes[0].startswith('Device: ') and notes.notes[1] == 'Recipe: lstm'
   assert any(note.startswith('Corpus: poems.txt: ') for note in notes.notes)
   config = json.loads((tmp_path / 'a/config.json').read_text(encoding='utf-8'))
-  assert config['training']['flags'] == settings.values() and config['training']['command'] == 'tangshi_tf.training.run'
+  assert config['training']['flags'] == settings.values() | {'stream': False} and config['training']['command'] == 'tangshi_tf.training.run'
   assert len(tangshi_tf.load(result.path).write('五绝', seed=1, rhyme='off').lines) == 4
 
   with pytest.raises(UserError, match='holds a run already'):
@@ -87,15 +87,15 @@ def test_nothing_is_made_where_something_cannot_be_met(tmp_path, poems_file):
 
 
 @pytest.mark.parametrize(('flags', 'message'), [
-    ({}, 'does not say all flags'), ('no object', 'does not say all flags'), ({'units': 'many'}, "units 'many': expected"),
-    ({'strange': 1}, 'does not say all flags'), ({'epochs': [1]}, 'epochs .*: expected a whole number'),
+    (None, 'does not say all flags'), ('no object', 'does not say all flags'), ({'strange': 1}, 'does not say all flags'),
+    ({'units': 'many'}, "units 'many': expected"), ({'epochs': [1]}, 'epochs .*: expected a whole number'),
 ])
 def test_a_config_that_says_nonsense_is_one_line(tmp_path, poems_file, flags, message):
   from tangshi_tf import run_dir
   result = training.run(Settings.of(corpus=[str(poems_file)], epochs=1, **SMALL), tmp_path / 'a')
   with run_dir.claim(result.path, resume=True) as claimed:
     config = claimed.config()
-    config['training']['flags'] = flags or None
+    config['training']['flags'] = flags
     claimed.write_json(run_dir.CONFIG, config)
   with pytest.raises(UserError, match=f'config.json: {message}') as caught:
     training.resume(result.path, corpus=[str(poems_file)])
