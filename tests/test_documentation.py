@@ -1,8 +1,8 @@
 """The README files are true: commands and flags exist, links lead somewhere, the Python in them runs.
 
 What the models write is not compared with the poems that are shown: the last digits of a logit differ between releases
-of TensorFlow and between kernels, and now and then such a digit decides which character is drawn. So the shown poems
-are held against what their command promises, as are those that it writes here.
+of TensorFlow and between kernels, and now and then such a digit decides which character is drawn. So it is checked
+that the shown poems, and those that the commands write here, have the form and the characters that the flags ask for.
 """
 
 import ast
