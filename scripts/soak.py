@@ -3,10 +3,12 @@
     python scripts/soak.py              # about an hour on 2 cores
     python scripts/soak.py --hours=8    # more kills, damage and made-up input, with other seeds
 
-The short versions of all of them are part of scripts/test.py. Ends with status 1 if one fails; each goes on
-to the next.
+Hostile input is looked for with atheris where it is installed (pip install '.[fuzz]'), else the tests try more of it.
+The short versions of all of them are part of scripts/test.py. Ends with status 1 if one fails; the others run anyway.
 """
 
+import importlib.util
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +16,6 @@ import time
 import environment
 from absl import flags
 
-sys.path.insert(0, str(environment.ROOT))
 from tangshi_tf import cli
 
 _HOURS = flags.DEFINE_float('hours', 1.0, 'How long, roughly.', lower_bound=0.1, upper_bound=1000)
@@ -23,18 +24,22 @@ _SEED = flags.DEFINE_integer('seed', 0, 'Of all that is made up.', lower_bound=0
 
 def main() -> int:
   hours, seed = _HOURS.value, f'--seed={_SEED.value}'
-  scripts = environment.ROOT / 'scripts'
+  faults = environment.ROOT / 'scripts' / 'faults'
+  fuzz = [faults / 'fuzz.py', f'--seconds={round(600 * hours)}', seed]
+  if importlib.util.find_spec('atheris') is None:
+    fuzz = ['-m', 'pytest', '-k', 'hostile', f'--hypothesis-seed={_SEED.value}']
   checks = {
-      'crashes': [scripts / 'crash_test.py', f'--kills={round(80 * hours)}', seed],
-      'damage': [scripts / 'corruption_test.py', f'--cases={round(4000 * hours)}', seed],
-      'hostile input': [scripts / 'fuzz.py', f'--seconds={round(600 * hours)}', seed],
+      'crashes': [faults / 'crash_test.py', f'--kills={round(80 * hours)}', seed],
+      'damage': [faults / 'corruption_test.py', f'--cases={round(4000 * hours)}', seed],
+      'hostile input': fuzz,
       'long tests': ['-m', 'pytest', '-m', 'long'],
   }
   failed = []
   for name, command in checks.items():
     print(f'== {name}', flush=True)
     start = time.perf_counter()
-    status = subprocess.run([sys.executable, *map(str, command)], cwd=environment.ROOT, check=False).returncode
+    status = subprocess.run([sys.executable, *map(str, command)], cwd=environment.ROOT, check=False,
+                            env={**os.environ, 'HOSTILE_TIMES': str(max(round(10 * hours), 2))}).returncode
     print(f'== {name}: {"passed" if not status else f"FAILED with status {status}"} after '
           f'{time.perf_counter() - start:,.0f} s', flush=True)
     failed += [name] if status else []

@@ -26,12 +26,12 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object.')
 
 def main() -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
-  run_dir.locate(name)
+  found = run_dir.RunDir.open(name)
   held_out = read_held_out(_SPLIT.value, _CORPUS.value, corpus_format=_CORPUS_FORMAT.value, starting=cli.quiet_start)
   with cli.quiet_start():
     from tangshi_tf.model import devices
     devices.start()
-  figures = evaluation.evaluate_run(run_dir.load(name, _WEIGHTS.value), held_out)
+  figures = evaluation.evaluate_run(found.load(_WEIGHTS.value), held_out)
   if figures['other_corpus']:
     print(f'{name} was trained on another corpus, or on this one in another order: unless these are the same poems, '
           f'{held_out.source} may not be held out for this model.', file=sys.stderr)

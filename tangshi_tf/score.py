@@ -31,13 +31,13 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def main(texts: list[str]) -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
-  run_dir.locate(name)
+  found = run_dir.RunDir.open(name)
   source = cli.texts(texts, _FILE.value)
   with cli.quiet_start():
     from tangshi_tf.evaluation import scoring
     from tangshi_tf.model import devices
     devices.start()
-  run = run_dir.load(name, _WEIGHTS.value)
+  run = found.load(_WEIGHTS.value)
   if _MODEL.value is None:
     print(f'model: {name}', file=sys.stderr)
   # A person who types waits for an answer to each line.

@@ -1,5 +1,6 @@
 """What tests of more than one module make and assert."""
 
+import json
 import re
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 
 from tangshi_tf import run_dir
 from tangshi_tf.model import myRNNModel
+from tangshi_tf.run_dir import manifest
 
 
 def assert_one_line(done, message, program='python -m tangshi_tf.', status=2):
@@ -29,11 +31,25 @@ def model_with_a_will(word2id, *, times: float = 3, seed: int = 0, units: int = 
 
 def claim(path, **kwargs):
   """Begins a run without a model."""
-  with run_dir.claim(path, **kwargs) as claimed:
-    run_dir.create(claimed, ['PAD', 'UNK', 'bos', 'eos'], {'model': {}})
+  with run_dir.claim(path, **kwargs) as run:
+    run.create(['PAD', 'UNK', 'bos', 'eos'], {'model': {}})
 
 
 def save(path, model, bias, name='best'):
   """Saves the weights of a model of 40 words with that bias for all of them."""
   model.dense.bias.assign(np.full(40, bias))
-  run_dir.save_weights(path, name, model)
+  with run_dir.claim(path, resume=True) as run:
+    run.save_weights(name, model)
+
+
+def write_manifest(path, value):
+  """Writes a manifest of any content; its own SHA-256 fits."""
+  head = json.dumps({key: one for key, one in value.items() if key != 'sha256'}).removesuffix('}').encode() + b', '
+  (path / 'manifest.json').write_bytes(manifest._sealed(head))
+
+
+def to_version_2(path):
+  """Makes a run with best.npz one of format version 2."""
+  value = json.loads((path / 'manifest.json').read_text(encoding='utf-8'))
+  assert value.pop('best') == 'best' and 'weights/best.npz' in value['files']
+  write_manifest(path, {**value, 'format_version': 2})

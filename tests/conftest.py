@@ -18,6 +18,7 @@ from . import forked
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+os.environ['PYTHONPATH'] = str(ROOT)  # so that no process that a test starts depends on an installation
 tried = collections.Counter()  # made-up cases, by what they were tried on
 
 
@@ -76,10 +77,10 @@ def saved(request, tmp_path, word2id):
   """A run, of each cell, and its model."""
   cell, _, before = request.param.partition('-')
   model = tangshi_tf.myRNNModel(word2id, cell=cell, embedding_size=4, units=6, reset_after=not before)
-  with run_dir.claim(tmp_path / 'runs' / 'a') as path:
-    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
-  run_dir.save_weights(path, run_dir.BEST, model)
-  return path, model
+  with run_dir.claim(tmp_path / 'runs' / 'a') as run:
+    run.create(list(word2id), {'model': model.hyperparameters})
+    run.save_weights(run_dir.BEST, model)
+  return run.path, model
 
 
 @pytest.fixture
@@ -87,10 +88,10 @@ def one(tmp_path, word2id):
   """A run whose best weights have biases of 1, and its model."""
   from .checks import save
   model = tangshi_tf.myRNNModel(word2id, embedding_size=4, units=6)
-  with run_dir.claim(tmp_path / 'one') as path:
-    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
-  save(path, model, 1)
-  return path, model
+  with run_dir.claim(tmp_path / 'one') as run:
+    run.create(list(word2id), {'model': model.hyperparameters})
+  save(run.path, model, 1)
+  return run.path, model
 
 
 @pytest.fixture
@@ -98,8 +99,7 @@ def command(tmp_path):
   """Runs a command line of the package from an empty directory."""
 
   def run(module, *arguments, **options):
-    # The checkout on the path, so that the tests do not depend on an installation.
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    environment = {**os.environ}
     environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
     return forked.run(module, list(map(str, arguments)), cwd=tmp_path, env=environment, timeout=300, **options)
 
@@ -108,21 +108,27 @@ def command(tmp_path):
 
 @pytest.fixture(scope='module')
 def load_script():
-  """Imports scripts as modules; they and their flags, whose names they share, are gone afterwards."""
-  known_flags, known_modules, folder = set(flags.FLAGS), set(sys.modules), str(ROOT / 'scripts')
-  sys.path.insert(0, folder)
-  yield importlib.import_module
-  sys.path.remove(folder)
+  """Imports scripts, such as 'reports/plot_curves', as modules; they and their flags, whose names they share, are gone
+  afterwards."""
+  known_flags, known_modules, known_path = set(flags.FLAGS), set(sys.modules), [*sys.path]
+
+  def load(name):
+    script = ROOT / 'scripts' / name
+    sys.path.insert(0, str(script.parent))  # as Python does for a script
+    return importlib.import_module(script.name)
+
+  yield load
+  sys.path[:] = known_path
   for name in set(flags.FLAGS) - known_flags:
     delattr(flags.FLAGS, name)
   for name in set(sys.modules) - known_modules:
-    if (getattr(sys.modules[name], '__file__', None) or '').startswith(folder):
+    if (getattr(sys.modules[name], '__file__', None) or '').startswith(str(ROOT / 'scripts')):
       del sys.modules[name]
 
 
 @pytest.fixture
 def script(tmp_path):
-  """Runs a script from an empty directory."""
+  """Runs a script, such as 'build/build_corpus.py', from an empty directory."""
 
   def run(name, *arguments):
     environment = {**os.environ}
@@ -137,7 +143,7 @@ def script(tmp_path):
 def trained(tmp_path_factory, poems_file):
   """A run directory made by the real command, and what the command printed."""
   folder = tmp_path_factory.mktemp('trained')
-  environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+  environment = {**os.environ}
   environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
   done = subprocess.run(
       [sys.executable, '-m', 'tangshi_tf.train', '--recipe=none', f'--corpus={poems_file}', '--epochs=3', '--cell=lstm',

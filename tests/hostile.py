@@ -1,10 +1,11 @@
 """What no user would type, but a file, a script or a joker may: made-up input by the thousand.
 
 Every case ends in a right result or in a UserError of one line. The cases are the same at every run; how many there
-were is printed at the end of it. `scripts/fuzz.py` goes on where this ends.
+were is printed at the end of it. `scripts/soak.py` tries more of them, and `scripts/faults/fuzz.py` looks for others.
 """
 
 import contextlib
+import os
 import time
 
 from hypothesis import HealthCheck, example, settings
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 
 from tangshi_tf.errors import UserError
 
+TIMES = int(os.environ.get('HOSTILE_TIMES', '1'))  # so many times as many cases, which differ from run to run
 # Repeatable, and no failure because the machine is busy.
-many = settings(max_examples=200, derandomize=True, deadline=None, database=None,
+many = settings(max_examples=200 * TIMES, derandomize=TIMES == 1, deadline=None, database=None,
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-some = settings(many, max_examples=60)
-few = settings(many, max_examples=20)  # where each writes a poem
+some = settings(many, max_examples=60 * TIMES)
+few = settings(many, max_examples=20 * TIMES)  # where each writes a poem
 
 SIGNS = {
     'lone surrogates': '\ud800\udfff\udcff', 'a pair of surrogates': '\ud83d\ude42', 'NUL': '日\0月',

@@ -2,7 +2,7 @@
 
 A shard `train-00003-of-00016.txt` holds a poem a line, `title:content`, in
 UTF-8; one that ends in `.tfrecord` holds such lines, without line ends, as
-records. scripts/write_shards.py makes them.
+records. `sharding.write` makes them.
 """
 
 import collections

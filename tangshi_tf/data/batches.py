@@ -64,8 +64,10 @@ def poem_dataset(path: str | os.PathLike | None = None, *, corpus_format: str = 
     UserError: the file cannot be used.
   """
   poems, word2id, id2word = _short_poems(path, corpus_format)
-  dataset = batches(pack(*corpus.encode_all(poems, word2id)), batch_size=batch_size, batching=batching, seed=seed)
-  return dataset, word2id, id2word
+  poems = pack(*corpus.encode_all(poems, word2id))
+  dataset = batches(poems, batch_size=batch_size, batching=batching, seed=seed)
+  count = count_batches(poems, batch_size=batch_size, batching=batching)  # Keras warns where it has to find out
+  return dataset.apply(tf.data.experimental.assert_cardinality(count)), word2id, id2word
 
 
 def pack(ids: np.ndarray, splits: np.ndarray) -> tf.RaggedTensor:

@@ -1,27 +1,56 @@
 """Writing a poem together with a model, character by character."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from tangshi_tf import corpus, decoding, prosody
-from tangshi_tf.decoding import verse
+from tangshi_tf import corpus, prosody
+from tangshi_tf.decoding.form_plan import KNOWN, LEVEL, OBLIQUE, FormPlan
+from tangshi_tf.decoding.rules import FREE, MAX_LEN, NEVER, RULE_STATE_SPEC, GraphRules, RuleOptions, Rules, RuleState
 from tangshi_tf.errors import UserError
 
 HELP = ('a number: take that character · characters: take these · Enter: the first · g: the model goes on · '
         'u: undo · m: more · q: quit')
+_EXPECTED = {KNOWN: '平 or 仄', LEVEL: '平', OBLIQUE: '仄'}
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled_step(model, options: RuleOptions):
+  """Returns one step of one poem as a graph.
+
+  Its arguments: a token, its place, and whether it was free; the model's state,
+  the rules' state and their tables. It returns the logits of the next token,
+  float32 `[V]`, restricted by the rules, what each rule forbids, and the states.
+  """
+  @tf.function(input_signature=(tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.bool),
+                                model.state_spec, RULE_STATE_SPEC, options.tables_spec))
+  def step(token, place, free, state, rule_state, tables):
+    rules, length = GraphRules(options, model, tables), place[None] + 1
+    rule_state = rules.advance(rule_state, token[None], place[None], free)
+    logits, state = model.next_logits(token[None], state)
+    forbidden = {name: rows[0] for name, rows in rules.forbidden(rule_state, length).items()}
+    return rules.restrict(logits, rule_state, length)[0], forbidden, state, rule_state
+
+  return step
 
 
 @dataclasses.dataclass(frozen=True)
 class _Moment:
   """What a poem is before its next token."""
 
-  words: list[str]
-  state: list
-  commitment: tuple[int, int]
+  ids: list[int]
   logits: np.ndarray
+  forbidden: dict[str, tf.Tensor]
+  state: list
+  rule_state: RuleState
+
+  @property
+  def allowed(self) -> np.ndarray:
+    """Which tokens may come next, bool `[V]`."""
+    return self.logits > NEVER / 2
 
 
 class Session:
@@ -31,59 +60,54 @@ class Session:
     complete: whether it has ended.
   """
 
-  def __init__(self, run, *, plan: verse.Plan | None = None, begin: str = '', acrostic: str = '', max_repeat: int = 0,
-               max_len: int = 30, bos_first: bool = False):
-    """Begins a poem; the arguments are those of `decoding.generate`, `run` is a `run_dir.Run`.
+  def __init__(self, run, *, plan: FormPlan | None = None, begin: str = '', acrostic: str = '', max_repeat: int = 0,
+               shortest_line: int = 0, max_len: int = MAX_LEN, bos_first: bool = False):
+    """Begins a poem; the arguments are those of `generate`, `run` is a `run_dir.Run`.
 
     Raises:
-      UserError: what is given cannot be used.
+      UserError: what is fixed cannot be used.
     """
-    self._run, self._plan, self._max_repeat = run, plan, max_repeat
-    self._step = tf.function(run.model.next_logits, input_signature=(
-        tf.TensorSpec((1,), tf.int32), [tf.TensorSpec((1, run.model.rnncell.units))] * run.model.state_tensors))
-    start = run.word2id[corpus.start_token]
-    if plan is None:
-      self._given, self._length = [], max_len + 1
-      prefix = decoding.encode_begin(begin, run.word2id, bos_first=bos_first)
-      commitment = 0, 0
-    else:
-      self._given, self._length = plan.given(begin, acrostic), plan.length
-      prefix, commitment = [start], plan.start(self._given)
-    state = run.model.zero_state(1)
-    for i in prefix:
-      logits, state = self._step(tf.constant([i], tf.int32), state)
-    self._past = [_Moment([run.id2word[i] for i in prefix if i != start], state, commitment, logits.numpy()[0])]
+    self._run = run
+    self._rules = Rules(run.word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
+                        max_repeat=max_repeat, shortest_line=shortest_line)
+    self._start = self._rules.start(begin)
+    self._step = _compiled_step(run.model, self._rules.options)
+    self.complete = False
+    self._past = [self._first_moment()]
     self._choices: list[int] = []  # how long the past was before each
-    self.complete = len(self._past[0].words) >= self._length
-    self._take_given()
+    self._take_fixed()
 
   @property
   def text(self) -> str:
     """The poem so far."""
-    return ''.join(self._past[-1].words)
+    return ''.join(self._words())
 
   def choices(self, temperature: float = 1.0) -> tuple[list[str], np.ndarray]:
     """Returns the words that may come next, the likeliest first ('eos' ends the poem), and their probabilities."""
     now = self._past[-1]
-    allowed = self._allowed(now)
+    allowed = now.allowed
     logits = np.where(allowed, now.logits, -np.inf) / temperature
     shares = np.exp(logits - (logits.max() if allowed.any() else 0))
     order = np.argsort(-shares, kind='stable')[:allowed.sum()]
     return [self._run.id2word[i] for i in order], shares[order] / shares.sum()
 
   def take(self, word: str):
-    """Goes on with a word.
+    """Adds a word.
 
     Raises:
       UserError: it cannot come next; the message says why not.
     """
     if word not in self._run.word2id:
       raise UserError(f"{word} is not in the model's vocabulary")
-    if not self._allowed(self._past[-1])[self._run.word2id[word]]:
-      raise UserError(self._objection(word))
+    token = self._run.word2id[word]
+    if not self._past[-1].allowed[token]:
+      raise UserError(self._objection(word, token))
     self._choices.append(len(self._past))
-    self._append(word)
-    self._take_given()
+    if token == self._rules.options.eos:
+      self.complete = True
+      return
+    self._past.append(self._after(self._past[-1], token, free=True))
+    self._take_fixed()
 
   def undo(self) -> bool:
     """Takes back the last word that was chosen, and what followed from it; returns False if there is none."""
@@ -93,7 +117,7 @@ class Session:
     self.complete = False
     return True
 
-  def go_on(self, temperature: float, generator: np.random.Generator):
+  def finish(self, temperature: float, generator: np.random.Generator):
     """Lets the model write the rest."""
     while not self.complete:
       words, shares = self.choices(max(temperature, 1e-3))
@@ -101,60 +125,48 @@ class Session:
         raise UserError('nothing fits here any more; take something back')
       self.take(words[generator.choice(len(words), p=shares)])
 
-  def _next_given(self) -> str | None:
-    place = len(self._past[-1].words)
-    return self._given[place] if place < len(self._given) else None
+  def _words(self) -> list[str]:
+    return [self._run.id2word[i] for i in self._past[-1].ids[self._rules.bos_first:]]
 
-  def _take_given(self):
-    """Adds what the form gives here, marks above all."""
-    while not self.complete and (word := self._next_given()):
-      self._append(word)
+  def _first_moment(self) -> _Moment:
+    start = self._start
+    history = np.full((1, start.limit if self._rules.options.needs_history else 1), FREE, np.int32)
+    if self._rules.options.needs_history:
+      history[0, :len(start.fixed)] = start.fixed
+    rule_state = RuleState(*(tf.constant(part, tf.int32) for part in ([start.patterns], [start.group], history)))
+    before = _Moment([], np.empty(0), {}, self._run.model.zero_state(1), rule_state)
+    return self._after(before, start.fixed[0], free=False)
 
-  def _append(self, word: str):
-    now, i = self._past[-1], self._run.word2id[word]
-    if word == corpus.end_token:
-      self.complete = True
-      return
-    commitment = now.commitment
-    if self._plan is not None and self._next_given() is None:
-      commitment = self._plan.commit(len(now.words), commitment, i)
-    logits, state = self._step(tf.constant([i], tf.int32), now.state)
-    self._past.append(_Moment([*now.words, word], state, commitment, logits.numpy()[0]))
-    self.complete = len(now.words) + 1 >= self._length
+  def _after(self, now: _Moment, token: int, free: bool) -> _Moment:
+    logits, forbidden, state, rule_state = self._step(
+        np.int32(token), np.int32(len(now.ids)), free, now.state, now.rule_state, self._rules.tables)
+    return _Moment([*now.ids, token], logits.numpy(), forbidden, state, rule_state)
 
-  def _allowed(self, now: _Moment) -> np.ndarray:
-    found = now.logits > -np.inf
-    if self._plan is not None:
-      found = found & self._plan.allowed(len(now.words), now.commitment)
-    if self._max_repeat:
-      found[[self._run.word2id[word] for word in self._used(now)]] = False
-    return found
+  def _take_fixed(self):
+    """Adds the tokens that are fixed here, the marks of a form above all; they belong to the moment before."""
+    fixed = self._start.fixed
+    while (place := len(self._past[-1].ids)) < len(fixed) and fixed[place] != FREE:
+      self._past[-1] = self._after(self._past[-1], fixed[place], free=False)
+    self.complete = place >= self._start.limit
 
-  def _used(self, now: _Moment) -> set[str]:
-    """Returns the characters that may not come again."""
-    words = now.words + [word for word in self._given[len(now.words):] if word]
-    counted = [word for before, word in zip([None, *words], words)
-               if word != before and word not in corpus.PUNCTUATION]
-    full = {word for word in counted if counted.count(word) >= self._max_repeat}
-    last = now.words[-1:]
-    return full - set(last) if now.words[-2:-1] != last else full
-
-  def _objection(self, word: str) -> str:
-    now = self._past[-1]
+  def _objection(self, word: str, token: int) -> str:
+    """Returns why a word is not allowed."""
+    now, plan = self._past[-1], self._rules.plan
+    rules = {name for name, tokens in now.forbidden.items() if tokens[token]}
     if word in corpus.PUNCTUATION or word in corpus.SPECIAL_TOKENS:
       return f'{word}: a character is expected here'
-    if self._max_repeat and word in self._used(now):
+    if 'repeat' in rules:
       return f'{word} stands in the poem already'
-    if self._plan is not None:
-      token = self._run.word2id[word]
-      wanted = self._plan.classes[now.commitment[0], len(now.words)]
-      if self._plan.masks[wanted, token] != 0:
-        return f'{word} is {prosody.tone(word)}; expected {["", "平 or 仄", "平", "仄"][wanted]}'
-      groups = ' '.join(sorted(prosody.usual_rhymes_of(word)))
-      if now.commitment[1] < self._plan.no_group:
-        return f'{word} rhymes as {groups}; expected {prosody.level_groups()[now.commitment[1]]}'
-      return f'{word} rhymes as {groups}, of which too few characters are known'
-    return f'{word} cannot come here'
+    if plan is None:
+      return f'{word} cannot come here'
+    patterns, group = (int(part[0]) for part in now.rule_state[:2])
+    if 'tone' in rules:
+      wanted = _EXPECTED[plan.tone_classes[patterns, len(now.ids) - 1]]
+      return f'{word} is {prosody.tone(word)}; expected {wanted}'
+    rhymes = f'{word} rhymes as {" ".join(sorted(prosody.usual_rhymes_of(word)))}'
+    if group < plan.no_group:
+      return f'{rhymes}; expected {prosody.level_groups()[group]}'
+    return f'{rhymes}, of which too few characters are known'
 
 
 def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], None], shown: int,
@@ -166,7 +178,7 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
     read: returns the person's next line; may raise EOFError.
     say: shows a line.
     shown: how many characters are proposed.
-    temperature: with which the model goes on.
+    temperature: with which the model finishes the poem.
     generator: for drawing.
 
   Returns:
@@ -195,7 +207,7 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
       elif answer in ('m', 'M'):
         proposed = 5 * shown
       elif answer in ('g', 'G'):
-        session.go_on(temperature, generator)
+        session.finish(temperature, generator)
       elif answer.isascii() and answer:
         if not answer.isdigit() or not 1 <= int(answer) <= len(words):
           raise UserError(f'{answer}: expected 1 to {len(words)}; {HELP}')

@@ -23,11 +23,7 @@ def compiled_nll(model):
 
   @tf.function(input_signature=(*BATCH_SPEC, model.state_spec))
   def measure(x, y, seqlen, state):
-    hidden, state = model.unroll(x, state)
-    positions = losses.real_positions(seqlen, tf.shape(y)[1])
-    nll = losses.linear_nll(tf.gather_nd(hidden, positions), model.dense.kernel, model.dense.bias,
-                            tf.gather_nd(y, positions))
-    return nll, state
+    return losses.batch_nll(model, x, y, seqlen, state)
 
   return measure
 

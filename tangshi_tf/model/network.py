@@ -15,7 +15,6 @@ write h_t = (1 - z) * h_{t-1} + z * h~ mean the same model, z replaced by 1 - z.
 """
 
 import inspect
-import numbers
 from collections.abc import Iterable, Sequence
 
 import keras
@@ -23,39 +22,15 @@ import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import corpus
-from tangshi_tf.errors import UserError
-from tangshi_tf.model import devices, recurrence
+from tangshi_tf.model import arguments, devices, recurrence
+from tangshi_tf.model.language_model import LanguageModel
+from tangshi_tf.model.output import TiedDense
 
-CELLS = ('rnn', 'lstm', 'gru')
 _LAYERS = {'rnn': keras.layers.SimpleRNN, 'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}
-MAX_EMBEDDING_RANGE = 100  # far beyond use, far below what float32 holds
-_RATES = ('input_dropout', 'layer_dropout', 'output_dropout', 'weight_dropout')
 
 
-class TiedDense(keras.layers.Layer):
-  """A linear layer to the vocabulary whose kernel is the embedding, transposed; only the bias is its own.
-
-  Press and Wolf 2017 (arXiv:1608.05859), Inan et al. 2017 (arXiv:1611.01462).
-  """
-
-  def __init__(self, embed_layer: keras.layers.Embedding, **kwargs):
-    super().__init__(**kwargs)
-    self.units = embed_layer.input_dim
-    self._embedding = lambda: embed_layer.embeddings  # a function, so that Keras does not track the layer twice
-
-  def build(self, input_shape):
-    self.bias = self.add_weight(shape=(self.units,), initializer='zeros', name='bias')
-
-  @property
-  def kernel(self):
-    """The embedding, transposed: `[embedding_size, V]`."""
-    return tf.transpose(self._embedding())
-
-  def call(self, inputs):
-    return tf.matmul(inputs, self.kernel) + self.bias
-
-
-class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
+@keras.saving.register_keras_serializable(package='tangshi_tf')
+class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
   """Embedding, recurrent layers, and a linear layer to the vocabulary.
 
   The sequence path (`call`, `hidden_sequence`, `unroll`) runs the Keras layers
@@ -67,7 +42,24 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
   Dropout happens only where a seed is given: its masks are a function of the
   seed, so that a training step can be repeated.
 
+  Example:
+
+  >>> import keras, tangshi_tf
+  >>> dataset, word2id, id2word = tangshi_tf.poem_dataset(seed=0)
+  >>> model = tangshi_tf.myRNNModel(word2id, cell='gru', units=16)
+  >>> model.compile()  # the exercise's loss and Adam
+  >>> history = model.fit(dataset.take(2), validation_data=dataset.take(1), verbose=0)
+  >>> sorted(history.history)
+  ['loss', 'perplexity', 'val_loss', 'val_perplexity']
+  >>> model.save('poems.keras')  # with the vocabulary
+  >>> keras.models.load_model('poems.keras').id2word == id2word
+  True
+
+  Loading needs this class: `from tangshi_tf import myRNNModel`, or
+  `import tangshi_tf.model`, comes before `keras.models.load_model`.
+
   Attributes:
+    word2id, id2word: the vocabulary in both directions.
     embed_layer: `keras.layers.Embedding(V, embedding_size)`.
     rnn_layers: of `keras.layers.SimpleRNN`, `LSTM` or `GRU`.
     rnn_layer, rnncell: the first of them, and its `SimpleRNNCell`, `LSTMCell`
@@ -75,7 +67,8 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     dense: `keras.layers.Dense(V)`, or `TiedDense`.
     is_character: bool `[V]`, false for marks and special tokens.
     marks: int32 `[m]`, the ids of the punctuation marks.
-    hyperparameters: the arguments that make the same model again.
+    hyperparameters: the arguments that make the same model again, for the same
+      vocabulary.
   """
 
   def __init__(self, word2id: dict[str, int], *, cell: str = 'rnn', embedding_size: int = 64,
@@ -119,31 +112,18 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
     Raises:
       UserError: an argument is out of range.
     """
+    given = {name: value for name, value in locals().items() if name in HYPERPARAMETERS}
+    arguments.check(given)
+    words = arguments.words_by_id(word2id)
     super().__init__(**kwargs)
-    if cell not in CELLS:
-      raise UserError(f'cell {cell!r} is unknown; expected one of {", ".join(CELLS)}')
-    given = locals()
-    for name, least in (('embedding_size', 1), ('units', 1), ('layers', 1), ('projection', 0)):
-      if not isinstance(given[name], numbers.Integral) or given[name] < least:
-        raise UserError(f'{name} {given[name]}: expected a whole number from {least}')
-    for name in _RATES:
-      if not 0 <= given[name] < 1:
-        raise UserError(f'{name} {given[name]}: expected a rate from 0 to below 1')
-    if not 0 <= embedding_range <= MAX_EMBEDDING_RANGE:
-      raise UserError(f'embedding_range {embedding_range}: expected a number from 0 to {MAX_EMBEDDING_RANGE}')
-    if tied and projection not in (0, embedding_size):
-      raise UserError(f'projection {projection}: a tied output layer has the width of the embedding, {embedding_size}')
+    self.cell = cell
+    # Past Keras, which wraps dictionaries to track what they hold: TensorFlow exports none with numbers as keys.
+    self.__dict__.update(word2id=dict(word2id), id2word=dict(enumerate(words)), hyperparameters=arguments.plain(given))
+    units, embedding_size = int(units), int(embedding_size)  # Keras takes none of NumPy's
     if tied and units != embedding_size:
       projection = embedding_size
-    self.hyperparameters = {name: given[name] for name in HYPERPARAMETERS}
-    if cell != 'gru':
-      del self.hyperparameters['reset_after']
-    self.cell = cell
-    self._rates = {name: given[name] for name in _RATES}
-    self._locked = locked_dropout
-    vocabulary_size = len(word2id)
     uniform = keras.initializers.RandomUniform(-embedding_range, embedding_range)
-    self.embed_layer = keras.layers.Embedding(vocabulary_size, embedding_size,
+    self.embed_layer = keras.layers.Embedding(len(words), embedding_size,
                                               embeddings_initializer='zeros' if blank else uniform)
     kernel = {'kernel_initializer': 'zeros'} if blank else {}
     options: dict[str, str | bool] = {**kernel, 'recurrent_initializer': 'zeros'} if blank else {}
@@ -153,8 +133,17 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
                        for _ in range(layers)]
     self.norms = [keras.layers.LayerNormalization() for _ in range(layers)] if layer_norm else []
     self.projection = keras.layers.Dense(projection, use_bias=False, **kernel) if projection else None
-    self.dense = TiedDense(self.embed_layer) if tied else keras.layers.Dense(vocabulary_size, **kernel)
-    # Built at once: variables first made inside a tf.function get no gradients.
+    self.dense = TiedDense(self.embed_layer) if tied else keras.layers.Dense(len(words), **kernel)
+    self._build_layers(units, embedding_size, projection or units)
+
+    self.is_character = tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in words])
+    self.marks = tf.constant([i for i, word in enumerate(words) if word in corpus.PUNCTUATION], tf.int32)
+    never = (corpus.pad_token, corpus.unknown_token, corpus.start_token)
+    # Added to the bias wherever the next token is chosen.
+    self._never_next = tf.constant([-np.inf if word in never else 0.0 for word in words], tf.float32)
+
+  def _build_layers(self, units, embedding_size, width):
+    """Makes all variables at once: those first made inside a tf.function get no gradients."""
     self.embed_layer.build((None, None))
     for i, layer in enumerate(self.rnn_layers):
       layer.build((None, None, units if i else embedding_size))
@@ -162,16 +151,11 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
       norm.build((None, None, units))
     if self.projection is not None:
       self.projection.build((None, None, units))
-    self.dense.build((None, None, projection or units))
+    self.dense.build((None, None, width))
     self.built = True
 
-    penalty = np.zeros(vocabulary_size, np.float32)
-    for token in (corpus.pad_token, corpus.unknown_token, corpus.start_token):
-      if token in word2id:
-        penalty[word2id[token]] = -np.inf
-    self.is_character = tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in word2id])
-    self.marks = tf.constant([i for word, i in word2id.items() if word in corpus.PUNCTUATION], tf.int32)
-    self._never_next = tf.constant(penalty)  # added to the bias wherever the next token is chosen
+  def get_config(self):
+    return {**super().get_config(), 'word2id': self.word2id, **self.hyperparameters}
 
   @property
   def rnn_layer(self):
@@ -216,18 +200,19 @@ class myRNNModel(keras.Model):  # noqa: N801 (the exercise's name)
 
   def _dropped(self, tensor, name, seed, index):
     """Drops out at the rate of that name; `index` tells the places in the model apart."""
-    if seed is None or not self._rates[name]:
+    rate = self.hyperparameters[name]
+    if seed is None or not rate:
       return tensor
-    shape = tf.shape(tensor)
-    noise_shape = tf.concat([shape[:1], [1], shape[2:]], 0) if self._locked and len(tensor.shape) == 3 else shape
+    shape, locked = tf.shape(tensor), self.hyperparameters['locked_dropout'] and len(tensor.shape) == 3
+    noise_shape = tf.concat([shape[:1], [1], shape[2:]], 0) if locked else shape
     return tf.nn.experimental.stateless_dropout(
-        tensor, self._rates[name], tf.random.experimental.stateless_fold_in(seed, index), noise_shape=noise_shape)
+        tensor, rate, tf.random.experimental.stateless_fold_in(seed, index), noise_shape=noise_shape)
 
   def _run_layer(self, layer, inputs, state, seed, index):
     """Returns a recurrent layer's outputs and its last state, one tensor after the other."""
     cell = layer.cell
     kernel = cell.recurrent_kernel
-    if seed is not None and self._rates['weight_dropout']:
+    if seed is not None and self.hyperparameters['weight_dropout']:
       kernel = self._dropped(tf.convert_to_tensor(kernel), 'weight_dropout', seed, index)
     if self.cell == 'lstm' and not devices.has_gpu():
       h, c = state or [tf.zeros((tf.shape(inputs)[0], cell.units))] * 2

@@ -1,7 +1,7 @@
 """Tones, rhymes and verse forms, in plain Python.
 
 A character is level (平), oblique (仄) or, in different words, both (中); its rhyme
-groups are those of the Pingshui table, see `scripts/build_pingshui.py`. A regulated
+groups are those of the Pingshui table, see `scripts/build/build_pingshui.py`. A regulated
 poem follows one of four patterns. With the second and the fourth character of a line of
 five (the second, fourth and sixth of seven) and the last one fixed, there are four kinds
 of lines, as in Wang Li, 诗词格律 (1962):
@@ -25,7 +25,7 @@ where the pattern says so, and all of one group. A character that the table does
 fits everywhere, and is told.
 """
 
-from tangshi_tf.prosody.checking import Check, Fault, check, check_tones
+from tangshi_tf.prosody.checking import Check, Fault, check, check_text, check_tones
 from tangshi_tf.prosody.forms import (
     EXCHANGED,
     FORMS,
@@ -59,7 +59,7 @@ from tangshi_tf.prosody.tones import (
 
 __all__ = [
     'Check', 'EITHER', 'EXCHANGED', 'FORMS', 'Fault', 'Form', 'KINDS', 'LEVEL', 'MOST_CHARACTERS', 'MOST_LINES',
-    'OBLIQUE', 'OTHER', 'Pattern', 'TABLE', 'TONES', 'UNKNOWN', 'check', 'check_tones', 'find_form', 'find_group',
-    'fits', 'form_of', 'level_groups', 'line_pattern', 'patterns', 'readings', 'rhyme_groups', 'rhymes_of', 'tone',
-    'usual_rhymes_of',
+    'OBLIQUE', 'OTHER', 'Pattern', 'TABLE', 'TONES', 'UNKNOWN', 'check', 'check_text', 'check_tones', 'find_form',
+    'find_group', 'fits', 'form_of', 'level_groups', 'line_pattern', 'patterns', 'readings', 'rhyme_groups',
+    'rhymes_of', 'tone', 'usual_rhymes_of',
 ]

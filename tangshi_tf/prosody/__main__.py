@@ -21,9 +21,6 @@ _FILE = flags.DEFINE_string(
     'file', None, 'A UTF-8 file with a poem a line (default: the arguments, or standard input).')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 
-_LONGEST = 10_000  # characters of a poem in a form of its own, each of which may be noted
-_MOST_LENGTHS = 10  # that a message lists
-
 
 def main(texts: list[str]) -> int:
   form = prosody.find_form(_FORM.value) if _FORM.value is not None else None
@@ -32,7 +29,7 @@ def main(texts: list[str]) -> int:
     content = ''.join(text.split()).rpartition(':')[2]
     if not content:
       continue
-    checked = _check(content, form)
+    checked = prosody.check_text(content, form, _TONES.value)
     good &= checked.keeps()
     if _JSON.value:
       print(json.dumps(_object(content, checked), ensure_ascii=False))
@@ -40,23 +37,6 @@ def main(texts: list[str]) -> int:
       print('\n' * (number > 0) + _text(content, checked))
     number += 1
   return 0 if good else 1
-
-
-def _check(content: str, form: prosody.Form | None) -> prosody.Check:
-  """Holds a poem against a form, or against that of its own lines."""
-  if form is None and (name := prosody.form_of(content)) != prosody.OTHER:
-    form = prosody.FORMS[name]
-  lines = [len(line) for line in corpus.verse_lines(content)]
-  lengths = sorted(set(lines))
-  if form is None and len(lengths) == 1 and len(content) <= _LONGEST:
-    form = prosody.Form(f'{len(lines)}x{lengths[0]}', len(lines), lengths[0])
-  if form is not None:
-    return prosody.check(content, form, _TONES.value)
-  listed = ', '.join(map(str, lengths[:_MOST_LENGTHS])) + ', …' * (len(lengths) > _MOST_LENGTHS)
-  found = f'{len(lines)} lines of {listed} characters' if lines else 'no lines'
-  return prosody.Check(prosody.Form(prosody.OTHER, 0, 0), None, None, [prosody.Fault(
-      0, 0, 'form', f'{found}; expected lines of one length, at most {_LONGEST} characters in all, or a --form to hold '
-      'them against')], [])
 
 
 def _object(content: str, checked: prosody.Check) -> dict:

@@ -4,7 +4,17 @@ import collections
 import dataclasses
 
 from tangshi_tf import corpus
-from tangshi_tf.prosody.forms import EXCHANGED, KINDS, Form, Pattern, line_pattern, patterns
+from tangshi_tf.prosody.forms import (
+  EXCHANGED,
+  FORMS,
+  KINDS,
+  OTHER,
+  Form,
+  Pattern,
+  form_of,
+  line_pattern,
+  patterns,
+)
 from tangshi_tf.prosody.tones import (
   LEVEL,
   OBLIQUE,
@@ -15,6 +25,9 @@ from tangshi_tf.prosody.tones import (
   tone,
   usual_rhymes_of,
 )
+
+_LONGEST = 10_000  # characters of a poem in a form of its own, each of which may be noted
+_MOST_LENGTHS = 10  # that a message lists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,3 +157,34 @@ def _check_rhymes(lines: list[str], places) -> tuple[str | None, list[Fault]]:
   faults = [Fault(i + 1, len(lines[i]), 'rhyme', f'{mark} is in {" ".join(readings(mark))}; expected {rhyme}')
             for i, mark in ends if readings(mark) and rhyme not in readings(mark)]
   return rhyme if count[rhyme] > 1 or not faults else None, faults
+
+
+def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Check:
+  """Checks a poem against a form, or against the form that its own lines have.
+
+      >>> check_text('白日依山尽，黄河入海流。欲穷千里目，更上一层楼。').rhyme
+      '下平十一尤'
+
+  Args:
+    text: white space in it is left out.
+    form: see `find_form`; by default the one with the poem's lines, with or
+      without a name.
+    tones: see `check`.
+
+  Returns:
+    A `Check`; where the lines have no form, with a fault that says so.
+  """
+  content = ''.join(text.split())
+  if form is None and (name := form_of(content)) != OTHER:
+    form = FORMS[name]
+  lines = [len(line) for line in corpus.verse_lines(content)]
+  lengths = sorted(set(lines))
+  if form is None and len(lengths) == 1 and len(content) <= _LONGEST:
+    form = Form(f'{len(lines)}x{lengths[0]}', len(lines), lengths[0])
+  if form is not None:
+    return check(content, form, tones)
+  listed = ', '.join(map(str, lengths[:_MOST_LENGTHS])) + ', …' * (len(lengths) > _MOST_LENGTHS)
+  found = f'{len(lines)} lines of {listed} characters' if lines else 'no lines'
+  return Check(Form(OTHER, 0, 0), None, None, [Fault(
+      0, 0, 'form', f'{found}; expected lines of one length, at most {_LONGEST} characters in all, or a --form to hold '
+      'them against')], [])

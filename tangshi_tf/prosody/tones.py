@@ -59,7 +59,7 @@ def rhymes_of(character: str) -> frozenset[str]:
 
 
 def usual_rhymes_of(character: str) -> frozenset[str]:
-  """Returns the level rhyme groups that poets rhyme a character in, see `scripts/build_pingshui.py`."""
+  """Returns the level rhyme groups that poets rhyme a character in, see `scripts/build/build_pingshui.py`."""
   return frozenset(name for name in rhymes_of(character) if character not in _table()['unused'].get(name, ''))
 
 

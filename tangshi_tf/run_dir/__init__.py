@@ -1,36 +1,29 @@
 """Trained models on disk."""
 
-from tangshi_tf.run_dir.loading import (
+from tangshi_tf.run_dir.claim import ClaimedRunDir, claim
+from tangshi_tf.run_dir.layout import (
     BEST,
     CHECKPOINT,
     CONFIG,
     LAST,
     LOCK,
+    MANIFEST,
     METRICS,
     PRETRAINED,
     RUNS,
     VOCABULARY,
     WEIGHTS,
-    Run,
-    claim,
-    create,
     default,
-    encode_json,
     for_training,
-    load,
     locate,
     newest,
-    read_arrays,
-    read_json,
-    save_weights,
     shipped_names,
-    upgrade,
-    write_json,
 )
-from tangshi_tf.run_dir.manifest import MANIFEST, write_bytes, write_file
+from tangshi_tf.run_dir.run import Run, RunDir, load
+from tangshi_tf.run_dir.safe_files import write_bytes, write_json
 
 __all__ = [
-    'BEST', 'CHECKPOINT', 'CONFIG', 'LAST', 'LOCK', 'MANIFEST', 'METRICS', 'PRETRAINED', 'RUNS', 'Run', 'VOCABULARY',
-    'WEIGHTS', 'claim', 'create', 'default', 'encode_json', 'for_training', 'load', 'locate', 'newest', 'read_arrays',
-    'read_json', 'save_weights', 'shipped_names', 'upgrade', 'write_bytes', 'write_file', 'write_json',
+    'BEST', 'CHECKPOINT', 'CONFIG', 'ClaimedRunDir', 'LAST', 'LOCK', 'MANIFEST', 'METRICS', 'PRETRAINED', 'RUNS', 'Run',
+    'RunDir', 'VOCABULARY', 'WEIGHTS', 'claim', 'default', 'for_training', 'load', 'locate', 'newest', 'shipped_names',
+    'write_bytes', 'write_json',
 ]

@@ -14,6 +14,9 @@ from tangshi_tf.settings.training import (
     changes_on_resume,
     setting_names,
 )
+from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, WritingSettings
 
-__all__ = ['GROUPS', 'CorpusSettings', 'ModelSettings', 'Settings', 'TrainingSettings', 'changes_on_resume',
-           'define_flags', 'given_flags', 'known', 'setting_names']
+__all__ = [
+    'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'CorpusSettings', 'ModelSettings', 'Settings', 'TrainingSettings',
+    'WritingSettings', 'changes_on_resume', 'define_flags', 'given_flags', 'known', 'setting_names',
+]

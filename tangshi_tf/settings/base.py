@@ -99,7 +99,8 @@ class Checked:
       value, kind = getattr(self, name), _kinds(type(self))[name]
       if value is None and getattr(type(self), name, None) is None or what.allows(value, kind):
         continue
-      raise UserError(f'{name} {shorten(str(value))}: expected {what.expected(kind)}')
+      shown = shorten(value) if isinstance(value, str) else shorten(repr(value)).strip('\'"')
+      raise UserError(f'{name} {shown}: expected {what.expected(kind)}')
 
 
 def define_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS):

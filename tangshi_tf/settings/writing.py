@@ -31,8 +31,8 @@ class WritingSettings(Checked):
   """What is to be written, and how."""
 
   begin: list[str] | None = setting(
-      None, 'What a poem begins with, with --form up to two lines; may be repeated (default: those of the exercise\'s '
-      'seven, 日 红 山 夜 湖 海 月, that the model knows; with --form nothing).')
+      None, "What a poem begins with; may be repeated (default: those of the exercise's seven, 日 红 山 夜 湖 海 月, "
+      'that the model knows; with --form nothing).')
   form: str | None = setting(None, '五绝, 七绝, 五律, 七律, or LINESxCHARACTERS such as 6x5 (default: as the model '
                              'likes).')
   rhyme: str | None = setting(
@@ -80,4 +80,4 @@ class WritingSettings(Checked):
 
   def given(self) -> set[str]:
     """Returns the names of the settings that were asked for."""
-    return {field.name for field in dataclasses.fields(self) if getattr(self, field.name) not in (None, False)}
+    return {field.name for field in dataclasses.fields(self) if getattr(self, field.name) is not field.default}

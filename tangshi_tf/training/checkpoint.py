@@ -17,7 +17,7 @@ from tensorboard.compat.proto import event_pb2
 
 from tangshi_tf import run_dir
 from tangshi_tf.errors import UserError
-from tangshi_tf.run_dir import manifest
+from tangshi_tf.run_dir.safe_files import PARTIAL
 from tangshi_tf.training.fitting import Position
 
 _POSITION, _STATE = 'position', 'state'
@@ -34,14 +34,14 @@ def _variables(model, optimizer, average) -> dict:
           for i, variable in enumerate(variables)}
 
 
-def write(path: pathlib.Path, model, optimizer, average, position: Position):
+def write(run: run_dir.ClaimedRunDir, model, optimizer, average, position: Position):
   """Replaces the checkpoint of a run.
 
   Weights that are not finite are not written: the run is about to end, and the
   checkpoint before is the one to keep.
 
   Args:
-    path: the run directory.
+    run: the run directory.
     model: a `myRNNModel`.
     optimizer: its Keras optimizer.
     average: its `training.Averages`, or None.
@@ -56,14 +56,14 @@ def write(path: pathlib.Path, model, optimizer, average, position: Position):
   arrays |= {f'{_STATE}/{i}': array for i, array in enumerate(position.state)}
   described = json.dumps(dataclasses.asdict(dataclasses.replace(position, state=[])))
   arrays[_POSITION] = np.frombuffer(described.encode(), np.uint8)
-  run_dir.write_file(path, run_dir.CHECKPOINT, lambda file: np.savez(file, **arrays))
+  run.write_arrays(run_dir.CHECKPOINT, arrays)
 
 
-def restore(path: pathlib.Path, model, optimizer, average) -> Position:
+def restore(run: run_dir.RunDir, model, optimizer, average) -> Position:
   """Brings a run back to its checkpoint.
 
   Args:
-    path: the run directory.
+    run: the run directory.
     model, optimizer, average: new ones with the run's settings.
 
   Returns:
@@ -73,7 +73,7 @@ def restore(path: pathlib.Path, model, optimizer, average) -> Position:
     UserError: the file is damaged, or belongs to a model or an optimizer with
       other settings.
   """
-  arrays = run_dir.read_arrays(path, run_dir.CHECKPOINT)
+  arrays = run.read_arrays(run_dir.CHECKPOINT)
   variables = _variables(model, optimizer, average)
   try:
     position = Position(**json.loads(arrays.pop(_POSITION).tobytes()))
@@ -82,7 +82,7 @@ def restore(path: pathlib.Path, model, optimizer, average) -> Position:
         name: tuple(variable.shape) for name, variable in variables.items()}:
       raise ValueError('other variables than those of this model and optimizer')
   except (KeyError, TypeError, ValueError) as error:
-    raise UserError(f'{path / run_dir.CHECKPOINT}: cannot be resumed ({error}); expected a checkpoint of this very '
+    raise UserError(f'{run.path / run_dir.CHECKPOINT}: cannot be resumed ({error}); expected a checkpoint of this very '
                     'run') from None
   for name, variable in variables.items():
     variable.assign(arrays[name])
@@ -91,7 +91,7 @@ def restore(path: pathlib.Path, model, optimizer, average) -> Position:
 
 def cut_events(path: pathlib.Path, steps: int, epochs: int):
   """Takes from TensorBoard's files what came after so many steps and epochs, which will come again."""
-  for partial in path.glob(f'{_EVENTS}{manifest.PARTIAL}'):  # the process ended while it cut
+  for partial in path.glob(f'{_EVENTS}{PARTIAL}'):  # the process ended while it cut
     partial.unlink()
   for file in list(path.glob(_EVENTS)):
     kept, cut = [], False
@@ -106,7 +106,7 @@ def cut_events(path: pathlib.Path, steps: int, epochs: int):
     except tf.errors.DataLossError:  # the process ended while it wrote
       cut = True
     if cut:
-      partial = file.with_name(file.name + manifest.PARTIAL)
+      partial = file.with_name(file.name + PARTIAL)
       with tf.io.TFRecordWriter(str(partial)) as writer:
         for record in kept:
           writer.write(record)

@@ -23,14 +23,26 @@ class Job:
     position: where the run stands.
   """
 
-  def __init__(self, path: pathlib.Path, settings: Settings, material: Material, replicas, command: str | None):
-    """Makes the model and the batches; `material.parts` are given up where they are in memory."""
+  def __init__(self, path: pathlib.Path, directory, settings: Settings, material: Material, replicas,
+               command: str | None):
+    """Makes the model and the batches; `material.parts` are given up where they are in memory.
+
+    Args:
+      path: the run directory.
+      directory: the same, in the chief a `ClaimedRunDir`; elsewhere a `RunDir`,
+        or None where no run is resumed.
+      settings: of the run.
+      material: what is trained on.
+      replicas: among which the batches are divided.
+      command: what began the run, None where it is resumed.
+    """
     import keras
 
     from tangshi_tf.model import myRNNModel
     from tangshi_tf.training import fitting, optimizers, step
     from tangshi_tf.training.averages import average_of
     self.path, self.settings, self.replicas = path, settings, replicas
+    self._directory = directory
     self._material, self._command = material, command
     self._word2id, self._id2word = corpus.word_tables(material.words)
     training = settings.training
@@ -62,16 +74,16 @@ class Job:
     """Begins the run directory."""
     import tensorflow as tf
     again = self._command is None  # a run that was killed before its first checkpoint
-    command = run_dir.read_json(self.path, run_dir.CONFIG)['training']['command'] if again else self._command
-    run_dir.create(self.path, self._material.words, {'model': self.model.hyperparameters, 'training': {
+    command = self._directory.config()['training']['command'] if again else self._command
+    self._directory.create(self._material.words, {'model': self.model.hyperparameters, 'training': {
         **self._material.origin, 'command': command, 'flags': self.settings.values(),
-        'tensorflow': tf.__version__, 'python': platform.python_version()}}, again=again)
+        'tensorflow': tf.__version__, 'python': platform.python_version()}})
 
   def restore(self):
     """Brings model, optimizer and position to the checkpoint."""
     from tangshi_tf.training import checkpoint
     reading = self.batches.reading
-    self.position = checkpoint.restore(self.path, self.model, self.optimizer, self._average)
+    self.position = checkpoint.restore(self._directory, self.model, self.optimizer, self._average)
     if self.position.batches and self.position.reading != reading:
       raise UserError(f'{self.path}: was stopped within an epoch whose poems were {self.position.reading}, now they '
                       f'are {reading}; expected the same')
@@ -83,11 +95,11 @@ class Job:
   def note_changes(self) -> list[str]:
     """Writes the settings of a resumed run, so that more epochs need not be given again; returns notes."""
     import tensorflow as tf
-    config = run_dir.read_json(self.path, run_dir.CONFIG)
+    config = self._directory.config()
     training, values = config['training'], self.settings.values()
     if training['flags'] != values:
       training['flags'] = values
-      run_dir.write_file(self.path, run_dir.CONFIG, run_dir.encode_json(config))
+      self._directory.write_json(run_dir.CONFIG, config)
     before = training.get('tensorflow')
     if before == tf.__version__:
       return []
@@ -99,20 +111,21 @@ class Job:
 
   def keepers(self) -> list:
     """Returns the callbacks that write the run directory."""
-    from tangshi_tf.training import callbacks
-    return [callbacks.TensorBoard(self.path, self.model, self.optimizer, self._word2id, self._id2word,
+    from tangshi_tf.training.tensorboard import TensorBoard
+    from tangshi_tf.training.weights_keeper import WeightsKeeper
+    return [TensorBoard(self.path, self.model, self.optimizer, self._word2id, self._id2word,
                                   every=self.settings.training.log_every,
-                                  validation_poem=self._material.validation_poem),
-            callbacks.Checkpoints(self.path, self.model)]
+                        validation_poem=self._material.validation_poem),
+            WeightsKeeper(self._directory, self.model)]
 
   def save(self, position):
     """Writes the checkpoint."""
     from tangshi_tf.training import checkpoint
-    checkpoint.write(self.path, self.model, self.optimizer, self._average, position)
+    checkpoint.write(self._directory, self.model, self.optimizer, self._average, position)
 
   def save_last(self):
     """Keeps the weights of an epoch that did not end."""
     if not self.replicas.chief:
       return
     with self._average.in_place() if self._average is not None else contextlib.nullcontext():
-      run_dir.save_weights(self.path, run_dir.LAST, self.model)
+      self._directory.save_weights(run_dir.LAST, self.model)

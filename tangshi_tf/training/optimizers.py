@@ -3,6 +3,7 @@
 import keras
 
 from tangshi_tf.errors import UserError
+from tangshi_tf.model.language_model import LEARNING_RATE
 
 
 class _SummedGradients:
@@ -12,12 +13,14 @@ class _SummedGradients:
     return grads_and_vars
 
 
-OPTIMIZERS = {optimizer.__name__.lower(): type(optimizer.__name__, (_SummedGradients, optimizer), {})
+# Registered, so that a model which was compiled with one can be loaded.
+_register = keras.saving.register_keras_serializable(package='tangshi_tf')
+OPTIMIZERS = {optimizer.__name__.lower(): _register(type(optimizer.__name__, (_SummedGradients, optimizer), {}))
               for optimizer in (keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.RMSprop,
                                 keras.optimizers.SGD)}
 
 
-def make_optimizer(learning_rate: float = 0.0005, *, name: str = 'adam',
+def make_optimizer(learning_rate: float = LEARNING_RATE, *, name: str = 'adam',
                    weight_decay: float = 0.0) -> keras.optimizers.Optimizer:
   """Makes an optimizer with Keras's other settings; the exercise's by default.
 

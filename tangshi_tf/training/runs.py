@@ -76,8 +76,8 @@ def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite:
   where = run_dir.for_training(None if path is None else os.fspath(path), settings.recipe, settings.model.cell)
   process = _Process(callbacks, strategy, worker_timeout, starting, stopping)
   material = read_corpus(settings, starting)  # before a directory is made
-  with process.claim(where, overwrite=overwrite) as claimed:
-    return process.train(claimed, settings, material, command)
+  with process.claim(where, overwrite=overwrite) as directory:
+    return process.train(pathlib.Path(where), directory, settings, material, command)
 
 
 def resume(path: str | os.PathLike, *, callbacks: Iterable = (), strategy: str | None = None,
@@ -98,31 +98,31 @@ def resume(path: str | os.PathLike, *, callbacks: Iterable = (), strategy: str |
       are others.
   """
   process = _Process(callbacks, strategy, worker_timeout, starting, stopping)
-  with process.claim(path, resume=True) as claimed:
-    settings = _settings_of(claimed, changes)
+  with process.claim(path, resume=True) as directory:
+    settings = _settings_of(directory, changes)
     material = read_corpus(settings, starting)
-    return process.train(claimed, settings, material)
+    return process.train(pathlib.Path(path), directory, settings, material)
 
 
-def _settings_of(path: pathlib.Path, changes: dict[str, Any]) -> Settings:
+def _settings_of(directory: run_dir.RunDir, changes: dict[str, Any]) -> Settings:
   """Returns the settings to resume a run with.
 
   Raises:
     UserError: one differs from the run's that may not.
   """
-  stored = run_dir.read_json(path, run_dir.CONFIG).get('training', {}).get('flags')
+  stored = directory.config().get('training', {}).get('flags')
   if not isinstance(stored, dict) or not set(stored) <= {'recipe', *setting_names()}:
-    raise UserError(f'{path / run_dir.CONFIG}: does not say all flags of its run; expected a run of this version of '
-                    'tangshi_tf')
+    raise UserError(f'{directory.path / run_dir.CONFIG}: does not say all flags of its run; expected a run of this '
+                    'version of tangshi_tf')
   free = changes_on_resume(stored.get('schedule')) | {'corpus'}
   for name, value in changes.items():
     if name in stored and stored[name] != value and name not in free:
-      raise UserError(f'--{name}={value}: the run in {path} has {stored[name]}; leave the flag out to resume it, or '
-                      'begin another run with another --run_dir')
+      raise UserError(f'--{name}={value}: the run in {directory.path} has {stored[name]}; leave the flag out to '
+                      'resume it, or begin another run with another --run_dir')
   try:
     Settings.of(**stored)
   except UserError as error:
-    raise UserError(f'{path / run_dir.CONFIG}: {error}') from None
+    raise UserError(f'{directory.path / run_dir.CONFIG}: {error}') from None
   return Settings.of(**{**stored, **changes})
 
 
@@ -140,18 +140,19 @@ class _Process:
       callback.on_note(line)
 
   @contextlib.contextmanager
-  def claim(self, path, **options):
-    """Holds the run directory, in the chief."""
+  def claim(self, path, *, overwrite: bool = False, resume: bool = False):
+    """Holds the run directory, in the chief; other processes read it where a run is resumed, and else have None."""
     if not self._chief:
-      yield pathlib.Path(path)
+      yield run_dir.RunDir(path) if resume else None
       return
-    with run_dir.claim(path, **options) as claimed:
+    with run_dir.claim(path, overwrite=overwrite, resume=resume) as claimed:
       yield claimed
 
-  def train(self, path: pathlib.Path, settings: Settings, material: Material, command: str | None = None) -> Result:
+  def train(self, path: pathlib.Path, directory, settings: Settings, material: Material,
+            command: str | None = None) -> Result:
     """Starts TensorFlow and trains; without a command the run is resumed."""
     resumed = command is None
-    has_checkpoint = resumed and _has_checkpoint(path, material)
+    has_checkpoint = resumed and _has_checkpoint(directory, material)
     replicas = self._start(settings, material, resumed)
     for note in () if resumed else settings.without_effect(material.streamed):
       self._say(note)
@@ -163,7 +164,7 @@ class _Process:
     from tangshi_tf.training import distribution
     try:
       with distribution.lost_workers(replicas), replicas.strategy.scope():
-        return self._fit(Job(path, settings, material, replicas, command), has_checkpoint)
+        return self._fit(Job(path, directory, settings, material, replicas, command), has_checkpoint)
     except (MemoryError, tf.errors.ResourceExhaustedError):
       model, training = settings.model, settings.training
       batches = f'{training.batch_tokens} tokens' if training.batch_tokens else f'{training.batch_size} poems'
@@ -229,20 +230,20 @@ class _Process:
     return Result(job.path, history, status, self._chief)
 
 
-def _has_checkpoint(path: pathlib.Path, material: Material) -> bool:
+def _has_checkpoint(directory: run_dir.RunDir, material: Material) -> bool:
   """Returns whether there is a checkpoint to resume from, of a run on these poems; without any the run begins.
 
   Raises:
     UserError: the run has other poems, or is one that left no checkpoint.
   """
-  if not os.path.exists(path / run_dir.CHECKPOINT):
-    if any((path / run_dir.WEIGHTS).glob('*.npz')):
-      raise UserError(f'{path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a checkpoint')
+  if not directory.has(run_dir.CHECKPOINT):
+    if directory.weights():
+      raise UserError(f'{directory.path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a '
+                      'checkpoint')
     return False
-  before = run_dir.read_json(path, run_dir.CONFIG)['training']
-  vocabulary = run_dir.read_json(path, run_dir.VOCABULARY, list)
-  if material.origin['corpus_sha256'] != before.get('corpus_sha256') or material.words != vocabulary:
-    raise UserError(f'{path}: was begun with other poems than those of {material.origin["corpus"]}, or with them in '
-                    f'another order; expected the corpus it was begun with ({before.get("corpus")}), by --corpus if '
-                    'need be')
+  before = directory.config()['training']
+  if material.origin['corpus_sha256'] != before.get('corpus_sha256') or material.words != directory.vocabulary():
+    raise UserError(f'{directory.path}: was begun with other poems than those of {material.origin["corpus"]}, or with '
+                    f'them in another order; expected the corpus it was begun with ({before.get("corpus")}), by '
+                    '--corpus if need be')
   return True

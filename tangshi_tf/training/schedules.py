@@ -3,7 +3,9 @@
 import math
 
 from tangshi_tf.errors import UserError
-from tangshi_tf.presets import SCHEDULES
+from tangshi_tf.settings import TrainingSettings, known
+
+SCHEDULES = known(TrainingSettings)['schedule'].choices
 
 
 class LearningRate:

@@ -97,15 +97,9 @@ def _compiled_step(model, optimizer, options, replicas):
     if replicas.count > 1:
       replica = tf.distribute.get_replica_context().replica_id_in_sync_group
       seed = tf.random.experimental.stateless_fold_in(seed, replica)
-    with tf.GradientTape() as tape:
-      hidden, state = model.unroll(x, state or None, seed=seed)
-      unwanted = losses.earlier_characters(x, y, model.is_character) if options.unlikelihood else None
-      loss, nll = losses.fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen,
-                                    reduction=options.reduction, label_smoothing=options.label_smoothing,
-                                    unlikelihood=options.unlikelihood, unwanted=unwanted, precision=options.precision)
-    # Dense: of an embedding's row that occurs more than once Keras 3's optimizers (and the norm) square each occurrence
-    # instead of their sum.
-    gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
+    loss, nll, gradients, state = losses.loss_and_gradients(
+        model, x, y, seqlen, state or None, seed=seed, reduction=options.reduction,
+        label_smoothing=options.label_smoothing, unlikelihood=options.unlikelihood, precision=options.precision)
     sums = [tf.reduce_sum(nll), tf.cast(tf.reduce_sum(seqlen), tf.float32)]
     if replicas.count > 1:
       weight = sums[1] if options.reduction == 'token' else tf.cast(tf.size(seqlen), tf.float32)

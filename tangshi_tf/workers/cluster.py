@@ -19,7 +19,7 @@ def choose(strategy: str | None) -> str:
     return 'multi_worker' if len(addresses) > 1 else 'none'
   if strategy == 'multi_worker' and not addresses and not _in_slurm():
     raise UserError('--strategy=multi_worker: there is neither TF_CONFIG nor Slurm; expected one of them to describe a '
-                    'cluster (scripts/launch_workers.py starts one on this machine)')
+                    'cluster (python -m tangshi_tf.launch starts one on this machine)')
   return strategy
 
 

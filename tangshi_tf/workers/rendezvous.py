@@ -5,20 +5,20 @@ addresses and of what they must agree on. Once all of them have come, worker 0 s
 TensorFlow.
 """
 
+import asyncio
 import contextlib
-import functools
 import hashlib
+import os
 import re
-import selectors
 import socket
 import time
 
 from tangshi_tf.errors import LostWorkerError, UserError, shorten
 
-_ATTEMPT = 10  # most seconds of an attempt to connect
+_ATTEMPT = 10  # most seconds of an attempt to connect, and until one that has connected says who it is
 _PAUSE = 0.2  # seconds between attempts
 _LONGEST = 2000  # bytes of a line
-_STRANGERS = 100  # most connections that have not said who they are, beyond the number of workers
+_TimedOut = asyncio.TimeoutError  # in Python 3.10 another class than TimeoutError
 
 
 def meet(addresses: list[str], index: int, timeout: float, agreement: str = ''):
@@ -39,12 +39,16 @@ def meet(addresses: list[str], index: int, timeout: float, agreement: str = ''):
   places = [_place(address) for address in addresses]
   if len(addresses) == 1:
     return
+  asyncio.run(_meet(places, addresses, index, timeout, agreement))
+
+
+async def _meet(places: list[tuple[str, int]], addresses: list[str], index: int, timeout: float, agreement: str):
   deadline = time.monotonic() + timeout
   with _listen(addresses[index], places[index][1]) as server:  # TensorFlow will need each worker's port
     if index == 0:
-      _gather(server, addresses, timeout, deadline, agreement)
+      await _gather(server, addresses, timeout, agreement)
   if index:
-    _join(places[0], addresses, index, timeout, deadline, agreement)
+    await _join(places[0], addresses, index, timeout, deadline, agreement)
 
 
 def _place(address: str) -> tuple[str, int]:
@@ -69,94 +73,65 @@ def _hello(addresses: list[str], index: int, agreement: str = '') -> bytes:
   return f'tangshi_tf {index} {digests}\n'.encode()
 
 
-def _gather(server: socket.socket, addresses: list[str], timeout: float, deadline: float, agreement: str):
+async def _gather(server: socket.socket, addresses: list[str], timeout: float, agreement: str):
   """Waits as worker 0 for the others and lets them go."""
   hellos = {_hello(addresses, index, agreement): index for index in range(1, len(addresses))}
   same_addresses = tuple(hello.rpartition(b' ')[0] for hello in hellos)
-  heard: dict[socket.socket, bytes] = {}  # from those that have not said who they are
-  come: dict[int, socket.socket] = {}
+  come: dict[int, asyncio.StreamWriter] = {}
+  all_have_come = asyncio.Event()
   refused = ''
 
-  def close(connection, answer=''):
-    selector.unregister(connection)
-    with contextlib.suppress(OSError):
-      connection.sendall(f'{answer}\n'.encode())
-    connection.close()
-
-  def accept():
-    with contextlib.suppress(OSError):
-      connection, _ = server.accept()
-      connection.setblocking(False)
-      selector.register(connection, selectors.EVENT_READ, functools.partial(listen_to, connection))
-      heard[connection] = b''
-      if len(heard) > _STRANGERS + len(addresses):
-        oldest = next(iter(heard))
-        del heard[oldest]
-        close(oldest)
-
-  def listen_to(connection):
+  async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
     nonlocal refused
-    if connection.fileno() < 0:
-      return  # closed since the selector told of it
-    try:
-      part = connection.recv(_LONGEST)
-    except OSError:
-      part = b''
-    if connection not in heard:
-      if not part:  # a worker that has come is gone again
-        del come[next(index for index, held in come.items() if held is connection)]
-        close(connection)
-      return
-    line = heard.pop(connection) + part
-    if line in hellos:
-      before = come.pop(hellos[line], None)
-      if before is not None:
-        close(before, 'twice')
-      come[hellos[line]] = connection
-    elif part and len(line) < _LONGEST and not line.endswith(b'\n'):
-      heard[connection] = line
-    elif line.startswith(same_addresses):
-      refused = ' (one with another corpus or other flags came)'
-      close(connection, 'settings')
-    elif line.startswith(b'tangshi_tf '):
-      refused = ' (one with other addresses came)'
-      close(connection, f'other {", ".join(addresses)}')
-    else:
-      close(connection)
+    index = None
+    # ValueError: the line is too long. CancelledError: the meeting is over; Python 3.11 would print where it came from.
+    with contextlib.closing(writer), contextlib.suppress(OSError, ValueError, _TimedOut, asyncio.CancelledError):
+      line = await asyncio.wait_for(reader.readline(), _ATTEMPT)
+      index, answer = hellos.get(line), ''
+      if index is None:
+        if line.startswith(same_addresses):
+          answer, refused = 'settings', ' (one with another corpus or other flags came)'
+        elif line.startswith(b'tangshi_tf '):
+          answer, refused = f'other {", ".join(addresses)}', ' (one with other addresses came)'
+        writer.write(f'{answer}\n'.encode())
+        return
+      if index in come:
+        come[index].write(b'twice\n')
+        come[index].close()
+      come[index] = writer
+      if len(come) == len(hellos):
+        all_have_come.set()
+      while await reader.read(_LONGEST):
+        pass
+    if index is not None and come.get(index) is writer:  # it is gone again
+      del come[index]
 
-  with selectors.DefaultSelector() as selector:
-    answer = ''
-    try:
-      server.setblocking(False)
-      selector.register(server, selectors.EVENT_READ, accept)
-      while len(come) < len(hellos):
-        missing = ', '.join(f'worker {index} ({addresses[index]})' for index in hellos.values() if index not in come)
-        left = deadline - time.monotonic()
-        if left <= 0:
-          answer = f'missing {missing}'
-          raise LostWorkerError(f'{missing} did not come within {timeout:g} s{refused}; expected all workers to be '
-                                'started within --worker_timeout')
-        for key, _ in selector.select(left):
-          key.data()
-      answer = 'go'
-    finally:
-      for connection in come.values():
-        close(connection, answer)
-      for connection in heard:
-        close(connection)
+  with contextlib.closing(await asyncio.start_server(receive, sock=server, limit=_LONGEST)):
+    with contextlib.suppress(_TimedOut):
+      await asyncio.wait_for(all_have_come.wait(), timeout)
+    missing = '' if all_have_come.is_set() else ', '.join(
+        f'worker {index} ({addresses[index]})' for index in hellos.values() if index not in come)
+    for writer in come.values():
+      writer.write((f'missing {missing}\n' if missing else 'go\n').encode())
+  if missing:
+    raise LostWorkerError(f'{missing} did not come within {timeout:g} s{refused}; expected all workers to be started '
+                          'within --worker_timeout')
 
 
-def _join(place: tuple[str, int], addresses: list[str], index: int, timeout: float, deadline: float, agreement: str):
+async def _join(place: tuple[str, int], addresses: list[str], index: int, timeout: float, deadline: float,
+                agreement: str):
   """Comes to worker 0 and waits until it says go."""
   chief, trouble = f'worker 0 at {addresses[0]}', ''
   while (left := deadline - time.monotonic()) > 0:
+    word = rest = ''
     try:
-      with socket.create_connection(place, timeout=min(left, _ATTEMPT)) as connection:
-        connection.sendall(_hello(addresses, index, agreement))
+      reader, writer = await asyncio.wait_for(asyncio.open_connection(*place), min(left, _ATTEMPT))
+      with contextlib.closing(writer):
+        writer.write(_hello(addresses, index, agreement))
         trouble = 'it does not say that all have come'
-        word, _, rest = _answer(connection, deadline).partition(' ')
-    except (OSError, UnicodeError) as error:  # of what cannot be a host's name the latter
-      word, trouble = '', getattr(error, 'strerror', None) or str(error)
+        word, _, rest = (await _answer(reader, deadline)).partition(' ')
+    except (OSError, UnicodeError, _TimedOut) as error:  # UnicodeError: what cannot be a host's name
+      trouble = _reason(error)
     if word == 'go':
       return
     if word == 'missing':
@@ -168,19 +143,21 @@ def _join(place: tuple[str, int], addresses: list[str], index: int, timeout: flo
       raise UserError(f'{chief} has another corpus or other flags than worker {index}; expected the same for all')
     if word == 'twice':
       raise UserError(f'another process came to {chief} as worker {index}; expected one of each index')
-    time.sleep(_PAUSE)
+    await asyncio.sleep(_PAUSE)
   raise LostWorkerError(f'{chief} did not answer within {timeout:g} s ({trouble}); expected all workers to be started '
                         'within --worker_timeout')
 
 
-def _answer(connection: socket.socket, deadline: float) -> str:
-  """Returns a line without its end, or what came of it in time."""
-  heard = b''
-  with contextlib.suppress(TimeoutError):
-    while not heard.endswith(b'\n') and len(heard) < _LONGEST:
-      connection.settimeout(max(deadline - time.monotonic(), 0.01))
-      part = connection.recv(_LONGEST)
-      if not part:
-        break
-      heard += part
-  return heard.decode('utf-8', 'replace').strip()
+async def _answer(reader: asyncio.StreamReader, deadline: float) -> str:
+  """Returns a line without its end, or '' where none has come in time."""
+  with contextlib.suppress(_TimedOut):
+    line = await asyncio.wait_for(reader.readline(), max(deadline - time.monotonic(), 0.01))
+    return line.decode('utf-8', 'replace').strip()
+  return ''
+
+
+def _reason(error: Exception) -> str:
+  """Returns what the system says of a connection that failed."""
+  if isinstance(error, ConnectionError) and error.errno:  # asyncio has a text of its own, with the address
+    return os.strerror(error.errno)
+  return getattr(error, 'strerror', None) or str(error) or 'timed out'

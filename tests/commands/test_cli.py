@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import flagsaver
 
-from tangshi_tf import cli, decoding, presets, prosody, recipes, run_dir
+from tangshi_tf import cli, decoding, prosody, recipes, run_dir, settings
 from tangshi_tf.model import devices
 
 from ..checks import assert_one_line
@@ -103,9 +103,10 @@ def test_generate_bad_flags(command, trained, flags, message):
 
 def test_generate_from_damaged_weights(command, trained, tmp_path):
   shutil.copytree(trained[0], tmp_path / 'run')
-  with open(tmp_path / 'run/weights/best.npz', 'r+b') as file:
+  best = run_dir.RunDir(trained[0]).best
+  with open(tmp_path / f'run/weights/{best}.npz', 'r+b') as file:
     file.truncate(1000)
-  assert_one_line(command('tangshi_tf.generate', '--model=run'), 'best.npz: is damaged')
+  assert_one_line(command('tangshi_tf.generate', '--model=run'), f'{best}.npz: is damaged')
 
 
 @pytest.mark.parametrize(('file', 'data', 'message'), [
@@ -162,7 +163,7 @@ def test_sizes_beyond_memory(command, trained, tmp_path, poems_file, monkeypatch
                  '--units=16384', '--embedding_size=16384',
                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30, 6 * 2**30)))
   assert done.returncode == 2 and 'not enough memory for 16384 units' in done.stderr.splitlines()[-1], done.stderr
-  assert (tmp_path / 'run/weights/best.npz').exists()
+  assert (tmp_path / 'run/weights/epoch-01.npz').exists()
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='sends POSIX signals')
@@ -215,18 +216,18 @@ def test_generate_writes_by_its_presets(command, trained):
 
   for poem in written('--exercise', '--init=random'):
     words = decoding.gen_poem(poem['begin'], init='random', seed=poem['seed'], **tables)  # gen_poem's own defaults
-    assert poem['text'] == ''.join(words) and presets.EXERCISE.items() <= poem.items()
+    assert poem['text'] == ''.join(words) and settings.EXERCISE.items() <= poem.items()
   poems = written()
   # Together, as the command writes them: alone a poem's last digits are others, and so might be a word that is drawn.
-  every = decoding.generate([(poem['begin'], poem['seed']) for poem in poems], **tables, **presets.FREE)
+  every = decoding.generate([(poem['begin'], poem['seed']) for poem in poems], **tables, **settings.FREE)
   for poem, words in zip(poems, every, strict=True):
-    assert poem['text'] == ''.join(words) and presets.FREE.items() <= poem.items()
+    assert poem['text'] == ''.join(words) and settings.FREE.items() <= poem.items()
   # A flag changes its setting alone; beam search has its old ones.
   for poem in written('--temperature=0', '--nobos_first'):
-    assert {**presets.FREE, 'temperature': 0, 'bos_first': False}.items() <= poem.items()
+    assert {**settings.FREE, 'temperature': 0, 'bos_first': False}.items() <= poem.items()
   for poem in written('--max_len=9', '--nowhole_sentences', '--max_repeat=0', '--min_p=0.2', '--shortest_line=2'):
     asked = {'max_len': 9, 'whole_sentences': False, 'max_repeat': 0, 'min_p': 0.2, 'shortest_line': 2}
-    assert (presets.FREE | asked).items() <= poem.items()
+    assert (settings.FREE | asked).items() <= poem.items()
   done = command('tangshi_tf.generate', f'--model={trained[0]}', '--beam=2', '--begin=日', '--json')
   poem = json.loads(done.stdout)
   assert not poem['bos_first'] and poem['max_repeat'] == 0 and poem['max_len'] == 30
@@ -319,7 +320,7 @@ def test_same_seed_same_weights(command, tmp_path, poems_file):
     done = command('tangshi_tf.train', f'--corpus={poems_file}', '--epochs=1', '--cell=gru', '--units=8',
                    f'--run_dir={name}', f'--seed={seed}', '--batching=shuffle')
     assert done.returncode == 0, done.stderr
-  a, b, c = ((tmp_path / name / 'weights/best.npz').read_bytes() for name in 'abc')
+  a, b, c = ((tmp_path / name / 'weights/epoch-01.npz').read_bytes() for name in 'abc')
   assert a == b != c
 
 

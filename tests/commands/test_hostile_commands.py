@@ -19,9 +19,9 @@ from tangshi_tf import cli, recipes, run_dir
 from tangshi_tf.model import myRNNModel
 
 from ..conftest import tried
-from ..hostile import HUGE, LONG, SIGNS, any_bytes, at_once, encoded, many, some, texts, verses
+from ..hostile import HUGE, LONG, SIGNS, TIMES, any_bytes, at_once, encoded, many, some, texts, verses
 
-PROGRAMS = ('train', 'generate', 'evaluate', 'score', 'prosody.__main__')
+PROGRAMS = ('train', 'generate', 'evaluate', 'score', 'write_shards', 'launch', 'prosody.__main__')
 
 
 @pytest.fixture(scope='module')
@@ -89,7 +89,7 @@ values = st.one_of(st.sampled_from(VALUES), texts, st.integers().map(str), st.fl
 def test_flags(program):
   module, names = program
 
-  @settings(many, max_examples=100)
+  @settings(many, max_examples=100 * TIMES)
   @given(st.lists(st.tuples(st.sampled_from([*names, 'nosuch', 'undefok']), st.sampled_from(SHAPES), values),
                   max_size=4))
   def holds(given_flags):
@@ -130,7 +130,7 @@ def lines_of(typed: bytes) -> list[str]:
 def test_scores(program, model, word2id, monkeypatch):
   module, _ = program
   loaded = run_dir.Run('tiny', model, word2id, {}, {})
-  monkeypatch.setattr(run_dir, 'load', lambda *_: loaded)
+  monkeypatch.setattr(run_dir.RunDir, 'load', lambda *_: loaded)
 
   def score(typed, whole):
     tried['scorer'] += 1

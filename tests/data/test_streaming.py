@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tangshi_tf import corpus, evaluation, run_dir, training
-from tangshi_tf.corpus import files, shards
+from tangshi_tf.corpus import files, sharding, shards
 from tangshi_tf.data import streaming
 from tangshi_tf.errors import PassingError, UserError
 from tangshi_tf.training import fitting
@@ -25,7 +25,7 @@ SMALL = ['--recipe=none', '--epochs=2', '--units=8', '--embedding_size=8', '--le
 
 def write(source, out, *options):
   return subprocess.run(
-      [sys.executable, ROOT / 'scripts/write_shards.py', f'--corpus={source}', f'--out={out}', *options],
+      [sys.executable, '-m', 'tangshi_tf.write_shards', f'--corpus={source}', f'--out={out}', *options],
       capture_output=True, text=True, encoding='utf-8', timeout=300, check=False)
 
 
@@ -76,16 +76,15 @@ def test_the_shards_are_the_split(folder, source):
   assert len(sizes) == 5 and max(sizes) < 2 * min(sizes)
 
 
-def test_neither_order_nor_blocks_nor_processes_matter(folder, source, tmp_path):
+def test_neither_order_nor_blocks_nor_processes_matter(folder, source, tmp_path, monkeypatch):
   lines = source.read_text(encoding='utf-8').splitlines()
   (tmp_path / 'a.txt').write_text('\ufeff' + '\r\n'.join(lines[100::-1]), encoding='utf-8')
   (tmp_path / 'b.txt').write_text('\n\n'.join(lines[101:]) + '\n \n', encoding='utf-8')
-  program = ('import runpy, sys; sys.path.insert(0, "scripts"); import write_shards; from tangshi_tf import cli;'
-             'write_shards._BLOCK = 5000; write_shards._HASHES_AT_ONCE = 500; cli.run(write_shards.main)')
-  done = subprocess.run([sys.executable, '-c', program, f'--corpus={tmp_path}/[ab].txt', f'--out={tmp_path}/shards',
-                         '--shards=5', '--processes=1'], cwd=ROOT, capture_output=True, encoding='utf-8',
-                        timeout=300, check=False)
-  assert done.returncode == 0, done.stderr
+  monkeypatch.setattr(sharding, '_BLOCK', 5000)
+  monkeypatch.setattr(sharding, '_HASHES_AT_ONCE', 500)
+  made = sharding.write([f'{tmp_path}/a.txt', f'{tmp_path}/b.txt'], tmp_path / 'shards', count=5, processes=1)
+  assert made == {part: {'poems': sum(len(list(shards.read(path))) for path in paths), 'shards': len(paths)}
+                  for part, paths in sharded(folder).items()}
   assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
       path.name: path.read_bytes() for path in (tmp_path / 'shards').iterdir()}
 
@@ -190,7 +189,7 @@ def test_lines_that_are_no_poems(tmp_path, line, message):
   with pytest.raises(UserError, match=message):
     list(shards.read(str(path)))
   done = write(path.rename(tmp_path / 'poems.txt'), tmp_path / 'out', '--corpus_format=titled')
-  assert_one_line(done, 'poems.txt: line at byte 4', 'write_shards.py')
+  assert_one_line(done, 'poems.txt: line at byte 4')
   assert [path.name for path in tmp_path.iterdir()] == ['poems.txt']
 
 
@@ -207,7 +206,7 @@ def test_an_enormous_line(tmp_path, monkeypatch):
 def test_line_ends_of_old_are_refused_by_scheme_too(tmp_path):
   (tmp_path / 'poems.txt').write_bytes(b'a:b\rc:d\r')
   for path in (tmp_path / 'poems.txt', f'file://{tmp_path}/poems.txt'):
-    assert_one_line(write(path, tmp_path / 'out'), 'holds a carriage return', 'write_shards.py')
+    assert_one_line(write(path, tmp_path / 'out'), 'holds a carriage return')
 
 
 def test_shards_that_change_during_the_run(folder, tmp_path, word2id):
@@ -260,7 +259,7 @@ def test_a_run_within_an_epoch_goes_on_with_the_same_shards_only(command, folder
 
 
 def test_a_killed_writing_leaves_no_process(source, tmp_path):
-  process = subprocess.Popen([sys.executable, ROOT / 'scripts/write_shards.py', f'--corpus={source}',
+  process = subprocess.Popen([sys.executable, '-m', 'tangshi_tf.write_shards', f'--corpus={source}',
                               f'--out={tmp_path}/out', '--processes=2'], stdout=subprocess.PIPE)
   while not list(tmp_path.glob('out.*/hashes-*')) and process.poll() is None:
     time.sleep(0.01)
@@ -271,13 +270,15 @@ def test_a_killed_writing_leaves_no_process(source, tmp_path):
 
 
 def test_unusable_arguments(tmp_path, source, folder):
-  assert_one_line(write(source, folder), 'exists; expected the name of a new folder', 'write_shards.py')
-  assert_one_line(write(f'{folder}/*', tmp_path / 'out'), 'these are shards already', 'write_shards.py')
-  assert_one_line(write(tmp_path / '*.txt', tmp_path / 'out'), 'matches no file', 'write_shards.py')
-  assert_one_line(write(tmp_path / 'none', tmp_path / 'out'), 'cannot be read', 'write_shards.py')
+  assert_one_line(write(source, folder), 'exists; expected the name of a new folder')
+  assert_one_line(write(f'{folder}/*', tmp_path / 'out'), 'these are shards already')
+  assert_one_line(write(tmp_path / '*.txt', tmp_path / 'out'), 'matches no file')
+  assert_one_line(write(tmp_path / 'none', tmp_path / 'out'), 'cannot be read')
   (tmp_path / 'empty.txt').write_text('a:\n', encoding='utf-8')
-  assert_one_line(write(tmp_path / 'empty.txt', tmp_path / 'out'), 'holds no poem', 'write_shards.py')
+  assert_one_line(write(tmp_path / 'empty.txt', tmp_path / 'out'), 'holds no poem')
   assert not (tmp_path / 'out').exists()
+  with pytest.raises(UserError, match='16 shards of format csv; expected at least 1, txt or tfrecord'):
+    sharding.write([str(source)], tmp_path / 'out', shard_format='csv')
 
 
 def test_other_processes_than_shards(census, word2id):
@@ -311,10 +312,8 @@ def test_training_streamed_and_in_memory(command, folder, source, tmp_path):
                         'memory': [f'--corpus={folder}/*', '--nostream']}.items():
     done = command('tangshi_tf.train', *SMALL, *options, f'--run_dir=run_{name}')
     assert done.returncode == 0, done.stderr
-    path = tmp_path / f'run_{name}'
-    found[name] = (run_dir.read_json(path, run_dir.VOCABULARY, list),
-                   run_dir.read_json(path, run_dir.CONFIG)['training'],
-                   run_dir.read_json(path, run_dir.METRICS)['epochs'])
+    run = run_dir.RunDir(tmp_path / f'run_{name}')
+    found[name] = run.vocabulary(), run.config()['training'], run.epochs()
   for name in ('records', 'memory'):
     assert found[name][0] == found['text'][0]
     for key in ('corpus_sha256', 'poems'):
@@ -338,10 +337,10 @@ def test_training_streamed_and_in_memory(command, folder, source, tmp_path):
 
 def test_workers_divide_the_shards(folder, tmp_path):
   done = subprocess.run(
-      [sys.executable, ROOT / 'scripts/launch_workers.py', '--workers=2', '--restarts=0', '--', *SMALL,
+      [sys.executable, '-m', 'tangshi_tf.launch', '--workers=2', '--restarts=0', '--', *SMALL,
        f'--corpus={folder}/*', '--run_dir=two'], cwd=tmp_path, capture_output=True, encoding='utf-8', timeout=300,
       check=False)
   assert done.returncode == 0, done.stderr
-  epochs = run_dir.read_json(tmp_path / 'two', run_dir.METRICS)['epochs']
+  epochs = run_dir.RunDir(tmp_path / 'two').epochs()
   assert np.isfinite(epochs[-1]['validation_nll'])
   assert epochs[-1]['train_loss'] < epochs[0]['train_loss']

@@ -7,7 +7,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tangshi_tf import corpus, decoding, evaluation, prosody, run_dir
-from tangshi_tf.decoding import verse
 
 from ..conftest import tried
 from ..hostile import LONG, SIGNS, few, many, outcome, some, texts, verses
@@ -29,7 +28,7 @@ def plans():
   """Forms over the vocabulary of a shipped model."""
   words = json.loads((run_dir.PRETRAINED / 'gru' / run_dir.VOCABULARY).read_text(encoding='utf-8'))
   word2id, _ = corpus.word_tables(words)
-  return [verse.Plan(prosody.find_form(name), word2id, tones=tones, rhyme=rhyme) for name, tones, rhyme in (
+  return [decoding.FormPlan(prosody.find_form(name), word2id, tones=tones, rhyme=rhyme) for name, tones, rhyme in (
       ('五绝', 'strict', 'any'), ('七律', 'loose', '东'), ('七绝', 'off', None), ('3x4', 'off', None),
       ('1x1', 'off', 'any'))]
 
@@ -47,7 +46,7 @@ begins = st.one_of(texts, st.text('春夏秋冬日月山水风花一，。🙂\u
 def test_begins_and_acrostics_in_a_form(plans, begin, acrostic, number):
   tried['begins and acrostics in a form'] += 1
   plan = plans[number]
-  found = outcome(plan.given, begin, acrostic)
+  found = outcome(plan.fixed_words, begin, acrostic)
   if found is None:
     return
   characters = [word for word, mark in zip(found, plan.marks) if mark < 0]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tangshi_tf import corpus, run_dir
 from tangshi_tf.model import HYPERPARAMETERS
-from tangshi_tf.run_dir import manifest
+from tangshi_tf.run_dir import safe_files
+from tangshi_tf.run_dir.manifest import Manifest
 
 from ..conftest import tried
 from ..hostile import many, outcome, some, texts
@@ -21,10 +22,10 @@ from ..hostile import many, outcome, some, texts
 
 @pytest.fixture(scope='module')
 def good_run(folder, model, word2id):
-  with run_dir.claim(folder / 'good') as path:
-    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
-    run_dir.save_weights(path, run_dir.BEST, model)
-  return path
+  with run_dir.claim(folder / 'good') as run:
+    run.create(list(word2id), {'model': model.hyperparameters})
+    run.save_weights(run_dir.BEST, model)
+  return run.path
 
 
 def load_changed(good_run, changed: dict[str, bytes]):
@@ -35,9 +36,9 @@ def load_changed(good_run, changed: dict[str, bytes]):
   shutil.copytree(good_run, path)
   for name, content in changed.items():
     (path / name).write_bytes(content)
-  listed = manifest.Manifest.read(path)  # by someone who knows how
+  listed = Manifest.read(path)  # by someone who knows how
   for name in changed:
-    listed.files[name] = [manifest.measure(path / name)]
+    listed.files[name] = [safe_files.measure(path / name)]
   listed.write()
   loaded = outcome(run_dir.load, path)
   if loaded is not None:

@@ -14,7 +14,7 @@ from tangshi_tf.errors import UserError
 from tangshi_tf.model import myRNNModel
 from tangshi_tf.run_dir.manifest import Manifest
 
-from ..checks import claim
+from ..checks import claim, save
 from ..conftest import ROOT
 
 
@@ -28,7 +28,8 @@ def test_round_trip(saved, word2id):
 
 def test_half_precision_weights_load_as_float32(saved):
   path, model = saved
-  run_dir.save_weights(path, 'best', model, np.float16)
+  with run_dir.claim(path, resume=True) as claimed:
+    claimed.save_weights('best', model, np.float16)
   loaded = run_dir.load(path).model
   assert loaded.dense.kernel.numpy().dtype == np.float32
   np.testing.assert_allclose(loaded.dense.kernel, model.dense.kernel, rtol=1e-3, atol=1e-6)
@@ -90,7 +91,8 @@ def test_newest(tmp_path, word2id):
   for i, name in enumerate(['b', 'a', 'c']):
     claim(tmp_path / 'runs' / name)
     if name != 'c':  # has no weights yet
-      run_dir.save_weights(tmp_path / 'runs' / name, run_dir.LAST, myRNNModel(word2id, units=2))
+      with run_dir.claim(tmp_path / 'runs' / name, resume=True) as run:
+        run.save_weights(run_dir.LAST, myRNNModel(word2id, units=2))
       os.utime(tmp_path / 'runs' / name / 'weights' / 'last.npz', (i, i))
   (tmp_path / 'runs' / 'c' / 'weights' / 'best.npz').symlink_to('best.npz')
   os.utime(tmp_path / 'runs' / 'c' / 'weights' / 'best.npz', (0, 0), follow_symlinks=False)
@@ -102,9 +104,9 @@ def test_newest(tmp_path, word2id):
     {'cell': 'gru', 'projection': 3, 'reset_after': False, 'locked_dropout': False}], ids=str)
 def test_a_model_with_options_comes_back(tmp_path, word2id, options):
   model = myRNNModel(word2id, **{'units': 5, 'embedding_size': 4, **options})
-  with run_dir.claim(tmp_path / 'run') as path:
-    run_dir.create(path, list(word2id), {'model': model.hyperparameters})
-    run_dir.save_weights(path, run_dir.BEST, model)
+  with run_dir.claim(tmp_path / 'run') as run:
+    run.create(list(word2id), {'model': model.hyperparameters})
+    run.save_weights(run_dir.BEST, model)
   loaded = run_dir.load(tmp_path / 'run').model
   assert loaded.hyperparameters == model.hyperparameters
   assert len(np.load(tmp_path / 'run/weights/best.npz').files) == len(model.trainable_variables)
@@ -130,7 +132,8 @@ def test_impossible_names(name):
 
 @pytest.mark.parametrize('weights', ['epoch-07', '../best', ''])
 def test_weights_by_name(saved, weights):
-  run_dir.save_weights(saved[0], 'epoch-01', saved[1])
+  with run_dir.claim(saved[0], resume=True) as run:
+    run.save_weights('epoch-01', saved[1])
   assert run_dir.load(saved[0], 'epoch-01')
   with pytest.raises(UserError, match='expected'):
     run_dir.load(saved[0], weights)
@@ -144,8 +147,7 @@ def test_a_path_that_is_not_utf_8_stays_what_it_was(tmp_path):
 
 def test_the_manifest_alone_says_which_weights_there_are(one):
   path, model = one
-  model.dense.bias.assign(np.full(40, 7))
-  run_dir.save_weights(path, 'last', model)
+  save(path, model, 7, 'last')
   assert run_dir.load(path).model.dense.bias[0] == 1
   (path / 'weights/best.npz').rename(path / 'weights/epoch-09.npz')
   with pytest.raises(UserError, match=r'best\.npz: is missing'):
@@ -153,6 +155,22 @@ def test_the_manifest_alone_says_which_weights_there_are(one):
   with pytest.raises(UserError, match=r"epoch-09\.npz: is not in manifest\.json; expected one of .*last\.npz"):
     run_dir.load(path, 'epoch-09')
   assert run_dir.load(path, 'last').model.dense.bias[0] == 7
+
+
+def test_what_an_open_run_tells(one):
+  path, model = one
+  run = run_dir.RunDir.open(path)
+  assert (run.path, run.name, run.best, run.weights()) == (path, str(path), 'best', ['weights/best.npz'])
+  assert run.config() == {'model': model.hyperparameters} and len(run.vocabulary()) == 40 and run.epochs() == []
+  assert run.has('config.json') and not run.has('metrics.json')
+  np.testing.assert_array_equal(run.read_arrays('weights/best.npz')['dense_bias'], np.ones(40))
+  shipped = run_dir.RunDir.open('gru')
+  assert (shipped.name, shipped.path, shipped.load().name) == ('gru', run_dir.PRETRAINED / 'gru', 'gru')
+  assert len(shipped.epochs()) == len(shipped.read_json('metrics.json')['epochs']) > 1
+  with run_dir.claim(path, resume=True) as claimed:
+    claimed.write_json('metrics.json', {'epochs': 7})
+    with pytest.raises(UserError, match='metrics.json: has no figures by epoch'):
+      claimed.epochs()
 
 
 @pytest.mark.parametrize('name', run_dir.shipped_names())
@@ -195,10 +213,10 @@ def test_memory_at_load_is_little_more_than_the_model(tmp_path):
   paths = []
   for width in (8, 8192):
     model = myRNNModel(dict(zip(words, range(len(words)))), embedding_size=width, units=8, tied=True)
-    with run_dir.claim(tmp_path / str(width)) as path:
-      run_dir.create(path, words, {'model': model.hyperparameters})
-      run_dir.save_weights(path, run_dir.BEST, model)
-    paths.append(path)
+    with run_dir.claim(tmp_path / str(width)) as run:
+      run.create(words, {'model': model.hyperparameters})
+      run.save_weights(run_dir.BEST, model)
+    paths.append(run.path)
   size = 4 * model.count_params()  # 100 MB, beside which the threads' own memory is little
   # No threads for each of many cores, and no GPU to take the model away.
   alone = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1', 'CUDA_VISIBLE_DEVICES': '-1'}

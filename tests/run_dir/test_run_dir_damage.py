@@ -11,16 +11,16 @@ import pytest
 
 from tangshi_tf import run_dir
 from tangshi_tf.errors import UserError
-from tangshi_tf.run_dir import manifest
+from tangshi_tf.run_dir import safe_files
 from tangshi_tf.run_dir.manifest import Manifest
 
-from ..checks import claim
+from ..checks import claim, save, write_manifest
 
 
 def seal(path):
   """Makes the manifest fit the files as they are."""
-  files = Manifest.read(path).files
-  Manifest(path, {name: [manifest.measure(path / name)] for name in files if (path / name).is_file()}).write()
+  listed = Manifest.read(path)
+  listed.change({name: [safe_files.measure(path / name)] for name in listed.files if (path / name).is_file()})
 
 
 def to_version_1(path):
@@ -193,30 +193,25 @@ def test_what_is_no_file(one, name):
 
 def test_weights_that_are_not_finite(saved):
   path, model = saved
-  model.dense.bias.assign(np.full(40, np.nan))
-  run_dir.save_weights(path, 'best', model)
+  save(path, model, np.nan)
   with pytest.raises(UserError, match='dense_bias has values that are not finite'):
     run_dir.load(path)
 
 
-def write_manifest(path, **changes):
-  """Writes a manifest of other content whose own SHA-256 fits."""
-  value = {key: value for key, value in json.loads((path / 'manifest.json').read_text()).items() if key != 'sha256'}
-  head = json.dumps({**value, **changes}).removesuffix('}').encode() + b', '
-  (path / 'manifest.json').write_bytes(manifest._sealed(head))
-
-
 @pytest.mark.parametrize(('changes', 'message'), [
-    ({'format_version': 3, 'tangshi_tf': '9.8'}, "format version '3', made by tangshi_tf '9.8'; .* a newer tangshi_tf"),
+    ({'format_version': 4, 'tangshi_tf': '9.8'}, "format version '4', made by tangshi_tf '9.8'; .* a newer tangshi_tf"),
     ({'format_version': 10**4000, 'tangshi_tf': '\n' * 10**5}, 'a newer tangshi_tf'),
     ({'format_version': '2'}, 'is no manifest'), ({'format_version': 1}, 'is no manifest'),
+    ({'format_version': 2.0}, 'is no manifest'), ({'best': None}, 'is no manifest'),
+    ({'best': '../best'}, 'is no manifest'), ({'best': 'best\n'}, 'is no manifest'),
+    ({'best': 'epoch-07'}, r'epoch-07\.npz: is not in manifest\.json; expected one of .*weights/best\.npz'),
     ({'files': None}, 'is no manifest'), ({'files': {'config.json': []}}, 'is no manifest'),
     ({'files': {'config.json': [{'size': 1}]}}, 'is no manifest'),
     ({'files': {'config.json': [{'size': True, 'sha256': ''}]}}, 'is no manifest'),
     ({'files': {}}, 'has not got that far'), ({'files': {'x' * 2**22: []}}, 'bytes; expected at most'),
 ])
 def test_a_manifest_of_other_content(one, changes, message):
-  write_manifest(one[0], **changes)
+  write_manifest(one[0], {**json.loads((one[0] / 'manifest.json').read_text()), **changes})
   with pytest.raises(UserError, match=message) as caught:
     run_dir.load(one[0])
   assert len(str(caught.value)) < 500 and '\n' not in str(caught.value)
@@ -228,11 +223,11 @@ def test_large_files_are_refused_before_they_are_read(one, monkeypatch):
   with pytest.raises(UserError, match=r'config.json: is damaged: it holds 1,099,511,627,776 bytes; expected \d'):
     run_dir.load(path)
   files = Manifest.read(path).files
-  Manifest(path, {**files, 'config.json': [manifest.State(2**40, '')]}).write()
+  Manifest(path, {**files, 'config.json': [safe_files.State(2**40, '')]}).write()
   with pytest.raises(UserError, match='config.json: holds .* bytes; expected at most 4,194,304'):
     run_dir.load(path)
   with pytest.raises(UserError, match='would list 50,000 files'):
-    Manifest(path, {f'weights/epoch-{i}.npz': [manifest.State(1, '0' * 64)] for i in range(50_000)}).write()
+    Manifest(path, {f'weights/epoch-{i}.npz': [safe_files.State(1, '0' * 64)] for i in range(50_000)}).write()
   assert Manifest.read(path)
 
 
@@ -240,25 +235,24 @@ def test_large_files_are_refused_before_they_are_read(one, monkeypatch):
     (['PAD'], 'is no vocabulary'),
     (['PAD', 'UNK', 'bos', 'eos'], r'embedding is .* expected floats \[4, 4\] for 4 words')])
 def test_another_vocabulary(one, words, message):
-  run_dir.write_file(one[0], 'vocabulary.json', json.dumps(words).encode())
+  with run_dir.claim(one[0], resume=True) as run:
+    run.write_json('vocabulary.json', words)
   with pytest.raises(UserError, match=message):
     run_dir.load(one[0])
 
 
-def test_a_version_1_run_is_named_and_can_be_upgraded(one):
-  path, model = one
+def test_a_version_1_run_is_named_and_what_to_do(one):
+  path, _ = one
   to_version_1(path)
-  with pytest.raises(UserError, match='format version 1, .*run_dir.upgrade') as caught:
+  with pytest.raises(UserError, match='is of format version 1, .*: train it again with --overwrite') as caught:
     run_dir.load(path)
-  exec(str(caught.value).partition('python -c "')[2].removesuffix('"'))  # what the message says to do
-  assert 'format_version' not in run_dir.load(path).config
-  np.testing.assert_array_equal(run_dir.load(path).model.dense.kernel, model.dense.kernel)
-  with pytest.raises(UserError, match='expected one of format version 1'):
-    run_dir.upgrade(path)
+  assert '\n' not in str(caught.value)
+  with pytest.raises(UserError, match='is of format version 1'), run_dir.claim(path, resume=True):
+    pass
 
 
 def test_corruptions(load_script, tmp_path):
-  corruption_test = load_script('corruption_test')
+  corruption_test = load_script('faults/corruption_test')
   sound = corruption_test.make(tmp_path / 'sound', corruption_test.SMALL, 40)
   counts, wrong, _ = corruption_test.run_cases(range(60), 1, sound, tmp_path)
   assert not wrong

@@ -9,16 +9,16 @@ from tangshi_tf.errors import UserError
 
 @pytest.fixture(scope='module')
 def benchmark(load_script):
-  return load_script('benchmark')
+  return load_script('benchmarks/benchmark')
 
 
 def test_windows_of_training(benchmark, poems_file):
-  with benchmark.workers(('train', 'exercise', 'rnn', str(poems_file)),
-                         ('train', 'float32', 'gru', str(poems_file))) as (exercise, package):
-    for worker in (exercise, package):
-      assert worker.read()['first_step_s'] > 0
+  with benchmark.measurements(('train', 'exercise', 'rnn', str(poems_file)),
+                              ('train', 'float32', 'gru', str(poems_file))) as (exercise, package):
+    for measurement in (exercise, package):
+      assert measurement.read()['first_step_s'] > 0
     # In turn, and a window is as long as it must be for at least one step.
-    rates = [worker.window(0.01)['tokens_per_s'] for _ in range(2) for worker in (exercise, package)]
+    rates = [one.window(0.01)['tokens_per_s'] for _ in range(2) for one in (exercise, package)]
     assert min(rates) > 0
     assert exercise.finish().keys() == {'peak_rss_mb', 'traces'}
     closing = package.finish()
@@ -26,10 +26,10 @@ def test_windows_of_training(benchmark, poems_file):
     assert sys.platform == 'win32' or closing['peak_rss_mb'] > 100
 
 
-def test_a_worker_that_fails_says_why(benchmark):
-  with benchmark.workers(('train', 'float32', 'tree')) as (worker,):
+def test_a_measurement_that_fails_says_why(benchmark):
+  with benchmark.measurements(('train', 'float32', 'tree')) as (measurement,):
     with pytest.raises(UserError, match="float32 tree ended with status 1: .*cell 'tree' is unknown"):
-      worker.read()
+      measurement.read()
 
 
 def test_every_figure_has_its_place_in_the_tables(benchmark):

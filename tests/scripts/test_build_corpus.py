@@ -1,15 +1,11 @@
 import json
-import subprocess
-import sys
 
 import pytest
-
-from ..conftest import ROOT
 
 
 @pytest.fixture(scope='module')
 def build_corpus(load_script):
-  return load_script('build_corpus')
+  return load_script('build/build_corpus')
 
 
 @pytest.fixture
@@ -42,7 +38,7 @@ def test_titles_keep_to_one_line_without_colons(build_corpus):
   assert build_corpus.clean_title(' ', lambda t: t) == '无题'
 
 
-def test_two_builds_are_identical(tmp_path):
+def test_two_builds_are_identical(script, tmp_path):
   folder = tmp_path / 'package'
   (folder / 'dist/quantangshi').mkdir(parents=True)
   (folder / 'package.json').write_text('{"version": "2.0.1"}')
@@ -52,8 +48,8 @@ def test_two_builds_are_identical(tmp_path):
   texts = []
   for dynasty in ('tang', 'tang', 'all'):
     out = tmp_path / f'{len(texts)}.txt'
-    done = subprocess.run([sys.executable, ROOT / 'scripts/build_corpus.py', f'--package={folder}', f'--out={out}',
-                           f'--dynasty={dynasty}'], capture_output=True, encoding='utf-8', check=True)
+    done = script('build/build_corpus.py', f'--package={folder}', f'--out={out}', f'--dynasty={dynasty}')
+    assert done.returncode == 0, done.stderr
     texts.append(out.read_bytes())
   assert texts[0] == texts[1] == '甲:甲云遥接汉，飞观迥凌虚。\n乙:乙云遥接汉，飞观迥凌虚。\n'.encode()
   assert texts[2].decode().splitlines()[2] == '丙:丙云遥接汉，飞观迥凌虚。'

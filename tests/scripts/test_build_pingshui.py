@@ -13,7 +13,7 @@ TABLE = {'ping': {'上平聲部': {'上平聲一東': ['東乾'], '上平聲二�
 
 @pytest.fixture(scope='module')
 def build_pingshui(load_script):
-  return load_script('build_pingshui')
+  return load_script('build/build_pingshui')
 
 
 def test_groups(build_pingshui, monkeypatch):
@@ -46,6 +46,6 @@ def test_packages_that_cannot_be_read(script, tmp_path):
   with zipfile.ZipFile(other, 'w') as archive:
     archive.writestr('other.json', json.dumps(TABLE))
   for package in (bad, other, tmp_path / 'none.whl'):
-    done = script('build_pingshui.py', f'--package={package}', '--out=out.json')
+    done = script('build/build_pingshui.py', f'--package={package}', '--out=out.json')
     assert done.returncode == 2 and 'is no archive with' in done.stderr and done.stderr.count('\n') == 1
   assert not (tmp_path / 'out.json').exists()

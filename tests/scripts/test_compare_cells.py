@@ -9,7 +9,7 @@ from tangshi_tf.model import myRNNModel
 
 @pytest.fixture(scope='module')
 def compare_cells(load_script):
-  return load_script('compare_cells')
+  return load_script('reports/compare_cells')
 
 
 @pytest.mark.parametrize('cell', ['rnn', 'lstm', 'gru'])
@@ -46,7 +46,7 @@ def test_gradient_norms_are_those_of_the_chain_rule(compare_cells, word2id):
 def test_the_whole_comparison(script, compare_cells, poems_file, tmp_path):
   arguments = (f'--corpus={poems_file}', f'--folder={tmp_path / "compare"}', f'--figures={tmp_path}', '--units=24',
                '--epochs=1', '--seeds=1', '--warmup_steps=5')
-  done = script('compare_cells.py', *arguments)
+  done = script('reports/compare_cells.py', *arguments)
   assert done.returncode == 0, done.stderr
   rows = [line for line in done.stdout.splitlines() if line.startswith(('| units', '| parameters'))]
   assert len(rows) == 6
@@ -55,7 +55,7 @@ def test_the_whole_comparison(script, compare_cells, poems_file, tmp_path):
   assert len(runs) == 5  # the LSTM of both comparisons is the same
   # Complete runs are not trained again, an incomplete one is.
   (runs[0] / run_dir.METRICS).unlink()
-  again = script('compare_cells.py', *arguments)
+  again = script('reports/compare_cells.py', *arguments)
   assert again.stderr.count(' ...') == 1
   assert [row.split('|')[7:] for row in again.stdout.splitlines() if row.startswith('| units')] == [
       row.split('|')[7:] for row in rows[:3]]

@@ -10,7 +10,7 @@ BOS, EOS = 2, 3
 
 @pytest.fixture(scope='module')
 def kneser_ney(load_script):
-  return load_script('kneser_ney')
+  return load_script('reports/kneser_ney')
 
 
 def texts(seed, count, words=9):
@@ -76,6 +76,6 @@ def test_probabilities_sum_to_one(kneser_ney):
 def test_an_empty_part_is_an_error(script, tmp_path):
   (tmp_path / 'one.txt').write_text('题:床前明月光，疑是地上霜。\n', encoding='utf-8')
   for part in ('test', 'validation'):
-    run = script('evaluate_ngrams.py', '--corpus=one.txt', f'--split={part}')
+    run = script('reports/evaluate_ngrams.py', '--corpus=one.txt', f'--split={part}')
     assert run.returncode == 2 and not run.stdout
     assert run.stderr.count('\n') == 1 and ('part is empty' in run.stderr or 'training part' in run.stderr)

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from tangshi_tf import corpus, decoding, presets
+from tangshi_tf import corpus, decoding, settings
 from tangshi_tf.corpus import originality
 
 
 @pytest.fixture(scope='module')
 def verse_report(load_script):
-  return load_script('verse_report')
+  return load_script('reports/verse_report')
 
 
 def test_figures_of_texts(verse_report):
@@ -21,7 +21,7 @@ def test_figures_of_texts(verse_report):
 
 
 def test_soundness_of_texts(load_script):
-  table = load_script('soundness_table')
+  table = load_script('reports/soundness_table')
   found = table.figures(['日日来何处，何处是人间。'] * 2 + ['日。', '月月月。'], set('日来何处是人间，。'))
   assert found == {'poems': 4, 'sound': 0.5, 'distinct': 0.75, 'rare': 3 / 30, 'length': 30 / 4}
   poems = [corpus.Poem('', text) for text in 3 * ['月明。'] + 2 * ['日照。'] + ['山高。']]
@@ -29,17 +29,17 @@ def test_soundness_of_texts(load_script):
 
 
 def test_poems_that_ended_are_told_from_cut_ones(load_script, model, word2id):
-  table = load_script('soundness_table')
+  table = load_script('reports/soundness_table')
   tables = {'model': model, 'word2id': word2id, 'id2word': {i: word for word, i in word2id.items()}}
   begins, seeds = ['一', '丁', '丂'] * 20, range(60)
-  options = {**presets.FREE, 'temperature': 1.5, 'max_repeat': 0, 'shortest_line': 0, 'max_len': 20}
+  options = {**settings.FREE, 'temperature': 1.5, 'max_repeat': 0, 'shortest_line': 0, 'max_len': 20}
   poems, ended = table.write(begins, list(seeds), 'zero', options, tables)
   whole = list(decoding.generate(zip(begins, seeds), **tables, **options))
   assert poems == [''.join(words) for words in whole] and 0 < ended < 1
 
 
 def test_the_whole_report(script, trained, poems_file, tmp_path):
-  done = script('verse_report.py', f'--models={trained[0]}', f'--corpus={poems_file}', '--num=10', '--free=30',
+  done = script('reports/verse_report.py', f'--models={trained[0]}', f'--corpus={poems_file}', '--num=10', '--free=30',
                 '--begins=40', '--temperatures=0.8,1', '--sampling=min_p=0.01', '--json=report.json',
                 f'--figures={tmp_path}')
   assert done.returncode == 0, done.stderr
@@ -60,7 +60,8 @@ def test_the_whole_report(script, trained, poems_file, tmp_path):
     assert row['perplexity'] > 1 and row['ngram_perplexity'] > 1 and 0 < row['distinct_1'] <= row['distinct_2'] <= 1
   assert len([row for row in rows if row['source'] == 'real']) == 4
   assert (tmp_path / 'verse_report.png').stat().st_size > 10_000
-  only = script('verse_report.py', f'--models={trained[0]}', f'--corpus={poems_file}', '--begins=10', '--noforms')
+  only = script('reports/verse_report.py', f'--models={trained[0]}', f'--corpus={poems_file}', '--begins=10',
+                '--noforms')
   assert only.returncode == 0 and 'rhymed' not in only.stdout and 'of 20 states' in only.stdout
-  other = script('verse_report.py', '--models=rnn', f'--corpus={poems_file}')
+  other = script('reports/verse_report.py', '--models=rnn', f'--corpus={poems_file}')
   assert other.returncode == 2 and 'expected a model trained on these poems' in other.stderr

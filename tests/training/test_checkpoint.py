@@ -15,7 +15,6 @@ from tensorboard.compat.proto import event_pb2
 from tangshi_tf import corpus, data, run_dir, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import myRNNModel
-from tangshi_tf.run_dir import manifest
 from tangshi_tf.training import callback, checkpoint, fitting, schedules
 from tangshi_tf.training.averages import average_of
 
@@ -24,10 +23,16 @@ from ..conftest import ROOT
 
 
 @pytest.fixture
-def path(tmp_path):
-  """A directory for a run's files."""
-  manifest.begin(tmp_path)
-  return tmp_path
+def run_files(tmp_path):
+  """A claimed directory for a run's files."""
+  with run_dir.claim(tmp_path / 'files') as claimed:
+    yield claimed
+
+
+@pytest.fixture
+def path(run_files):
+  """A directory for a run's files, that of the fixture `run_files`."""
+  return run_files.path
 
 
 @pytest.fixture(scope='module')
@@ -58,11 +63,11 @@ class Run:
     return fitting.fit(self.model, self.optimizer, epochs=3, epoch_batches=self._batches, steps_per_epoch=self.steps,
                        validation=self._validation, schedule=schedule, options=self.options, **more)
 
-  def save(self, path):
-    return lambda position: checkpoint.write(path, self.model, self.optimizer, self.average, position)
+  def save(self, files):
+    return lambda position: checkpoint.write(files, self.model, self.optimizer, self.average, position)
 
-  def restore(self, path):
-    return checkpoint.restore(path, self.model, self.optimizer, self.average)
+  def restore(self, files):
+    return checkpoint.restore(files, self.model, self.optimizer, self.average)
 
   def values(self):
     return [variable.numpy() for variable in checkpoint._variables(self.model, self.optimizer, self.average).values()]
@@ -74,16 +79,16 @@ def without_times(history):
 
 
 @pytest.mark.parametrize(('bptt', 'stop'), [(False, 0), (True, 0), (False, 1)])
-def test_a_resumed_run_ends_as_if_it_had_never_stopped(packed, path, bptt, stop):
+def test_a_resumed_run_ends_as_if_it_had_never_stopped(packed, run_files, bptt, stop):
   whole = Run(packed, bptt=bptt)
   expected = whole.fit()
 
   first = Run(packed, bptt=bptt)
   asked = iter(range(10**6))
   last = first.steps + 1 + [3, first.steps - 1][stop]  # in the second epoch, or with the last step of it
-  first.fit(should_stop=lambda: next(asked) >= last, save=first.save(path), save_every=4)
+  first.fit(should_stop=lambda: next(asked) >= last, save=first.save(run_files), save_every=4)
   again = Run(packed, bptt=bptt)
-  position = again.restore(path)
+  position = again.restore(run_files)
   assert (position.epoch, position.batches) == [(2, 4), (3, 0)][stop]
   assert len(position.state) == 2 * (bptt and not stop)
   resumed = again.fit(position=position)
@@ -92,7 +97,7 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(packed, path, bptt, stop)
     np.testing.assert_array_equal(a, b)
 
 
-def test_a_run_killed_between_two_checkpoints_loses_no_more_than_the_steps_between(packed, path):
+def test_a_run_killed_between_two_checkpoints_loses_no_more_than_the_steps_between(packed, run_files):
   run = Run(packed, bptt=False)
 
   class KilledError(Exception):
@@ -104,8 +109,8 @@ def test_a_run_killed_between_two_checkpoints_loses_no_more_than_the_steps_betwe
         raise KilledError
 
   with pytest.raises(KilledError):
-    run.fit(callbacks=[Kill()], save=run.save(path), save_every=4)
-  assert Run(packed, bptt=False).restore(path).batches == 4
+    run.fit(callbacks=[Kill()], save=run.save(run_files), save_every=4)
+  assert Run(packed, bptt=False).restore(run_files).batches == 4
 
 
 def test_events_are_cut_again_after_a_kill_in_the_cutting(path):
@@ -123,30 +128,30 @@ def test_events_are_cut_again_after_a_kill_in_the_cutting(path):
   assert [event_pb2.Event.FromString(record).step for record in records] == [0, 1, 2]
 
 
-def test_weights_that_are_not_finite_replace_no_checkpoint(packed, path):
+def test_weights_that_are_not_finite_replace_no_checkpoint(packed, run_files, path):
   run = Run(packed, bptt=False)
-  run.save(path)(callback.Position())
+  run.save(run_files)(callback.Position())
   before = (path / run_dir.CHECKPOINT).read_bytes()
   run.model.dense.bias.assign(np.full(run.model.dense.bias.shape, np.nan))
-  run.save(path)(callback.Position(batches=5))
+  run.save(run_files)(callback.Position(batches=5))
   assert (path / run_dir.CHECKPOINT).read_bytes() == before
 
 
-def test_a_checkpoint_of_another_model_or_optimizer_is_refused(packed, path):
+def test_a_checkpoint_of_another_model_or_optimizer_is_refused(packed, run_files):
   run = Run(packed, bptt=False)
-  run.save(path)(callback.Position())
+  run.save(run_files)(callback.Position())
   other = myRNNModel(packed[0], cell='lstm', units=9, embedding_size=6)
   with pytest.raises(UserError, match='checkpoint.npz: cannot be resumed'):
-    checkpoint.restore(path, other, run.optimizer, run.average)
+    checkpoint.restore(run_files, other, run.optimizer, run.average)
   with pytest.raises(UserError, match='expected a checkpoint of this very run'):
-    checkpoint.restore(path, run.model, training.make_optimizer(name='sgd'), run.average)
+    checkpoint.restore(run_files, run.model, training.make_optimizer(name='sgd'), run.average)
   with pytest.raises(UserError, match='checkpoint.npz: cannot be resumed'):
-    checkpoint.restore(path, run.model, run.optimizer, None)
+    checkpoint.restore(run_files, run.model, run.optimizer, None)
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(packed, path, monkeypatch):
+def test_a_full_disk_leaves_the_checkpoint_before(packed, run_files, path, monkeypatch):
   run = Run(packed, bptt=False)
-  run.save(path)(callback.Position(batches=1))
+  run.save(run_files)(callback.Position(batches=1))
 
   def full(_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -154,8 +159,8 @@ def test_a_full_disk_leaves_the_checkpoint_before(packed, path, monkeypatch):
   with monkeypatch.context() as patched:
     patched.setattr(os, 'fsync', full)
     with pytest.raises(UserError, match='checkpoint.npz: cannot be written .No space left'):
-      run.save(path)(callback.Position(batches=2))
-  assert Run(packed, bptt=False).restore(path).batches == 1
+      run.save(run_files)(callback.Position(batches=2))
+  assert Run(packed, bptt=False).restore(run_files).batches == 1
   assert [file.name for file in path.iterdir() if file.name.endswith('.partial')] == []
 
 
@@ -179,7 +184,7 @@ def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp
   assert process.returncode == 143 and 'Stopping after this step' in err
   assert 'To continue: python -m tangshi_tf.train --resume --run_dir=r' in out
   assert (tmp_path / 'r/weights/last.npz').exists()
-  done = len(run_dir.read_json(tmp_path / 'r', run_dir.METRICS)['epochs'])
+  done = len(run_dir.RunDir(tmp_path / 'r').epochs())
 
   assert_one_line(command('tangshi_tf.train', '--resume', '--run_dir=r'), 'r: was begun with other poems')
   resume = ['tangshi_tf.train', '--resume', '--run_dir=r', f'--corpus={poems_file}']
@@ -190,9 +195,9 @@ def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp
   more = command(*resume, f'--epochs={done + 2}')
   assert more.returncode == 0, more.stderr
   assert 'Resumed at step' in more.stdout and 'Model: gru' in more.stdout
-  epochs = run_dir.read_json(tmp_path / 'r', run_dir.METRICS)['epochs']
+  epochs = run_dir.RunDir(tmp_path / 'r').epochs()
   assert [epoch['epoch'] for epoch in epochs] == list(range(1, done + 3))
-  assert run_dir.read_json(tmp_path / 'r', run_dir.CONFIG)['training']['flags']['epochs'] == done + 2
+  assert run_dir.RunDir(tmp_path / 'r').config()['training']['flags']['epochs'] == done + 2
 
 
 def test_nothing_to_resume(command, tmp_path):

@@ -14,10 +14,12 @@ import tensorflow as tf
 from tangshi_tf import corpus, data, evaluation, run_dir, train_one_step, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, loss, myRNNModel
-from tangshi_tf.training import callback, callbacks, fitting, schedules
+from tangshi_tf.training import callback, fitting, schedules
 from tangshi_tf.training import step as step_module
 from tangshi_tf.training.averages import average_of
 from tangshi_tf.training.progress import Progress
+from tangshi_tf.training.tensorboard import TensorBoard
+from tangshi_tf.training.weights_keeper import WeightsKeeper
 
 
 @pytest.fixture
@@ -214,19 +216,22 @@ def test_a_run_that_diverges_goes_back_to_weights_with_a_finite_loss(dataset):
   assert not np.array_equal(before[0], after[0])
 
 
-def test_checkpoints_keep_the_best_and_write_json(dataset, tmp_path):
+def test_the_best_epoch_is_marked_and_its_figures_are_json(dataset, tmp_path):
   _, word2id, _ = dataset
   model = myRNNModel(word2id, units=4, embedding_size=4)
-  run_dir.create(tmp_path, list(word2id), {})
-  checkpoints = callbacks.Checkpoints(tmp_path, model)
-  checkpoints.on_begin(callback.Position(), 3)
-  for epoch, nll in ((1, 800.0), (2, 5.0), (3, 6.0)):
-    model.dense.bias.assign(np.full(len(word2id), epoch))
-    checkpoints.on_epoch_end(epoch, {'epoch': epoch, 'train_loss': nll, 'validation_nll': nll,
-                                     'validation_perplexity': evaluation.perplexity(nll)})
+  with run_dir.claim(tmp_path) as run:
+    run.create(list(word2id), {'model': model.hyperparameters})
+    keeper = WeightsKeeper(run, model)
+    keeper.on_begin(callback.Position(), 3)
+    for epoch, nll in ((1, 800.0), (2, 5.0), (3, 6.0)):
+      model.dense.bias.assign(np.full(len(word2id), epoch))
+      keeper.on_epoch_end(epoch, {'epoch': epoch, 'train_loss': nll, 'validation_nll': nll,
+                                  'validation_perplexity': evaluation.perplexity(nll)})
   metrics = json.loads((tmp_path / 'metrics.json').read_text(), parse_constant=pytest.fail)
   assert metrics['best_epoch'] == 2 and metrics['epochs'][0]['validation_perplexity'] is None
-  assert np.load(tmp_path / 'weights/best.npz')['dense_bias'][0] == 2
+  assert run_dir.RunDir(tmp_path).best == 'epoch-02'
+  for weights, epoch in ((None, 2), ('best', 2), ('epoch-03', 3)):
+    assert run_dir.load(tmp_path, weights).model.dense.bias[0] == epoch
 
 
 @pytest.mark.parametrize('columns', [40, 80, 200])
@@ -263,7 +268,7 @@ def test_a_real_run(trained, poems_file):
   assert metrics['best_epoch'] == 1 + int(np.argmin(by_epoch))
   assert metrics['epochs'][-1]['train_loss'] < metrics['epochs'][0]['train_loss'] - 0.5
   assert sorted(file.name for file in (path / 'weights').iterdir()) == [
-      'best.npz', 'epoch-01.npz', 'epoch-02.npz', 'epoch-03.npz']
+      'epoch-01.npz', 'epoch-02.npz', 'epoch-03.npz']
   config = json.loads((path / 'config.json').read_text(encoding='utf-8'))
   assert config['model']['cell'] == 'lstm' and config['model']['units'] == 16 and not config['model']['tied']
   assert config['training']['corpus_sha256'] == hashlib.sha256(poems_file.read_bytes()).hexdigest()
@@ -311,7 +316,7 @@ def test_event_files_are_read_back(trained):
 def test_curves_in_a_directory_whose_name_is_not_utf_8(tmp_path, word2id):
   path = tmp_path / os.fsdecode(b'run\xff')
   path.mkdir()
-  callbacks.TensorBoard(path, None, None, word2id, {})
+  TensorBoard(path, None, None, word2id, {})
   assert [file.name.split('.')[0] for file in path.iterdir()] == ['events']
 
 

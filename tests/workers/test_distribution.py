@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from absl import flags
 
 from tangshi_tf import run_dir
 from tangshi_tf.errors import UserError
-from tangshi_tf.workers import cluster
+from tangshi_tf.workers import cluster, local
 
 from ..checks import assert_one_line
 from ..conftest import ROOT
@@ -35,7 +36,7 @@ def poems(tmp_path, poems_file):
 
 def launch(tmp_path, workers, name, arguments, **options):
   return subprocess.Popen(
-      [sys.executable, ROOT / 'scripts/launch_workers.py', f'--workers={workers}', '--restarts=1', '--', *arguments,
+      [sys.executable, '-m', 'tangshi_tf.launch', f'--workers={workers}', '--restarts=1', '--', *arguments,
        f'--run_dir={name}'], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding='utf-8',
       env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}, **options)
 
@@ -47,15 +48,15 @@ def ended(process):
 
 
 def weights(path):
-  with np.load(path / 'weights/best.npz') as archive:
-    return {name: archive[name] for name in archive.files}
+  run = run_dir.RunDir(path)
+  return run.read_arrays(f'weights/{run.best}.npz')
 
 
 def assert_equal_runs(one, other, tolerance=1e-5):
   a, b = weights(one), weights(other)
   for name in a:
     np.testing.assert_allclose(a[name], b[name], atol=tolerance, err_msg=name)
-  figures = [run_dir.read_json(path, run_dir.METRICS)['epochs'] for path in (one, other)]
+  figures = [run_dir.RunDir(path).epochs() for path in (one, other)]
   for ours, theirs in zip(*figures):
     for name in ('train_loss', 'train_perplexity', 'validation_loss', 'validation_nll'):
       assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name
@@ -71,25 +72,62 @@ def test_several_workers_equal_one(command, tmp_path, poems, workers, options):
   assert_equal_runs(tmp_path / 'one', tmp_path / 'several')
 
 
-def test_only_a_run_that_was_begun_is_resumed(load_script, tmp_path, monkeypatch):
-  module = load_script('launch_workers')
+@pytest.fixture
+def launch_module():
+  """The command's module; it and its flags are gone afterwards."""
+  known = set(flags.FLAGS)
+  module = importlib.import_module('tangshi_tf.launch')
   flags.FLAGS.mark_as_parsed()
-  config = tmp_path / 'r' / run_dir.CONFIG
-  config.parent.mkdir()
-  config.write_text('{}', encoding='ascii')  # of an older run
-  os.utime(config, (1, 1))
-  ends, started = [config.unlink, lambda: config.write_text('{}', encoding='ascii'), lambda: None], []
+  yield module
+  for name in set(flags.FLAGS) - known:
+    delattr(flags.FLAGS, name)
+  del sys.modules['tangshi_tf.launch']
+
+
+def fake(monkeypatch, statuses, at_end=lambda number: None):
+  """Replaces the processes: the workers end with these statuses; returns the arguments that they were started with."""
+  started = []
 
   def watch(workers):
     del workers
-    ends[len(started) - 1]()
-    return [75 if len(started) < len(ends) else 0]
+    at_end(len(started) - 1)
+    return statuses[len(started) - 1]
 
-  monkeypatch.setattr(module, 'start', lambda count, arguments: started.append(arguments) or [])
-  monkeypatch.setattr(module, 'watch', watch)
-  given = ['--overwrite', '--run_dir', str(config.parent)]
-  assert module.main(given) == 0
+  monkeypatch.setattr(local, 'start', lambda count, arguments: started.append(arguments) or [])
+  monkeypatch.setattr(local, 'watch', watch)
+  return started
+
+
+@pytest.mark.parametrize(('arguments', 'name'), [
+    (['--run_dir', 'mine'], 'mine'), (['--recipe=best'], 'runs/best'), ([], 'runs/gru'),
+    (['--cell=lstm', '--recipe=none'], 'runs/lstm')])
+def test_only_a_run_that_was_begun_is_resumed(launch_module, tmp_path, monkeypatch, capsys, arguments, name):
+  monkeypatch.chdir(tmp_path)
+  config = tmp_path / name / run_dir.CONFIG
+  config.parent.mkdir(parents=True)
+  config.write_text('{}', encoding='ascii')  # of an older run
+  os.utime(config, (1, 1))
+  at_end = [config.unlink, lambda: config.write_text('{}', encoding='ascii'), lambda: None]
+  started = fake(monkeypatch, [[75, 0], [0, -9], [0, 0]], lambda number: at_end[number]())
+  given = ['--overwrite', *arguments]
+  assert launch_module.main(given) == 0
   assert started == [given, given, [*given, '--nooverwrite', '--resume']]
+  assert capsys.readouterr().err == 'A worker ended with status 75.\nA worker ended with status -9.\n'
+
+
+@pytest.mark.parametrize('statuses', [[0, 0], [75, 2], [143, 143], [130, 0], [2, 143]])
+def test_what_ends_all_workers(monkeypatch, statuses):
+  started = fake(monkeypatch, [statuses])
+  assert local.run(2, [], restarts=5) == (2 if 2 in statuses else max(statuses))
+  assert len(started) == 1
+
+
+def test_workers_that_die_again_and_again(monkeypatch):
+  died = []
+  started = fake(monkeypatch, 3 * [[0, 75]])
+  with pytest.raises(UserError, match='the workers died 3 times'):
+    local.run(2, [], restarts=2, on_death=died.append)
+  assert len(started) == len(died) == 3
 
 
 @pytest.mark.skipif(not shutil.which('ps'), reason='finds the workers with ps')

@@ -9,7 +9,7 @@ import pytest
 
 from tangshi_tf.errors import LostWorkerError, UserError
 from tangshi_tf.training import distribution
-from tangshi_tf.workers import rendezvous
+from tangshi_tf.workers import local, rendezvous
 
 from ..checks import assert_one_line
 
@@ -17,15 +17,16 @@ LONG = 60  # seconds: a worker that is expected to come
 
 
 @pytest.fixture
-def addresses(load_script):
+def addresses():
   """Addresses of so many workers."""
-  return lambda count: [f'localhost:{port}' for port in load_script('local_workers').free_ports(count)]
+  return lambda count: [f'localhost:{port}' for port in local.free_ports(count)]
 
 
 @pytest.fixture
-def pool():
+def pool(caplog):
   with concurrent.futures.ThreadPoolExecutor(8) as made:
     yield made
+  assert not caplog.get_records('call')  # what asyncio has to say
 
 
 def knock(address: str) -> socket.socket:
@@ -95,7 +96,7 @@ def test_strangers(addresses, pool):
       with contextlib.suppress(ConnectionError):  # it hangs up on the longest
         stranger.sendall(said)
     knock(named[0]).close()
-    for _ in range(2 * rendezvous._STRANGERS):
+    for _ in range(200):
       held.enter_context(knock(named[0]))
     rendezvous.meet(named, 1, LONG)
     chief.result(LONG)

@@ -1,0 +1,333 @@
+"""The processes that benchmark.py starts; each measures one thing.
+
+    python scripts/benchmarks/measurements.py train float32 rnn
+
+A process writes JSON objects, one a line: first what it has to say of itself. One that
+measures in windows then reads a number of seconds a line and answers with the figures
+of a window that long; an empty line ends it after a closing report.
+"""
+
+import contextlib
+import functools
+import json
+import pathlib
+import platform
+import statistics
+import sys
+import time
+
+from tangshi_tf import corpus
+from tangshi_tf.errors import UserError
+
+UNITS = 128  # the exercise's
+
+
+def report(**figures):
+  print(json.dumps(figures), flush=True)
+
+
+class Windows:
+  """Cuts a training loop into the windows that the parent asks for."""
+
+  def __init__(self):
+    self._deadline = None
+
+  def after_step(self, tokens: int) -> bool:
+    """Counts a step's tokens; returns True once the parent wants no more."""
+    if self._deadline is None:
+      return self._next()
+    self._tokens += tokens
+    now = time.perf_counter()
+    if now < self._deadline:
+      return False
+    report(tokens_per_s=self._tokens / (now - self._start))
+    return self._next()
+
+  def _next(self):
+    line = sys.stdin.readline().strip()
+    if not line:
+      return True
+    self._tokens, self._start = 0, time.perf_counter()
+    self._deadline = self._start + float(line)
+    return False
+
+
+def peak_rss_mb() -> float | None:
+  """Returns the largest resident memory of this process so far; None where it is not known."""
+  try:
+    import resource
+  except ImportError:
+    return None
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
+
+
+def measure_training(variant: str, cell: str, path: str | None = None, vocabulary_size: str | None = None):
+  """Trains in windows, on the poems of a file (by default the package's)."""
+  start = time.perf_counter()
+  source = path, vocabulary_size and int(vocabulary_size)
+  loop = {'exercise': train_exercise, 'pytorch': train_pytorch}.get(variant, train_package)
+  windows = Windows()
+
+  def first_step(**figures):
+    report(first_step_s=time.perf_counter() - start, **figures)
+
+  traces = loop(source, cell, variant, windows, first_step)
+  report(peak_rss_mb=peak_rss_mb(), traces=traces)
+
+
+def train_exercise(source, cell, _, windows, first_step):
+  import exercise
+  import keras
+  import tensorflow as tf
+  ds, word2id, _ = exercise.poem_dataset(source[0] or corpus.default_corpus_path())
+  model, optimizer = exercise.myRNNModel(word2id, cell), keras.optimizers.Adam(0.0005)
+  optimizer.build(model.trainable_variables)
+  for step, (x, y, seqlen) in enumerate(ds.repeat()):
+    exercise.train_one_step(model, optimizer, x, y, seqlen)
+    if not step:
+      first_step()
+    if windows.after_step(int(tf.reduce_sum(seqlen))):
+      break
+  return exercise.train_one_step.experimental_get_tracing_count()
+
+
+def package_poems(path=None, size=None):
+  """Returns the training poems of a corpus, encoded, and the vocabulary, as `tangshi_tf.train` makes them."""
+  path = path or corpus.default_corpus_path()
+  parts = corpus.training_parts(corpus.read_poems(path), path)
+  word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train'], size=size))
+  return corpus.encode_all(parts['train'], word2id), word2id
+
+
+def train_package(source, cell, precision, windows, first_step):
+  encoded, word2id = package_poems(*source)
+
+  from tangshi_tf import data, training
+  from tangshi_tf.model import devices, myRNNModel
+  devices.start()
+  poems = data.pack(*encoded)
+  del encoded
+  model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
+  options = training.StepOptions(precision=precision)
+
+  def on_step(step, result, state):
+    if not step:
+      first_step(tokens=int(poems.flat_values.shape[0]), classes=len(word2id),
+                 bytes_per_token=(poems.flat_values.numpy().nbytes + poems.row_splits.numpy().nbytes)
+                 / int(poems.flat_values.shape[0]))
+    return windows.after_step(int(result.tokens))
+
+  training.train(1, model, optimizer, data.batches(poems).repeat(), on_step=on_step, options=options)
+  return training.compiled_step(model, optimizer, options).experimental_get_tracing_count()
+
+
+def train_pytorch(source, cell, _, windows, first_step):
+  """The same model and the package's batches in PyTorch, logits at real positions only."""
+  encoded, word2id = package_poems(*source)
+  import torch
+
+  from tangshi_tf import data
+  poems = data.pack(*encoded)
+  embedding = torch.nn.Embedding(len(word2id), 64)
+  layer = {'rnn': torch.nn.RNN, 'lstm': torch.nn.LSTM, 'gru': torch.nn.GRU}[cell](64, UNITS, batch_first=True)
+  dense = torch.nn.Linear(UNITS, len(word2id))
+  optimizer = torch.optim.Adam([*embedding.parameters(), *layer.parameters(), *dense.parameters()], 0.0005)
+  for step, batch in enumerate(data.batches(poems).repeat()):
+    x, y, seqlen = (torch.from_numpy(tensor.numpy().astype('int64')) for tensor in batch)
+    real = torch.arange(x.shape[1])[None] < seqlen[:, None]
+    weights = (1 / (seqlen * len(seqlen))).repeat_interleave(seqlen)
+    optimizer.zero_grad()
+    losses = torch.nn.functional.cross_entropy(dense(layer(embedding(x))[0][real]), y[real], reduction='none')
+    (losses * weights).sum().backward()
+    optimizer.step()
+    if not step:
+      first_step()
+    if windows.after_step(int(seqlen.sum())):
+      break
+  return 0
+
+
+def measure_ceiling():
+  """Times the three matrix products of the output layer, for 1,024 rows."""
+  import tensorflow as tf
+
+  from tangshi_tf.model import devices
+  devices.start()
+  _, word2id = package_poems()
+  classes, rows = len(word2id), 1024
+  flops = 6 * rows * UNITS * classes
+  products = {}
+  for dtype in ('float32', 'bfloat16'):
+    hidden = tf.cast(tf.random.normal((rows, UNITS)), dtype)
+    kernel = tf.cast(tf.random.normal((UNITS, classes)), dtype)
+    rows_of_kernel = tf.transpose(kernel)
+
+    @tf.function
+    def three(hidden, kernel, rows_of_kernel):
+      logits = tf.matmul(hidden, kernel)
+      return tf.matmul(logits, rows_of_kernel), tf.matmul(hidden, logits, transpose_a=True)
+
+    products[dtype] = lambda three=three, arguments=(hidden, kernel, rows_of_kernel): three(*arguments)
+    products[dtype]()
+  flops_a_token = flops / rows
+  report(flops_a_token=flops_a_token)
+  while line := sys.stdin.readline().strip():
+    figures = {}
+    for dtype, product in products.items():
+      times, end = [], time.perf_counter() + float(line) / 4
+      while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        product()[1][0, 0].numpy()
+        times.append(time.perf_counter() - start)
+      figures[f'{dtype}_gflops'] = flops / statistics.median(times) / 1e9
+    report(**figures)
+  report(flops_a_token=flops_a_token)
+
+
+def measure_decoding(times: str):
+  """Times poems of exactly 30 characters, poems that end by themselves, and poems in a form, so many times each."""
+  import exercise
+
+  from tangshi_tf import decoding, model, prosody, run_dir
+  from tangshi_tf.model import devices
+  devices.start()
+  run = run_dir.load('rnn')
+  tables = {'word2id': run.word2id, 'id2word': run.id2word}
+  # The exercise's model, whose poems never end here.
+  plain = exercise.myRNNModel(run.word2id, 'rnn')
+  endless = model.myRNNModel(run.word2id)
+  bias = endless.dense.bias.numpy()
+  bias[run.word2id[corpus.end_token]] = -1e9
+  endless.dense.bias.assign(bias)
+  assert len(decoding.gen_poem('日', model=endless, max_len=29, **tables)) == 30
+
+  def several(writer, **options):
+    requests = [(corpus.SAMPLE_BEGINS[i % 7], i) for i in range(512)]
+    return sum(map(len, decoding.generate(requests, model=writer, init='random', **options, **tables)))
+
+  cases = {
+      'stepwise_ms': lambda: len(exercise.gen_poem('日', plain, run.word2id, 1)),
+      'single_ms': lambda: len(decoding.gen_poem('日', model=endless, max_len=29, **tables)),
+      'batch512_chars_per_s': lambda: several(endless, max_len=29),
+      'batch512_sampling_chars_per_s': lambda: several(endless, max_len=29, temperature=0.8),
+      'batch512_natural_chars_per_s': lambda: several(run.model, bos_first=True, temperature=0.8),
+  }
+
+  plan = decoding.FormPlan(prosody.FORMS['七绝'], run.word2id)
+
+  def in_form(writer, count):
+    poems = decoding.generate((('', seed) for seed in range(count)), model=writer, plan=plan, temperature=0.8,
+                              max_repeat=1, **tables)
+    return sum(map(len, poems))
+
+  for writer in ('gru', 'best'):
+    shipped = run_dir.load(writer).model  # of the same vocabulary
+    for name, count in (('single_ms', 1), ('batch512_chars_per_s', 512)):
+      cases[f'form_{writer}_{name}'] = functools.partial(in_form, shipped, count)
+  figures = {}
+  for name, case in cases.items():
+    case()  # the first time is the warm-up
+    values = []
+    for _ in range(int(times)):
+      start = time.perf_counter()
+      characters = case()
+      seconds = time.perf_counter() - start
+      values.append(1e3 * seconds if name.endswith('_ms') else characters / seconds)
+    figures[name] = statistics.median(values)
+  report(**figures)
+
+
+def measure_stages(cell: str, times: str):
+  """Times the stages of a training step, each on its own, on the same batch, so many times."""
+  import itertools
+
+  import tensorflow as tf
+
+  from tangshi_tf import data, training
+  from tangshi_tf.model import cross_entropy, devices, loss, myRNNModel
+  devices.start()
+  encoded, word2id = package_poems()
+  poems = data.pack(*encoded)
+  model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
+  batches = data.batches(poems)
+  start = time.perf_counter()
+  count = sum(1 for _ in batches)
+  pipeline = (time.perf_counter() - start) / count
+  usual = int(poems.flat_values.shape[0]) / count
+  x, y, seqlen = min(itertools.islice(batches, 50), key=lambda batch: abs(int(tf.reduce_sum(batch[2])) - usual))
+  tokens = int(tf.reduce_sum(seqlen))
+  step = training.compiled_step(model, optimizer, training.StepOptions())
+  hidden = tf.random.normal((*x.shape, UNITS))
+  dense = [model.dense.kernel, model.dense.bias]
+  layers = [*model.embed_layer.trainable_variables, *model.rnn_layer.trainable_variables]
+  gradients = [tf.ones_like(variable) * 1e-3 for variable in model.trainable_variables]
+  gradients[0] = tf.IndexedSlices(tf.ones((tf.size(x), 64)), tf.reshape(x, [-1]), gradients[0].shape)
+  positions = tf.gather_nd(hidden, loss.real_positions(seqlen, x.shape[1]))
+
+  @tf.function
+  def recurrent():
+    with tf.GradientTape() as tape:
+      total = tf.reduce_sum(model.hidden_sequence(x) * hidden)
+    return tape.gradient(total, layers)[1:]
+
+  @tf.function
+  def output():
+    with tf.GradientTape() as tape:
+      tape.watch(hidden)
+      value, _ = loss.fused_loss(hidden, *dense, y, seqlen)
+    return tape.gradient(value, [hidden, *dense])
+
+  @tf.function
+  def products():
+    """The output layer's three products alone, in the same chunks."""
+    rows = tf.transpose(dense[0])
+
+    def chunk(i, d_kernel):
+      part = positions[i:i + cross_entropy.ROWS]
+      logits = tf.matmul(part, dense[0])
+      d_hidden = tf.matmul(logits, rows)
+      return i + cross_entropy.ROWS, d_kernel + tf.matmul(part, logits, transpose_a=True) + d_hidden[0, 0]
+
+    return tf.while_loop(lambda i, _: i < tokens, chunk, (0, tf.zeros_like(dense[0])), parallel_iterations=1)
+
+  @tf.function
+  def update():
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    return [optimizer.iterations + 0]
+
+  stages = {'whole step': lambda: step(x, y, seqlen, [])[0], 'embedding and recurrent layer': recurrent,
+            'output layer and loss': output, 'of these the three products': products, 'Adam': update}
+  taken = {name: [] for name in stages}
+  for _ in range(1 + int(times)):
+    for name, stage in stages.items():
+      start = time.perf_counter()
+      stage()[0].numpy()
+      taken[name].append(1e3 * (time.perf_counter() - start))
+  milliseconds = {name: statistics.median(values[1:]) for name, values in taken.items()}
+  report(tokens=tokens, milliseconds={**milliseconds, 'input pipeline, beside the step': 1e3 * pipeline})
+
+
+def describe_machine():
+  """Says where the figures come from."""
+  from importlib import metadata
+
+  from tangshi_tf.model import devices
+  device = devices.start()
+  name = platform.processor() or platform.machine()
+  with contextlib.suppress(OSError):
+    for line in pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
+      if line.startswith('model name'):
+        name = line.partition(':')[2].strip()
+        break
+  report(machine=f'{name}; {device}; {platform.system()}, Python {platform.python_version()}, '
+                 f'TensorFlow {metadata.version("tensorflow")}, Keras {metadata.version("keras")}')
+
+
+MEASUREMENTS = {'train': measure_training, 'ceiling': measure_ceiling, 'decode': measure_decoding,
+                'stages': measure_stages, 'machine': describe_machine}
+
+if __name__ == '__main__':
+  try:
+    MEASUREMENTS[sys.argv[1]](*sys.argv[2:])
+  except UserError as error:
+    sys.exit(str(error))

@@ -1,0 +1,78 @@
+"""Puts a trained run into the package, with its held-out figures.
+
+    python scripts/build/ship_model.py --run_dir=runs/rnn --name=rnn
+
+The best weights are stored as float16. Perplexity on the validation and the test part
+of the corpus is measured with the rounded weights, as they will be loaded, and beside
+it the validation perplexity of the unrounded ones. Nothing is shipped whose rounding
+costs more than 0.1% of perplexity, or that takes 10 MB or more.
+"""
+
+import pathlib
+import re
+import shlex
+
+import numpy as np
+from absl import flags
+
+from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf.errors import UserError
+
+_RUN_DIR = flags.DEFINE_string('run_dir', None, 'The run to ship.', required=True)
+_NAME = flags.DEFINE_string('name', None, 'The name users will give to --model.', required=True)
+_CORPUS = flags.DEFINE_string('corpus', None, 'The corpus of the run (default: the package\'s own).')
+
+MOST_LOST = 0.001  # of perplexity, by rounding
+MOST_BYTES = 10e6
+
+
+def main() -> int:
+  with cli.quiet_start():
+    from tangshi_tf import data, evaluation
+    from tangshi_tf.model import devices
+    devices.start()
+  if not re.fullmatch('[a-z0-9_]+', _NAME.value):
+    raise UserError(f'flag --name={_NAME.value}: expected lower-case letters, digits and underscores')
+  path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
+  source = run_dir.RunDir.open(_RUN_DIR.value)
+  run, metrics = source.load(run_dir.BEST), source.read_json(run_dir.METRICS)
+  poems = corpus.read_poems(path)
+  if corpus.fingerprint(poems) != run.config['training']['corpus_sha256']:
+    raise UserError(f'{path}: is not the corpus that {_RUN_DIR.value} was trained on')
+  parts = corpus.training_parts(poems, path)
+
+  def perplexity(part, model):
+    packed = data.pack(*corpus.encode_all(parts[part], run.word2id))
+    return evaluation.validate(model, data.batches(packed, shuffle=False))['perplexity']
+
+  figures = {'validation_perplexity_float32': perplexity('validation', run.model)}
+  for variable in run.model.trainable_variables:
+    with np.errstate(over='ignore'):  # infinite weights fail the comparison
+      variable.assign(variable.numpy().astype(np.float16).astype(np.float32))
+  for part in ('validation', 'test'):
+    figures[f'{part}_perplexity'] = perplexity(part, run.model)
+  size = 2 * run.model.count_params()
+  lost = figures['validation_perplexity'] / figures['validation_perplexity_float32'] - 1
+  if not lost <= MOST_LOST or size >= MOST_BYTES:
+    raise UserError(f'{_RUN_DIR.value}: float16 weights take {size / 1e6:.1f} MB and cost {lost:.2%} of perplexity; '
+                    f'expected less than {MOST_BYTES / 1e6:.0f} MB and at most {MOST_LOST:.1%}')
+  with run_dir.claim(run_dir.PRETRAINED / _NAME.value, overwrite=True) as target:
+    target.create(list(run.word2id), {
+        **run.config, 'training': {**run.config['training'], 'command': anywhere(run.config['training']['command'])}})
+    target.save_weights(run_dir.BEST, run.model, np.float16)
+    target.write_json(run_dir.METRICS, {**figures, **metrics})
+  (target.path / run_dir.LOCK).unlink()
+  for name, value in figures.items():
+    print(f'{value:9.2f}  {name}')
+  size = sum(file.stat().st_size for file in target.path.rglob('*') if file.is_file())
+  print(f'{size / 1e6:9.2f}  MB in {_NAME.value}')
+  return 0
+
+
+def anywhere(command: str) -> str:
+  """Returns a command line without the directory of its run, which says something of one machine alone."""
+  return shlex.join(word for word in shlex.split(command) if not word.startswith('--run_dir='))
+
+
+if __name__ == '__main__':
+  cli.run(main)

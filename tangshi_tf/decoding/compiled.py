@@ -1,0 +1,92 @@
+"""The decoding loop as one graph."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from tangshi_tf.decoding import sampling
+from tangshi_tf.decoding.rules import RULE_STATE_SPEC, GraphRules, RuleOptions
+from tangshi_tf.model import devices
+
+
+@functools.lru_cache(maxsize=8)
+def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, small_batch: bool):
+  """Returns the decoding loop as one graph, traced once for any number of rows.
+
+  A small batch is compiled by XLA, which takes a third of the time a step but
+  compiles for each number of rows; of many rows the time is in the product, and
+  the graph takes any number at once.
+
+  Its arguments: the last tokens int32 `[rows]`; the state of the model; the
+  tokens that are fixed, int32 `[rows, steps]`, `rules.FREE` where there is none;
+  how many tokens each row may still get, int32 `[rows]`; uniform numbers float32
+  `[rows, steps]` (used when drawing), and the temperature; how many tokens each
+  row has, int32 `[rows]`; the `rules.RuleState`, and the tables of `rules.Rules`.
+  It returns the tokens that follow, int32 `[rows, steps]`, and both states. What
+  stands after eos or after a row's last token has no meaning.
+  """
+  per_row, matrix = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, None), tf.int32)
+  signature = (per_row, model.state_spec, matrix, per_row, tf.TensorSpec((None, None)), tf.TensorSpec(()), per_row,
+               RULE_STATE_SPEC, options.tables_spec)
+
+  @tf.function(input_signature=signature, jit_compile=small_batch and devices.has_xla())
+  def decode(token, state, fixed, left, uniforms, temperature, length, rule_state, tables):
+    steps = tf.shape(fixed)[1]
+    rules = GraphRules(options, model, tables)
+    logits_of = (narrow_logits if small_batch else wide_logits)(model, rules)
+
+    def body(step, token, done, state, written, rule_state):
+      hidden, state = model.step(token, state)
+      here, free = fixed[:, step], fixed[:, step] < 0
+
+      def choose():
+        logits = logits_of(hidden, temperature, rule_state, length + step)
+        return sampling.choose(logits, uniforms[:, step], sampler)
+
+      # A form fixes the marks of all lines at once.
+      chosen = tf.cond(tf.reduce_any(free & ~done), choose, lambda: tf.maximum(here, 0))
+      token = tf.where(free, chosen, here)
+      rule_state = rules.advance(rule_state, token, length + step, free)
+      done |= (free & (token == options.eos)) | (step + 1 >= left)
+      written = tf.where(tf.range(steps) == step, token[:, None], written)
+      return step + 1, token, done, state, written, rule_state
+
+    *_, state, written, rule_state = tf.while_loop(
+        lambda step, _, done, *__: (step < steps) & ~tf.reduce_all(done), body,
+        (0, token, left <= 0, state, tf.zeros_like(fixed), rule_state))
+    return written, state, rule_state
+
+  return decode.get_concrete_function()  # calling it takes 1 ms less than finding it anew
+
+
+def narrow_logits(model, rules: GraphRules):
+  """Returns a function from `(hidden, temperature, rule state, length)` to the restricted logits / temperature."""
+  kernel, bias = tf.convert_to_tensor(model.dense.kernel), model.next_bias()
+
+  def logits(hidden, temperature, state, length):
+    return rules.restrict((tf.matmul(hidden, kernel) + bias) / temperature, state, length)
+
+  return logits
+
+
+def wide_logits(model, rules: GraphRules):
+  """Returns the function of `narrow_logits` with fewer passes over the logits of many rows.
+
+  The temperature divides the small factor, the bias and the masks are more rows of the kernel, and the width is a
+  multiple of `sampling.BLOCK`, filled up with classes that are never next.
+  """
+  beyond = sampling.beyond(model.dense.units)
+  kernel = [tf.pad(model.dense.kernel, [[0, 0], [0, beyond]]),
+            tf.pad(model.next_bias(), [[0, beyond]], constant_values=-np.inf)[None]]
+  if rules.masks is not None:
+    kernel.append(tf.ensure_shape(rules.masks, (None, model.dense.units + beyond)))
+  kernel = tf.concat(kernel, 0)
+
+  def logits(hidden, temperature, state, length):
+    factors = tf.concat([hidden, tf.ones((tf.shape(hidden)[0], 1))], 1) / temperature
+    if rules.masks is not None:
+      factors = tf.concat([factors, tf.one_hot(rules.mask_of(state, length), tf.shape(rules.masks)[0])], 1)
+    return rules.exclude(tf.matmul(factors, kernel), state, length)
+
+  return logits

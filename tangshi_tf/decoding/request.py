@@ -1,0 +1,146 @@
+"""What is to be written: the settings of writing, checked against each other and completed; without TensorFlow."""
+
+import dataclasses
+from typing import Any
+
+from tangshi_tf import corpus, prosody
+from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.settings import ALWAYS, EXERCISE, FORM, FREE, WritingSettings
+
+_MOST_ACROSTIC = 8  # the lines of 七律
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What is to be written.
+
+  Attributes:
+    form: the verse form, or None.
+    tones, rhyme: see `FormPlan`.
+    acrostic: the first characters of the lines, without marks.
+    begins: what the poems begin with; None where that was not asked for.
+    num: poems for each of them.
+    seed: of the first poem, or None for a random one.
+    beam: how many poems beam search keeps; 0 for drawing.
+    best_of: candidates for each poem.
+    original: whether poems with copied lines are drawn again.
+    options: of `generate`, or of `beam_search` with `beam`.
+    notes: what the person should know of how it was understood.
+  """
+
+  form: prosody.Form | None
+  tones: str
+  rhyme: str | None
+  acrostic: str
+  begins: list[str] | None
+  num: int
+  seed: int | None
+  beam: int
+  best_of: int
+  original: bool
+  options: dict[str, Any]
+  notes: list[str]
+
+  @classmethod
+  def of(cls, settings: WritingSettings, *, interactive: bool = False) -> 'Request':
+    """Completes settings.
+
+    Args:
+      settings: what was asked for.
+      interactive: whether a person writes along.
+
+    Raises:
+      UserError: they contradict each other.
+    """
+    form, acrostic, notes = _find_form(settings)
+    options = _preset(settings, form, interactive)
+    _check(settings, form, options, interactive)
+    value = {name: preset if getattr(settings, name) is None else getattr(settings, name)
+             for name, preset in ALWAYS.items()}
+    if value['beam']:
+      options = {'width': value['beam']} | {name: option for name, option in options.items()
+                                            if name not in ('temperature', 'min_p')}
+    else:
+      options |= {name: value[name] for name in ('init', 'state_stddev', 'top_k', 'top_p')}
+    return cls(form, value['tones'], _find_rhyme(settings, form), acrostic, settings.begin, value['num'],
+               settings.seed, value['beam'], value['best_of'], settings.original, options, notes)
+
+
+def _find_form(settings: WritingSettings) -> tuple[prosody.Form | None, str, list[str]]:
+  """Returns the form that is asked for, the acrostic without its punctuation, and notes."""
+  acrostic = ''.join((settings.acrostic or '').split())
+  bare = ''.join(mark for mark in acrostic if mark not in corpus.PUNCTUATION)
+  if settings.acrostic is not None and not bare:
+    raise UserError('flag --acrostic: no characters in it; expected one to eight')
+  notes = [f'--acrostic: its punctuation is left out: {bare}'] if bare != acrostic else []
+  if settings.form is not None:
+    return prosody.find_form(settings.form), bare, notes
+  if not bare:
+    return None, bare, notes
+  if len(bare) > _MOST_ACROSTIC:
+    raise UserError(f'flag --acrostic={shorten(bare)}: {len(bare)} characters; expected at most {_MOST_ACROSTIC}, or '
+                    'a --form with as many lines')
+  return prosody.FORMS['七绝' if len(bare) <= 4 else '七律'], bare, notes
+
+
+def _find_rhyme(settings: WritingSettings, form: prosody.Form | None) -> str | None:
+  """Returns 'any', a level group, or None for no rhymes."""
+  if form is None or settings.rhyme is None:
+    return 'any' if form is not None and form.regulated else None
+  if settings.rhyme in ('any', 'off'):
+    return {'any': 'any', 'off': None}[settings.rhyme]
+  return prosody.find_group(settings.rhyme)
+
+
+def _preset(settings: WritingSettings, form: prosody.Form | None, interactive: bool) -> dict[str, Any]:
+  """Returns the options of writing: what was asked for, else what the preset says that goes with the rest."""
+  if form is not None:
+    preset = FORM
+  elif settings.exercise or settings.beam or interactive:
+    preset = EXERCISE
+  else:
+    preset = FREE
+  return {name: default if getattr(settings, name) is None else getattr(settings, name)
+          for name, default in preset.items()}
+
+
+def _check(settings: WritingSettings, form: prosody.Form | None, options: dict[str, Any], interactive: bool):
+  """Raises a UserError for settings that contradict each other."""
+  given = settings.given() | ({'interactive'} if interactive else set())
+  _check_form(settings, form, given)
+  longest = form.lines * (form.characters + 1) if form is not None else options['max_len'] + 1
+  if settings.max_repeat is not None and settings.max_repeat > longest:
+    raise UserError(f'flag --max_repeat={settings.max_repeat}: no poem of at most {longest} characters has one more '
+                    'often; expected a smaller number, or 0 for no guard')
+  excluded = {
+      'exercise': {'form', 'acrostic', 'bos_first', 'temperature', 'top_k', 'top_p', 'min_p', 'max_repeat',
+                   'shortest_line', 'whole_sentences', 'beam', 'interactive'},
+      'beam': {'init', 'state_stddev', 'temperature', 'top_k', 'top_p', 'min_p', 'num', 'seed', 'best_of', 'original'},
+      'interactive': {'beam', 'best_of', 'original', 'num', 'init', 'top_k', 'top_p', 'min_p', 'shortest_line',
+                      'whole_sentences'},
+  }
+  on = {'exercise': settings.exercise, 'beam': bool(settings.beam), 'interactive': interactive}
+  for name, others in excluded.items():
+    for other in sorted(others & given) if on[name] else ():
+      reason = ', since a search draws nothing' if name == 'beam' else ''
+      raise UserError(f'both --{name} and --{other}; expected one of them{reason}')
+  for name in sorted({'top_k', 'top_p', 'min_p'} & given) if not options['temperature'] else ():
+    raise UserError(f'flag --{name} is for drawing; expected a --temperature above 0, too')
+  if 'state_stddev' in given and settings.init != 'random':
+    raise UserError('flag --state_stddev is for random states; expected --init=random, too')
+  if interactive and len(settings.begin or ()) > 1:
+    raise UserError(f'--interactive and {len(settings.begin or ())} begin words; expected one')
+
+
+def _check_form(settings: WritingSettings, form: prosody.Form | None, given: set[str]):
+  if form is None:
+    for name in sorted({'rhyme', 'tones'} & given):
+      raise UserError(f'flag --{name} goes with a form; expected --form, too')
+    if not all(settings.begin or ['-']):
+      raise UserError('flag --begin: the begin word is empty; expected at least one character')
+    return
+  for name in sorted({'max_len', 'bos_first', 'shortest_line', 'whole_sentences'} & given):
+    raise UserError(f'flag --{name} does not go with a form, which has its own length and begins with bos')
+  if not form.regulated and settings.tones not in (None, 'off'):
+    raise UserError(f'flag --tones={settings.tones}: {form.name} has no tone pattern; expected one of '
+                    f'{", ".join(prosody.FORMS)}')

@@ -1,0 +1,271 @@
+"""A model that writes, for Python: poems, what may come next, and how likely a text is."""
+
+import functools
+import os
+import random
+from collections.abc import Iterator
+from typing import overload
+
+from tangshi_tf import corpus, evaluation, prosody, run_dir
+from tangshi_tf.corpus import originality
+from tangshi_tf.decoding import candidates, loop
+from tangshi_tf.decoding.form_plan import FormPlan
+from tangshi_tf.decoding.interactive import Session
+from tangshi_tf.decoding.poem import WrittenPoem
+from tangshi_tf.decoding.request import Request
+from tangshi_tf.decoding.rules import Rules
+from tangshi_tf.evaluation.scoring import Score
+from tangshi_tf.settings import FREE, WritingSettings
+
+
+def load(model: str | os.PathLike = 'best', weights: str | None = None) -> 'Writer':
+  """Loads a model that writes.
+
+      >>> writer = load('gru')
+      >>> poem = writer.write('七绝', begin='月', seed=1)
+      >>> len(poem.lines), len(poem.lines[0])
+      (4, 7)
+
+  Args:
+    model: a shipped name (best, gru, lstm, rnn) or a run directory.
+    weights: 'best', 'last' or 'epoch-NN'; by default the best there are.
+
+  Raises:
+    UserError: there is no such model, or it is damaged.
+  """
+  return Writer(run_dir.load(model, weights))
+
+
+class Writer:
+  """A model and its vocabulary.
+
+  Attributes:
+    name: what it was loaded as.
+    model: the `myRNNModel`.
+    word2id, id2word: its vocabulary.
+    config: what is known of how it was trained.
+  """
+
+  def __init__(self, run: run_dir.Run):
+    self.name, self.model, self.config = run.name, run.model, run.config
+    self.word2id, self.id2word = run.word2id, run.id2word
+    self._run = run
+    self._plan = functools.lru_cache(maxsize=16)(self._make_plan)
+
+  def __repr__(self):
+    return f'<Writer {self.name}: {self.model.cell}, {self.model.count_params():,} parameters>'
+
+  @overload
+  def write(self, form: str | None = None, *, num: None = None, **options) -> WrittenPoem: ...
+
+  @overload
+  def write(self, form: str | None = None, *, num: int, **options) -> list[WrittenPoem]: ...
+
+  def write(self, form=None, *, begin: str | list[str] | None = None, num: int | None = None,
+            seed: int | None = None, **options):
+    """Writes poems.
+
+        >>> writer = load('gru')
+        >>> writer.write('五绝', rhyme='东', seed=3).rhyme
+        '上平一东'
+        >>> len(writer.write(begin='春', num=4, seed=1))
+        4
+
+    Args:
+      form: 五绝, 七绝, 五律, 七律, or such as '6x5'; by default as the model likes.
+      begin: what a poem begins with, or a list of that for several poems. By
+        default nothing in a form, and else one of the exercise's seven words.
+      num: how many poems; by default one, which is returned by itself.
+      seed: of the first poem, the next has one more; random by default.
+      **options: see `tangshi_tf.settings.WritingSettings`: `rhyme`, `tones`,
+        `acrostic`, `init`, `temperature`, `top_p`, `best_of`, `beam` and more.
+
+    Returns:
+      A `WrittenPoem`; a list of them with `num`, or where `begin` is a list: so
+      many for each of its words.
+
+    Raises:
+      UserError: something cannot be met, or the model does not know a
+        character.
+    """
+    begins = [begin] if isinstance(begin, str) else begin
+    poems = list(self.compose(Request.of(WritingSettings(form=form, begin=begins, num=num, seed=seed, **options))))
+    return poems if num is not None or isinstance(begin, list) else poems[0]
+
+  def compose(self, request: Request, *, index: originality.Index | None = None,
+              measure: bool = True) -> Iterator[WrittenPoem]:
+    """Writes what a request asks for.
+
+    Args:
+      request: see there.
+      index: of a corpus, to look up copied lines; by default that of the
+        package's poems where the request needs one.
+      measure: whether the poems get their log-probability.
+
+    Yields:
+      The poems, `num` for each begin word in turn.
+
+    Raises:
+      UserError: as `write`.
+    """
+    if index is None and (request.original or request.best_of > 1):
+      index = _package_index()
+    pairs = self._pairs(request)
+    options = self._options(request)
+    for found in candidates.write_best(pairs, run=self._run, stride=len(pairs), measure=measure, index=index,
+                                       best_of=request.best_of, original=request.original, **options):
+      yield WrittenPoem(found.text, found.begin, None if request.beam else found.seed, request.form, request.tones,
+                        request.rhyme, found.log_probability, tuple(found.copied), self.name)
+
+  def stream(self, form: str | None = None, *, begin: str | None = None, seed: int | None = None,
+             **options) -> Iterator[str]:
+    """Writes a poem and tells each character as soon as it stands.
+
+        >>> writer = load('gru')
+        >>> ''.join(writer.stream('七绝', seed=5)) == writer.write('七绝', seed=5).text
+        True
+
+    Without a form a character stands once its sentence is whole.
+
+    Args:
+      form, begin, seed, **options: as of `write`, without `num`, `beam`,
+        `best_of` and `original`.
+
+    Raises:
+      UserError: as `write`.
+    """
+    request = Request.of(WritingSettings(form=form, begin=None if begin is None else [begin], seed=seed, **options))
+    (begin, seed), = self._pairs(request)
+    return loop.stream(begin, seed, model=self.model, word2id=self.word2id, id2word=self.id2word,
+                       **self._options(request))
+
+  def complete(self, text: str, form: str | None = None, **options) -> WrittenPoem:
+    """Writes the rest of a poem.
+
+        >>> load('gru').complete('白日依山尽，黄河', '五绝', seed=1).lines[0]
+        '白日依山尽'
+
+    Args:
+      text: its beginning, of any length.
+      form, **options: as of `write`.
+
+    Raises:
+      UserError: as `write`.
+    """
+    text = ''.join(text.split())
+    if form is None and 'max_len' not in options and not options.get('exercise'):
+      options['max_len'] = len(text) + FREE['max_len']
+    return self.write(form, begin=text, **options)
+
+  def choices(self, text: str = '', form: str | None = None, *, num: int = 8, **options) -> list[tuple[str, float]]:
+    """Returns the likeliest characters that may come next in a poem, and their probabilities ('eos' ends it).
+
+        >>> len(load('gru').choices('白日', '五绝', num=3))
+        3
+
+    Args:
+      text: the poem so far; without a form at least one character.
+      form, **options: as of `session`.
+      num: how many at most.
+
+    Raises:
+      UserError: as `write`.
+    """
+    session = self.session(form, begin=''.join(text.split()), **options)
+    words, shares = session.choices() if not session.complete else ([], [])
+    return [(word, float(share)) for word, share in list(zip(words, shares))[:num]]
+
+  def session(self, form: str | None = None, *, begin: str = '', **options) -> Session:
+    """Returns a poem that is written together with a person, see `Session`.
+
+    Args:
+      form, begin, **options: as of `write`; `rhyme`, `tones`, `acrostic`,
+        `max_repeat`, `max_len` and `bos_first`.
+
+    Raises:
+      UserError: as `write`.
+    """
+    settings = WritingSettings(form=form, begin=[begin] if begin or form is None else None, **options)
+    return self.session_of(Request.of(settings, interactive=True))
+
+  def session_of(self, request: Request) -> Session:
+    """Returns what `session` returns, for a request."""
+    options = {name: value for name, value in self._options(request).items()
+               if name in ('plan', 'acrostic', 'max_repeat', 'max_len', 'bos_first')}
+    return Session(self._run, begin=self._begins(request, 0)[0], **options)
+
+  @overload
+  def score(self, text: str, *, whole: bool = False) -> Score: ...
+
+  @overload
+  def score(self, text: list[str], *, whole: bool = False) -> list[Score]: ...
+
+  def score(self, text, *, whole: bool = False):
+    """Measures the surprisal of each character of a text, or of several.
+
+        >>> load('gru').score('床前明月光').bits.shape
+        (5,)
+
+    Args:
+      text: a text or a list of texts; white space in them is left out.
+      whole: whether they are whole poems, so that their end counts, too.
+
+    Returns:
+      A `Score`, or a list of them.
+    """
+    scores = evaluation.score(self.model, self.word2id, [text] if isinstance(text, str) else text, whole=whole)
+    return scores[0] if isinstance(text, str) else scores
+
+  def check(self, text: str, form: str | None = None, tones: str = 'strict') -> prosody.Check:
+    """Checks a poem of anybody's against a verse form, see `prosody.check_text`.
+
+        >>> load('gru').check('白日依山尽，黄河入海流。欲穷千里目，更上一层楼。').faults
+        []
+    """
+    return prosody.check_text(text, None if form is None else prosody.find_form(form), tones)
+
+  def require(self, request: Request):
+    """Checks that the model can write what a request asks for, before anything is written.
+
+    Raises:
+      UserError: as `write`.
+    """
+    options = self._options(request)
+    rules = Rules(self.word2id, **{name: value for name, value in options.items()
+                                        if name in ('plan', 'acrostic', 'max_len', 'bos_first')})
+    for begin in self._begins(request, 0):
+      rules.start(begin)
+
+  def sample_begins(self) -> list[str]:
+    """Returns the exercise's seven begin words, those that the model knows if it knows any."""
+    return [begin for begin in corpus.SAMPLE_BEGINS if begin in self.word2id] or list(corpus.SAMPLE_BEGINS)
+
+  def _begins(self, request: Request, seed: int) -> list[str]:
+    if request.begins is not None:
+      return request.begins
+    if request.form is not None:
+      return ['']
+    known = self.sample_begins()
+    return [known[seed % len(known)]]
+
+  def _pairs(self, request: Request) -> list[tuple[str, int]]:
+    """Returns the begin word and the seed of each poem."""
+    first = request.seed if request.seed is not None else random.randrange(2**31)
+    if request.begins is None:
+      return [(self._begins(request, seed)[0], seed) for seed in range(first, first + request.num)]
+    return [(begin, first + i * request.num + k) for i, begin in enumerate(request.begins) for k in range(request.num)]
+
+  def _options(self, request: Request) -> dict:
+    """Returns the options of `generate` or `beam_search`."""
+    if request.form is None:
+      return request.options
+    plan = self._plan(request.form, request.tones, request.rhyme)
+    return {**request.options, 'plan': plan, 'acrostic': request.acrostic}
+
+  def _make_plan(self, form: prosody.Form, tones: str, rhyme: str | None) -> FormPlan:
+    return FormPlan(form, self.word2id, tones=tones, rhyme=rhyme)
+
+
+@functools.cache
+def _package_index() -> originality.Index:
+  return originality.Index(corpus.read_poems(corpus.default_corpus_path()))

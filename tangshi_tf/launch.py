@@ -1,0 +1,42 @@
+"""Trains with several processes of this machine, which find each other over loopback through TF_CONFIG.
+
+    python -m tangshi_tf.launch --workers=2 -- --recipe=gru --run_dir=runs/gru2
+
+What stands after `--` goes to tangshi_tf.train. If a worker dies, all are ended and started again, at most --restarts
+times; with --resume, if the run had begun. The first worker's output is shown, and what the others say on standard
+error.
+"""
+
+import os
+import sys
+
+from absl import flags
+
+from tangshi_tf import cli, recipes, run_dir
+from tangshi_tf.workers import local
+
+_WORKERS = flags.DEFINE_integer('workers', 2, 'Processes.', lower_bound=1, upper_bound=256)
+_RESTARTS = flags.DEFINE_integer('restarts', 3, 'Most starts beyond the first.', lower_bound=0)
+
+
+def main(arguments: list[str]) -> int:
+  return local.run(_WORKERS.value, arguments, restarts=_RESTARTS.value, begun_at=lambda: _begun_at(arguments),
+                   on_death=lambda status: print(f'A worker ended with status {status}.', file=sys.stderr, flush=True))
+
+
+def _begun_at(arguments: list[str]) -> float | None:
+  """Returns when the run that tangshi_tf.train writes with these arguments was begun, None if it was not."""
+  values = flags.FlagValues()
+  for name, default in {'run_dir': None, 'recipe': None, 'cell': 'gru'}.items():
+    flags.DEFINE_string(name, default, '', flag_values=values)
+  values(['train', *arguments], known_only=True)
+  try:
+    recipe = None if values.recipe == recipes.NONE else values.recipe
+    path = run_dir.for_training(values.run_dir, recipe, values.cell)
+    return os.path.getmtime(os.path.join(path, run_dir.CONFIG))
+  except OSError:
+    return None
+
+
+if __name__ == '__main__':
+  cli.run(main, rest_of_line=True)

@@ -1,0 +1,67 @@
+"""What a run directory holds, and where the run directories are.
+
+    manifest.json      format version; size and SHA-256 of the files that loading may read; which weights are the best
+    config.json        the model's hyperparameters, how it was trained
+    vocabulary.json    the words by id
+    metrics.json       figures by epoch
+    weights/*.npz      epoch-NN.npz after each epoch; last.npz from an
+                       interrupted epoch; in a shipped model best.npz alone
+    checkpoint.npz     where the run stood last, see `training.checkpoint`
+    events.out.*       TensorBoard
+    .lock              held by the process that trains
+"""
+
+import os
+import pathlib
+
+from tangshi_tf.errors import UserError, shorten
+
+RUNS = 'runs'
+PRETRAINED = pathlib.Path(__file__).parent.parent / 'pretrained'
+MANIFEST, CONFIG, VOCABULARY, METRICS = 'manifest.json', 'config.json', 'vocabulary.json', 'metrics.json'
+CHECKPOINT, WEIGHTS, LOCK = 'checkpoint.npz', 'weights', '.lock'
+BEST, LAST = 'best', 'last'
+
+
+def weights_file(name: str) -> str:
+  """Returns the file of the weights of that name: 'best', 'last' or 'epoch-NN'."""
+  return f'{WEIGHTS}/{name}.npz'
+
+
+def shipped_names() -> list[str]:
+  """Returns the names of the models in the package."""
+  return sorted(path.parent.name for path in PRETRAINED.glob('*/' + MANIFEST))
+
+
+def locate(model: str) -> pathlib.Path:
+  """Returns the directory of a shipped name or of a run directory's path.
+
+  Raises:
+    UserError: there is neither.
+  """
+  if model in shipped_names() and not os.path.isdir(model):
+    return PRETRAINED / model
+  path = pathlib.Path(model)
+  if not os.path.isdir(path):
+    raise UserError(f'model {shorten(model, 100)}: no such directory; expected a run directory or one of '
+                    f'the shipped models: {", ".join(shipped_names())}')
+  if not os.path.lexists(path / MANIFEST) and not os.path.lexists(path / CONFIG):
+    raise UserError(f'{path}: has no {MANIFEST}; expected a run directory made by tangshi_tf.train')
+  return path
+
+
+def for_training(given: str | None, recipe: str | None, cell: str) -> str:
+  """Returns where a training writes its run: the directory it was given, else one by its recipe or its cell."""
+  return given if given is not None else os.path.join(RUNS, recipe or cell)
+
+
+def newest(runs: str | os.PathLike = RUNS) -> pathlib.Path | None:
+  """Returns the run under `runs` whose weights are the newest, or None."""
+  weights = pathlib.Path(runs).glob(f'*/{weights_file("*")}')
+  found = max(weights, key=lambda file: file.lstat().st_mtime, default=None)
+  return found and found.parent.parent
+
+
+def default() -> str:
+  """Returns the model to take where none is named: the newest run under runs/, else a shipped one."""
+  return str(newest() or ('best' if 'best' in shipped_names() else 'rnn'))

@@ -1,0 +1,91 @@
+"""A run's curves and sample poems, for TensorBoard."""
+
+import contextlib
+import os
+import pathlib
+
+import tensorflow as tf
+
+from tangshi_tf import corpus, decoding
+from tangshi_tf.errors import UserError
+from tangshi_tf.training.callback import Callback, Totals
+
+
+class TensorBoard(Callback):
+  """Writes curves and sample poems as TensorBoard events.
+
+  By step: step/loss, step/perplexity, step/gradient_norm, step/learning_rate,
+  step/tokens_per_second, each the mean of `every` steps (of fewer at the end
+  of an epoch). By epoch:
+  epoch/train_loss, epoch/train_perplexity, epoch/validation_loss,
+  epoch/validation_perplexity, and the texts poems and prediction.
+  """
+
+  def __init__(self, path: pathlib.Path, model, optimizer, word2id, id2word, *,
+               validation_poem: corpus.Poem | None = None, every: int = 10):
+    self._path = path
+    self._writer = tf.summary.create_file_writer(os.fsencode(path), flush_millis=10_000)
+    self._model, self._optimizer = model, optimizer
+    self._word2id, self._id2word = word2id, id2word
+    self._validation_poem = validation_poem
+    self._every = every
+
+  def on_begin(self, position, epochs):
+    self._totals = Totals(position.watchers.get(type(self).__name__))
+
+  def on_epoch_begin(self, epoch, steps):
+    self._totals = Totals(self._totals.sums())  # the time between epochs does not count
+
+  def on_step(self, step, result):
+    self._totals.add(result)
+    self._step = step
+    if len(self._totals) == self._every:
+      self._write_step()
+
+  def _write_step(self):
+    means = self._totals.take()
+    with self._writing(), self._writer.as_default(self._step):
+      for name in ('loss', 'perplexity', 'gradient_norm', 'tokens_per_second'):
+        tf.summary.scalar(f'step/{name}', means[name])
+      tf.summary.scalar('step/learning_rate', float(self._optimizer.learning_rate.numpy()))
+
+  def on_epoch_end(self, epoch, metrics):
+    if len(self._totals):
+      self._write_step()
+    texts = {'poems': self._sample_poems()}
+    if self._validation_poem is not None:
+      texts['prediction'] = self._prediction(self._validation_poem)
+    with self._writing(), self._writer.as_default(epoch):
+      for name in ('train_loss', 'train_perplexity', 'validation_loss', 'validation_perplexity'):
+        if name in metrics:
+          tf.summary.scalar(f'epoch/{name}', metrics[name])
+      for name, text in texts.items():
+        tf.summary.text(name, text)
+    self.checkpoint()
+
+  def checkpoint(self):
+    with self._writing():
+      self._writer.flush()
+    return self._totals.sums()
+
+  @contextlib.contextmanager
+  def _writing(self):
+    """Says in one line that the points could not be written."""
+    try:
+      yield
+    except tf.errors.OpError as error:
+      raise UserError(f"{self._path}: TensorBoard's points cannot be written ({error.message}); "
+                      'expected a writable directory with room') from None
+
+  def _sample_poems(self) -> str:
+    begins = [begin for begin in corpus.SAMPLE_BEGINS if begin in self._word2id]
+    poems = decoding.generate([(begin, 0) for begin in begins], model=self._model, word2id=self._word2id,
+                              id2word=self._id2word)
+    return '\n\n'.join(''.join(poem) for poem in poems) or '(none of the begin words is in the vocabulary)'
+
+  def _prediction(self, poem: corpus.Poem) -> str:
+    """Shows a poem and, under each character, the most likely one given those before."""
+    ids = corpus.encode(poem.content, self._word2id)
+    predicted = tf.argmax(self._model(tf.constant([ids[:-1]])), axis=-1)[0].numpy()
+    target = ' '.join(self._id2word[i] for i in ids[1:])
+    return f'target: {target}\n\nargmax: {" ".join(self._id2word[i] for i in predicted)}'

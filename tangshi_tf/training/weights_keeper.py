@@ -1,0 +1,35 @@
+"""The weights and figures of each epoch, kept in the run directory."""
+
+import math
+
+from tangshi_tf import run_dir
+from tangshi_tf.training.callback import Callback
+
+
+class WeightsKeeper(Callback):
+  """Keeps the weights of each epoch, which of them are the best, and the figures by epoch."""
+
+  def __init__(self, run: run_dir.ClaimedRunDir, model):
+    self._run, self._model = run, model
+
+  def on_begin(self, position, epochs):
+    self._epochs, self._best = [], None
+    for metrics in position.history:
+      self._take_in(metrics)
+
+  def _take_in(self, metrics) -> bool:
+    """Notes an epoch's figures; returns whether it is the best so far."""
+    self._epochs.append({name: value if math.isfinite(value) else None for name, value in metrics.items()})
+    # Without validation the last epoch counts as the best.
+    figure = metrics.get('validation_nll', -metrics['epoch'])
+    if self._best is not None and figure >= self._best[0]:
+      return False
+    self._best = figure, metrics['epoch']
+    return True
+
+  def on_epoch_end(self, epoch, metrics):
+    name = f'epoch-{epoch:02}'
+    self._run.save_weights(name, self._model)
+    if self._take_in(metrics):
+      self._run.mark_best(name)
+    self._run.write_json(run_dir.METRICS, {'best_epoch': self._best[1], 'epochs': self._epochs})
