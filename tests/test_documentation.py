@@ -1,8 +1,8 @@
 """The README files are true: commands and flags exist, links lead somewhere, the Python in them runs.
 
 What the models write is not compared with the poems that are shown: the last digits of a logit differ between releases
-of TensorFlow and between kernels, and now and then such a digit decides which character is drawn. So the shown poems
-are held against what their command promises, as are those that it writes here.
+of TensorFlow and between kernels, and now and then such a digit decides which character is drawn. So it is checked
+that the shown poems, and those that the commands write here, have the form and the characters that the flags ask for.
 """
 
 import ast
@@ -17,7 +17,6 @@ import unicodedata
 
 import pytest
 
-import tangshi_tf
 from tangshi_tf import corpus, prosody
 
 from . import forked
@@ -213,9 +212,14 @@ def test_some_poems_are_shown():
   assert len(POEMS) >= 3 and PROSODY
 
 
-@pytest.mark.parametrize(('arguments', 'output'), POEMS, ids=[' '.join(arguments[1:]) for arguments, _ in POEMS])
-def test_shown_poems_are_what_their_commands_promise(command, arguments, output):
+@pytest.mark.parametrize(('arguments', 'output'), POEMS)
+def test_shown_poems_are_what_their_commands_promise(arguments, output):
   assert_as_promised(arguments, output)
+
+
+# Of the drawn ones the first; the test of quickstart.py runs such commands, too.
+@pytest.mark.parametrize('arguments', [POEMS[0][0], *(shown for shown, _ in POEMS if '--beam=32' in shown)])
+def test_the_commands_write_such_poems(command, arguments):
   done = command('tangshi_tf.generate', *arguments)
   assert done.returncode == 0 and not done.stderr, done.stderr
   assert_as_promised(arguments, done.stdout)
@@ -227,13 +231,13 @@ def _python() -> list[str]:
   return list({ast.dump(ast.parse(text)): text for text in texts}.values())
 
 
-@pytest.mark.skipif(not hasattr(tangshi_tf, 'load'), reason='needs tangshi_tf.load')
 @pytest.mark.parametrize('text', _python())
 def test_the_python_runs(text, poems_file, tmp_path, monkeypatch, capsys):
   from tangshi_tf import data
   few = tmp_path / 'poems.txt'  # with all poems it takes minutes
   few.write_text(''.join(poems_file.read_text(encoding='utf-8').splitlines(keepends=True)[:100]), encoding='utf-8')
   monkeypatch.setattr(data, 'poem_dataset', functools.partial(data.poem_dataset, few))
+  monkeypatch.chdir(tmp_path)  # for what it saves
   exec(compile(text, 'README', 'exec'), {})
   if 'print' in text:
     assert capsys.readouterr().out
