@@ -57,7 +57,7 @@ def prepare(extras: str = ''):
   status = subprocess.call([_PYTHON, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check',
                             '--editable', target], cwd=ROOT)
   if status:
-    sys.exit('pip could not install the package; its message stands above.')
+    sys.exit('pip could not install the package; see its message above.')
   note.write_text('\n'.join(sorted(done | wanted)) + '\n')
 
 

@@ -26,7 +26,7 @@ _MODEL = flags.DEFINE_string(
 _WEIGHTS = flags.DEFINE_string(
     'weights', None, 'best, last (an interrupted epoch) or epoch-NN (default: best where there is one).')
 define_flags([WritingSettings])
-_INTERACTIVE = flags.DEFINE_bool('interactive', False, 'Write a poem together: choose among the likeliest characters, '
+_INTERACTIVE = flags.DEFINE_bool('interactive', False, 'Write a poem together: choose among likely characters, '
                                  'type your own, undo, or let the model finish it.')
 _CHOICES = flags.DEFINE_integer('choices', 8, 'With --interactive: characters that are proposed.', lower_bound=1)
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')

@@ -2,8 +2,8 @@
 
     python -m tangshi_tf.launch --workers=2 -- --recipe=gru --run_dir=runs/gru2
 
-What stands after `--` goes to tangshi_tf.train. If a worker dies, all are ended and started again, at most --restarts
-times; with --resume, if the run had begun. The first worker's output is shown, and what the others say on standard
+What follows `--` goes to tangshi_tf.train. If a worker dies, all are ended and started again, at most --restarts
+times; with --resume, if the run had started. The first worker's output is shown, and what the others say on standard
 error.
 """
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _begun_at(arguments: list[str]) -> float | None:
-  """Returns when the run that tangshi_tf.train writes with these arguments was begun, None if it was not."""
+  """Returns when the run that tangshi_tf.train writes with these arguments was started, None if it was not."""
   values = flags.FlagValues()
   for name, default in {'run_dir': None, 'recipe': None, 'cell': 'gru'}.items():
     flags.DEFINE_string(name, default, '', flag_values=values)

@@ -19,11 +19,11 @@ from tangshi_tf.training.progress import Progress
 from tangshi_tf.workers import cluster
 
 _RECIPE = flags.DEFINE_string(
-    'recipe', None, f'Take the flags of a recipe: {", ".join(recipes.names())}. Flags given beside it win. '
-    f'(default: the recipe of the --cell; {recipes.NONE}: the defaults below, the exercise in batches of like length)')
+    'recipe', None, f'Take the flags of a recipe: {", ".join(recipes.names())}. Flags given with it win. '
+    f'(default: the recipe of the --cell; {recipes.NONE}: the defaults below, the exercise, batches by length)')
 settings.define_flags(GROUPS.values())
 _RUN_DIR = flags.DEFINE_string('run_dir', None, 'Where the run is written (default: runs/<recipe>, or runs/<cell>).')
-_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace the run that stands in --run_dir.')
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace the run in --run_dir.')
 _RESUME = flags.DEFINE_bool(
     'resume', False, 'Continue the run in --run_dir from its last checkpoint, with its flags. On a CPU it ends as if '
     'it had never stopped.')

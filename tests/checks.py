@@ -21,7 +21,7 @@ def assert_one_line(done, message, program='python -m tangshi_tf.', status=2):
 
 
 def model_with_a_will(word2id, *, times: float = 3, seed: int = 0, units: int = 12, embedding_size: int = 8, **options):
-  """Returns an untrained model whose weights are so many times as large, so that it prefers some words to others."""
+  """Returns an untrained model whose weights are `times` as large, so that it prefers some words to others."""
   keras.utils.set_random_seed(seed)
   model = myRNNModel(word2id, units=units, embedding_size=embedding_size, **options)
   for variable in model.trainable_variables:

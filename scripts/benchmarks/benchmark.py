@@ -1,4 +1,4 @@
-"""Measures training, decoding and start-up beside the exercise's own recipe.
+"""Measures training, decoding and start-up in comparison with the exercise's own recipe.
 
     python scripts/benchmarks/benchmark.py --quick
     python scripts/benchmarks/benchmark.py --json >benchmark.json

@@ -3,7 +3,7 @@
     python scripts/benchmarks/scaling.py
     python scripts/benchmarks/scaling.py --gpu_tokens_per_s=500000 --bandwidth_gbit=100 -- --corpus=song.txt
 
-What stands after `--` goes to tangshi_tf.train. The numbers of workers take turns, --rounds times, so that a busy
+What follows `--` goes to tangshi_tf.train. The numbers of workers take turns, --rounds times, so that a busy
 machine slows all of them. The calculation takes what was measured here, what follows from
 the shapes of the model, and assumptions, which are flags; its table says which is which. It is for the
 last of --recipes. The tables are Markdown.

@@ -3,7 +3,7 @@
     python scripts/build/build_corpus.py --dynasty=song --out=song.txt
     python scripts/benchmarks/streaming.py --corpus=poems.txt --corpus=song.txt -- --cell=gru --units=64
 
-What stands after `--` goes to tangshi_tf.train, beside --recipe=none --epochs=1. The seeds take turns, so that a
+What follows `--` goes to tangshi_tf.train, beside --recipe=none --epochs=1. The seeds take turns, so that a
 busy machine slows both ways. Then it trains for --steps on the shards --copies times over. Peak memory is the process's
 greatest resident set, TensorFlow's own included. Needs Linux or macOS. The tables are Markdown.
 """
@@ -102,7 +102,7 @@ def train(arguments: list[str], path: pathlib.Path, *, stop: bool = False) -> tu
 
 
 def multiply(source: pathlib.Path, target: pathlib.Path):
-  """Makes a folder with so many links to each shard."""
+  """Makes a folder with that many links to each shard."""
   target.mkdir()
   for part, paths in shards.by_part(sorted(map(str, source.iterdir()))).items():
     every = paths * _COPIES.value

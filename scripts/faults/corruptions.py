@@ -63,7 +63,7 @@ KINDS = {}
 
 
 def damage(*, repeat: int = 1):
-  """Adds a function to the kinds; with `repeat`, so many times as often as others."""
+  """Adds a function to the kinds; with `repeat`, that many times as often as others."""
   def add(function):
     KINDS.update({(function.__name__.replace('_', ' '), i): function for i in range(repeat)})
     return function

@@ -115,7 +115,7 @@ class Trial:
     return out
 
   def _ended(self, path: pathlib.Path, seconds: float, *, last: bool) -> bool:
-    """Runs one process, new or resumed, which perhaps is killed; returns whether the run came to its end."""
+    """Runs one process, new or resumed, which may be killed; returns whether the run ended by itself."""
     steps = pathlib.Path(f'{path}.steps')
     before = _last_step(steps)
     place = '' if last else self._rng.choice(['moment', 'moment', *PLACES])

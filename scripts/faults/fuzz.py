@@ -1,4 +1,4 @@
-"""Feeds made-up bytes to what reads a user's files and flags, for as long as told.
+"""Feeds made-up bytes to what reads a user's files and flags, for a given time.
 
     python scripts/faults/fuzz.py --seconds=60
     python scripts/faults/fuzz.py --target=corpus --seconds=600 --seed=7

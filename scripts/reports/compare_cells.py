@@ -6,7 +6,7 @@
 
 Trains the three cells with the same number of units and with (nearly) the same number
 of parameters, each with several seeds and on the same tokens, into one folder; runs that
-stand there complete are not trained again. All else is the same for all: an embedding
+are complete there are not trained again. All else is the same for all: an embedding
 that is the output layer, too, and the settings of `train`. Prints a Markdown table, and
 draws curves and gradient norms into scripts/reports/figures.
 
@@ -95,7 +95,7 @@ def units_for(cell: str, target: int, classes: int) -> int:
 
 
 def train(cell: str, units: int, seed: int, corpus_sha256: str) -> pathlib.Path:
-  """Trains one model with the package's own command, unless it stands there complete; returns its run directory."""
+  """Trains one model with the package's own command, unless it is complete there; returns its run directory."""
   path = pathlib.Path(_FOLDER.value) / f'{cell}-{units}-seed{seed}'
   flags_of_run = ['--recipe=none', f'--cell={cell}', f'--units={units}', f'--embedding_size={EMBEDDING_SIZE}',
                   f'--seed={seed}',

@@ -1,4 +1,4 @@
-"""Interpolated modified Kneser-Ney n-gram models: the yardstick of the neural ones.
+"""Interpolated modified Kneser-Ney n-gram models: the baseline of the neural ones.
 
 Chen and Goodman 1999, "An empirical study of smoothing techniques for language
 modeling", equations 26 to 28, each order interpolated with the next lower one and the
@@ -49,7 +49,7 @@ class KneserNey:
     if n == self._order:
       counts = np.bincount(number[valid], minlength=len(known))
     else:
-      # One of each longer n-gram, which says what stands before this one.
+      # One of each longer n-gram, which says what comes before this one.
       longer_keys, longer_valid, _ = grams[n]
       _, first = np.unique(longer_keys[longer_valid], return_index=True)
       counts = np.bincount(number[longer_valid][first], minlength=len(known))

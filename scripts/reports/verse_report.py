@@ -1,4 +1,4 @@
-"""Holds poems of the models, free and in a form, against real ones: soundness, form, rhyme, tones, copies, variety.
+"""Compares poems of the models, free and in a form, with real ones: soundness, form, rhyme, tones, copies, variety.
 
     pip install '.[plot]'
     python scripts/reports/verse_report.py --models=best,gru
@@ -6,20 +6,20 @@
     python scripts/reports/verse_report.py --models=gru --temperatures=0.6,0.8,1.0 --sampling=min_p=0.1
 
 Real poems are those of the validation and the test part; lines count as copied, and the
-n-gram yardstick is trained, on the training part alone. Free poems are drawn without a
+n-gram baseline is trained, on the training part alone. Free poems are drawn without a
 form, after bos; of them, those count for a form that happen to have its lines.
 
 `right lines`: of all poems of the source, the share with the form's line count and
 lengths (for real and free poems that says how common the form is). All else is over
 those poems, up to --num of each: `rhymed`, `loose` and `strict` as in
-tangshi_tf.prosody (the latter two with rhymes); `copied`: share of lines that stand in
+tangshi_tf.prosody (the latter two with rhymes); `copied`: share of lines that are in
 the training part; `distinct-1` and `-2`: different characters and pairs of neighbours
-in --distinct poems, over all of them; `repeats`: characters a poem that stand in it
+in --distinct poems, over all of them; `repeats`: characters a poem that are in it
 already; perplexity by token, eos left out, under the model that wrote the poem (real
 ones: under the first model) and under Kneser-Ney of order 5; `nats a character` is the
 log of the former.
 
-Before these stands a table of soundness (see tangshi_tf.prosody.soundness) for poems
+Before these comes a table of soundness (see tangshi_tf.prosody.soundness) for poems
 without a form: by each model, from the zero state and from random ones, as the exercise
 writes and as tangshi_tf.generate does by default, for --begins begin words, spread over
 the 1,500 characters with which most poems begin. `distinct`: different poems of all;
@@ -50,7 +50,7 @@ _CORPUS = flags.DEFINE_string(
 _NUM = flags.DEFINE_integer('num', 1000, 'Poems of each form and source.', lower_bound=10)
 _BEGINS = flags.DEFINE_integer('begins', 1000, 'Begin words of the table of soundness; 0: leave it out.',
                                lower_bound=0, upper_bound=1500)
-_FORMS = flags.DEFINE_bool('forms', True, 'Hold poems in a form against real ones.')
+_FORMS = flags.DEFINE_bool('forms', True, 'Compare poems in a form with real ones.')
 _FREE = flags.DEFINE_integer('free', 10_000, 'Free poems drawn from each model; 0: none.', lower_bound=0)
 _TEMPERATURES = flags.DEFINE_list('temperatures', ['0.8'], 'Temperatures of drawing.')
 _SAMPLING = flags.DEFINE_list('sampling', [], 'More settings of drawing, such as min_p=0.1 or top_k=40.')

@@ -17,11 +17,11 @@ class Index:
     self._text = '\n'.join(contents)
 
   def copied_lines(self, content: str, given: int = 0) -> list[str]:
-    """Returns the lines of a poem that stand in the corpus, of four characters or more.
+    """Returns the lines of a poem that are in the corpus, of four characters or more.
 
     Args:
       content: the poem.
-      given: so many characters were given to it, marks not counted; lines
+      given: how many characters were given to it, marks not counted; lines
         that lie among them do not count.
     """
     copied, characters = [], 0
@@ -32,7 +32,7 @@ class Index:
     return copied
 
   def longest_run(self, content: str) -> str:
-    """Returns the longest piece of a text, marks included, that stands in one poem; the first of several."""
+    """Returns the longest piece of a text, marks included, that is in one poem; the first of several."""
     longest = ''
     for start in range(len(content)):
       while (end := start + len(longest) + 1) <= len(content) and content[start:end] in self._text:

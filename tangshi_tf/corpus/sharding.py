@@ -1,7 +1,7 @@
 """Writes a corpus as shards, in several processes and without holding it in memory.
 
-Which part of the split a poem belongs to is what training finds for the same poems. Which shard of its part it stands
-in, and where, follows from its SHA-256: the order of the files does not matter, and poems that stood side by side do so
+Which part of the split a poem belongs to is what training finds for the same poems. Which shard of its part it is
+in, and where, follows from its SHA-256: the order of the files does not matter, and poems that were neighbours are so
 no longer.
 
 Each process works on a block of 16 MB at a time. Besides a block it holds in memory a shard, which is sorted there; the
@@ -40,7 +40,7 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
   """Writes the poems of some files as shards, into a new folder that is there once it is complete.
 
   A program that calls this must not do so while it is imported (`if __name__ == '__main__'`), since each process
-  imports it anew.
+  imports it again.
 
   Args:
     paths: files of poems that are no shards.
@@ -84,7 +84,7 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
     raise UserError(f'{out}: cannot be written ({error.strerror or error}); expected a place with room for three times '
                     'the corpus') from None
   except concurrent.futures.BrokenExecutor:
-    raise UserError('a process was killed, perhaps for want of memory; expected fewer --processes or more '
+    raise UserError('a process was killed, perhaps for lack of memory; expected fewer --processes or more '
                     '--shards') from None
   return made
 

@@ -112,7 +112,7 @@ def by_part(paths: list[str]) -> dict[str, list[str]] | None:
   kinds: dict[str, set[tuple[int, str]]] = {part: set() for part in SPLITS}
   for path, match in zip(paths, matches):
     if not match:
-      raise UserError(f'{path}: is no shard beside others; expected names such as {name("train", 0, 16)}')
+      raise UserError(f'{path}: is no shard among others; expected names such as {name("train", 0, 16)}')
     part, index = match[1], int(match[2])
     if index in found[part]:
       raise UserError(f'{path}: is shard {index} of the {part} part, and so is {found[part][index]}; '

@@ -21,7 +21,7 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
   """Groups poems that share half or more of their lines.
 
   Two poems are near-duplicates when at least half of the lines of either one,
-  counted with or without repetition, also stand in the other. Only lines of
+  counted with or without repetition, are also in the other. Only lines of
   five or more characters count, except in poems that have none. A group is a
   connected component of that relation.
 
@@ -90,7 +90,7 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
 def _divide(occurrences: dict[str, int], total: int, holders: dict[str, list[int]]) -> tuple[list[str], list[str]]:
   """Divides a poem's lines into rare ones and the most common ones, which are less than half of it.
 
-  What shares half of the poem thus shares a rare line.
+  So what shares half of the poem shares a rare line.
   """
   by_holders = sorted(occurrences, key=lambda line: len(holders[line]))
   common: list[str] = []

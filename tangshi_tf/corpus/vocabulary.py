@@ -27,7 +27,7 @@ def build_vocabulary(poems: Iterable[Poem], *, size: int | None = None) -> list[
 
   Args:
     poems: the texts that are counted, one at a time.
-    size: keep so many words at most, PAD and UNK included; the rarest
+    size: keep this many words at most, PAD and UNK included; the rarest
       characters go and become UNK.
   """
   counts: collections.Counter[str] = collections.Counter()

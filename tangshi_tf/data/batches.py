@@ -56,7 +56,7 @@ def poem_dataset(path: str | os.PathLike | None = None, *, corpus_format: str = 
     seed: makes the order repeatable.
 
   Returns:
-    `(dataset, word2id, id2word)`; the dataset is shuffled anew at each pass
+    `(dataset, word2id, id2word)`; the dataset is shuffled again at each pass
     and yields `(x, y, seqlen)`: int32 `[batch, time]`, `[batch, time]` (x
     shifted by one) and `[batch]`.
 
@@ -124,15 +124,15 @@ def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int 
   Args:
     poems: int32 `[poems, (tokens)]`, see `pack`.
     batch_size: poems a batch; what does not fill a batch comes as a smaller one.
-    batch_tokens: with 'bucket', as many poems a batch as fit into so many
+    batch_tokens: with 'bucket', as many poems a batch as fit into this many
       positions, instead of `batch_size`; 0 for `batch_size`.
-    batching: 'bucket' batches poems of like length, padded to one of at most
+    batching: 'bucket' batches poems of similar length, padded to one of at most
       16 fixed widths; 'shuffle' is the exercise's own: a shuffle buffer of
       10,240 poems, each batch padded to its longest poem; 'sorted' takes the
       poems by rising length, in the same order at every pass.
-    shuffle: whether the order is random, anew at each pass.
+    shuffle: whether the order is random, another one at each pass.
     seed: makes the order repeatable.
-    skip: leave out so many of the first batches.
+    skip: leave out this many of the first batches.
     share: `(first, local, count)`, to divide each batch among `count` replicas
       and take the parts of `local` of them from `first` on. Row i is the
       replica's whose number is i modulo `count`; a part may be empty.
@@ -185,7 +185,7 @@ def windows(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int |
   """Cuts the poems, one after another in random order, into windows for truncated back-propagation.
 
   The text is laid out in `batch_size` rows of equal length, and each window
-  goes on where the one before it ended, in every row. Every token but the
+  continues where the one before it ended, in every row. Every token but the
   first is predicted once, except fewer than `batch_size` at the end.
 
   Args:
@@ -193,7 +193,7 @@ def windows(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int |
     batch_size: rows.
     window: positions a window.
     seed: of the poems' order.
-    skip: leave out so many of the first windows.
+    skip: leave out this many of the first windows.
     share: divides the rows, see `batches`.
 
   Returns:

@@ -24,7 +24,7 @@ def read(ds):
   except tf.errors.ResourceExhaustedError:
     raise
   except OUTAGES as error:
-    raise PassingError(f'the corpus cannot be read at present ({error.message}); go on with --resume') from None
+    raise PassingError(f'the corpus cannot be read at present ({error.message}); continue with --resume') from None
   except tf.errors.OpError as error:
     raise UserError(f'the corpus cannot be read any more ({error.message}); expected it to stay as it is; the last '
                     'checkpoint is kept') from None

@@ -20,11 +20,11 @@ _LEFT_OUT = -1  # the id of white space
 
 
 class Stream:
-  """The batches of a part of the split, read anew from its shards at each pass.
+  """The batches of a part of the split, read again from its shards at each pass.
 
   Several processes divide the shards among themselves, and the rows of a batch:
   each reads its own shards only. In a pass every poem of the part is
-  read once. A process whose shards end first goes on with empty batches.
+  read once. A process whose shards end first continues with empty batches.
 
   Attributes:
     steps: how many batches a pass has.
@@ -86,15 +86,15 @@ class Stream:
     """Makes the batches of one pass.
 
     Args:
-      shuffle_buffer: so many poems wait, and the next one is any of them; the
+      shuffle_buffer: how many poems wait; the next one is any of them; the
         shards come in random order, too. 0: all in their order.
       seed: makes the order repeatable.
-      skip: leave out so many of the first batches.
-      local: divide each batch among so many replicas.
+      skip: leave out this many of the first batches.
+      local: divide each batch among this many replicas.
 
     Returns:
       A dataset of `(x, y, seqlen)` as of `data.batches`, with `local` of
-      tuples of so many of them.
+      tuples of this many of them.
     """
     paths = np.array([os.fsencode(path) for path in self._paths])
     open_shards = 1

@@ -1,4 +1,4 @@
-"""Beam search: the likeliest poem that can be found by keeping a few at a time."""
+"""Beam search: the most likely poem that can be found by keeping a few at a time."""
 
 import functools
 from collections.abc import Iterable, Iterator

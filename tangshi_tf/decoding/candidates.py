@@ -26,7 +26,7 @@ class Candidate:
     words: its words, without bos and eos.
     log_probability: of its words under the model after bos and from the zero
       state, whatever restricted them, in nats; None where it was not measured.
-    copied: its lines that stand in the corpus; empty without an index.
+    copied: its lines that are in the corpus; empty without an index.
   """
 
   begin: str

@@ -57,7 +57,7 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
         (0, token, left <= 0, state, tf.zeros_like(fixed), rule_state))
     return written, state, rule_state
 
-  return decode.get_concrete_function()  # calling it takes 1 ms less than finding it anew
+  return decode.get_concrete_function()  # calling it takes 1 ms less than finding it again
 
 
 def narrow_logits(model, rules: GraphRules):

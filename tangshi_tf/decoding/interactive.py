@@ -12,7 +12,7 @@ from tangshi_tf.decoding.form_plan import KNOWN, LEVEL, OBLIQUE, FormPlan
 from tangshi_tf.decoding.rules import FREE, MAX_LEN, NEVER, RULE_STATE_SPEC, GraphRules, RuleOptions, Rules, RuleState
 from tangshi_tf.errors import UserError
 
-HELP = ('a number: take that character · characters: take these · Enter: the first · g: the model goes on · '
+HELP = ('a number: take that character · characters: take these · Enter: the first · g: the model writes the rest · '
         'u: undo · m: more · q: quit')
 _EXPECTED = {KNOWN: '平 or 仄', LEVEL: '平', OBLIQUE: '仄'}
 
@@ -83,7 +83,7 @@ class Session:
     return ''.join(self._words())
 
   def choices(self, temperature: float = 1.0) -> tuple[list[str], np.ndarray]:
-    """Returns the words that may come next, the likeliest first ('eos' ends the poem), and their probabilities."""
+    """Returns the words that may come next, the most likely first ('eos' ends the poem), and their probabilities."""
     now = self._past[-1]
     allowed = now.allowed
     logits = np.where(allowed, now.logits, -np.inf) / temperature
@@ -156,7 +156,7 @@ class Session:
     if word in corpus.PUNCTUATION or word in corpus.SPECIAL_TOKENS:
       return f'{word}: a character is expected here'
     if 'repeat' in rules:
-      return f'{word} stands in the poem already'
+      return f'{word} is in the poem already'
     if plan is None:
       return f'{word} cannot come here'
     patterns, group = (int(part[0]) for part in now.rule_state[:2])

@@ -78,12 +78,12 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
 
 def stream(begin: str, seed: int, *, model, word2id: dict[str, int], id2word: dict[int, str],
            **options) -> Iterator[str]:
-  """Writes one poem and tells each word as soon as it stands.
+  """Writes one poem and yields each word as soon as it is certain.
 
   Args:
     begin, seed: of the poem.
     model, word2id, id2word, **options: see `generate`. With `whole_sentences`
-      and no form, a word stands once its sentence has ended.
+      and no form, a word is certain once its sentence has ended.
 
   Returns:
     An iterator of the words; together they are the poem that `generate` writes.
@@ -187,7 +187,7 @@ def _in_batches(decoder, poems: Iterator[_Poem], first_state) -> Iterator[_Poem]
   The compiled loop stops after a few tokens, complete poems make room for
   waiting ones, and the loop continues.
   """
-  arrived: collections.deque[_Poem] = collections.deque()  # all poems begun and not yet returned
+  arrived: collections.deque[_Poem] = collections.deque()  # all poems started and not yet returned
   writing: list[_Poem] = []
   state: list[tf.Tensor | np.ndarray] = []  # its rows are those of `writing`
   small_batch = None

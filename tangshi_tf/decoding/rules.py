@@ -5,7 +5,7 @@ The rules, in the order in which they are applied:
 * tone: in a form, the token is a character whose tone some pattern that the poem still
   follows admits;
 * rhyme: at the end of a rhyming line, it is of the poem's rhyme group;
-* repeat: a character stands in a poem at most `max_repeat` times;
+* repeat: a character occurs in a poem at most `max_repeat` times;
 * short line: a mark comes after at least `shortest_line` characters, eos after a mark.
 
 Beside them stand the model's own: PAD, UNK and bos are never next (`next_bias`). Fixed
@@ -141,10 +141,10 @@ class Rules:
         begin word's included, if eos has not ended it before.
       bos_first: feed bos before the begin word, as in training; the exercise
         starts at the begin word itself.
-      max_repeat: how often a character may stand in a poem, 日日 counting once
+      max_repeat: how often a character may occur in a poem, 日日 counting once
         where they are neighbours; 0 for any number.
       shortest_line: how many characters a line has at least, and the poem ends
-        after a mark alone; 0 for whatever comes. Without effect in a form.
+        only after a mark; 0 for no rule. Without effect in a form.
 
     Raises:
       UserError: an argument is out of range.
@@ -293,12 +293,12 @@ class GraphRules:
     rows, marks = tf.shape(history)[0], tf.size(model.marks)
     too_short = ~tf.reduce_all(in_line, axis=1, keepdims=True)
     forbidden = tf.concat([tf.repeat(too_short, marks, axis=1), in_line[:, :1]], 1)
-    # In the place of what is not forbidden stands PAD, which is never next anyway.
+    # PAD takes the place of what is not forbidden, which is never next anyway.
     classes = tf.where(forbidden, tf.concat([model.marks, [self._options.eos]], 0)[None], corpus.PAD_ID)
     index = tf.stack([tf.broadcast_to(tf.range(rows)[:, None], tf.shape(classes)), classes], -1)
     return tf.tensor_scatter_nd_update(logits, index, tf.where(forbidden, NEVER, -np.inf))
 
 
 def _at(table, patterns, place):
-  """Returns the entries of a table `[sets of patterns, length]`; a place after the last stands for the last."""
+  """Returns the entries of a table `[sets of patterns, length]`; a place after the last counts as the last."""
   return tf.gather_nd(table, tf.stack([patterns, tf.minimum(place, tf.shape(table)[1] - 1)], 1))

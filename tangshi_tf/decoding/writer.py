@@ -119,13 +119,13 @@ class Writer:
 
   def stream(self, form: str | None = None, *, begin: str | None = None, seed: int | None = None,
              **options) -> Iterator[str]:
-    """Writes a poem and tells each character as soon as it stands.
+    """Writes a poem and yields each character as soon as it is certain.
 
         >>> writer = load('gru')
         >>> ''.join(writer.stream('七绝', seed=5)) == writer.write('七绝', seed=5).text
         True
 
-    Without a form a character stands once its sentence is whole.
+    Without a form a character is certain once its sentence is complete.
 
     Args:
       form, begin, seed, **options: as of `write`, without `num`, `beam`,

@@ -86,7 +86,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
       reset_after: for 'gru': apply the reset gate after the recurrent product,
         h~ = tanh(x W_xh + b_h + r * (h W_hh + b_hh)), which cuDNN needs and
         Keras prefers; False is the equation above.
-      layers: recurrent layers, one upon the other.
+      layers: recurrent layers, one on top of the other.
       projection: width of a linear layer without bias between the last
         recurrent layer and the output layer (which is then of so low a rank);
         0 for none.

@@ -9,7 +9,7 @@ of lines, as in Wang Li, 诗词格律 (1962):
     A 仄仄平平仄   B 平平仄仄平   C 平平平仄仄   D 仄仄仄平平
 
 and with two more characters of the other tone before them those of seven. The lines of
-a couplet are opposed (对: A B or C D), those of neighbouring couplets cling (粘: B C or
+a couplet are opposed (对: A B or C D), those of neighbouring couplets agree (粘: B C or
 D A), and the first line may rhyme (then it is D for A, or B for C).
 
 The odd positions are free (一三五不论), but `strict` forbids what makes a line ugly:
@@ -22,7 +22,7 @@ The odd positions are free (一三五不论), but `strict` forbids what makes a 
 
 `loose` lets all three pass. Rhymes are level, on the even lines and on the first one
 where the pattern says so, and all of one group. A character that the table does not have
-fits everywhere, and is told.
+fits everywhere, and is noted.
 """
 
 from tangshi_tf.prosody.checking import Check, Fault, check, check_text, check_tones

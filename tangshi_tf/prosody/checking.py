@@ -55,7 +55,7 @@ class Check:
   """What `check` found.
 
   Attributes:
-    form: the form that the poem was held against.
+    form: the form that the poem was checked against.
     pattern: the nearest tone pattern; None where tones were not looked at.
     rhyme: the group of the rhymes, None if there is none.
     faults: what is wrong.
@@ -74,7 +74,7 @@ class Check:
 
 
 def check(content: str, form: Form, tones: str = 'strict') -> Check:
-  """Holds a poem against a form.
+  """Checks a poem against a form.
 
   Args:
     content: its text, with punctuation.
@@ -186,5 +186,5 @@ def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Ch
   listed = ', '.join(map(str, lengths[:_MOST_LENGTHS])) + ', …' * (len(lengths) > _MOST_LENGTHS)
   found = f'{len(lines)} lines of {listed} characters' if lines else 'no lines'
   return Check(Form(OTHER, 0, 0), None, None, [Fault(
-      0, 0, 'form', f'{found}; expected lines of one length, at most {_LONGEST} characters in all, or a --form to hold '
-      'them against')], [])
+      0, 0, 'form', f'{found}; expected lines of one length, at most {_LONGEST} characters in all, or a --form '
+      'to check')], [])

@@ -21,7 +21,7 @@ def faults(text: str) -> list[str]:
   three times or more and makes up a fifth of all characters or more, marks
   included. It has at least two lines; a line ends in one of ，。？！；： and has
   three to seven characters, and the lines have at most two different lengths.
-  What stands after the last mark is no line: there the text was cut.
+  What follows the last mark is no line: there the text was cut.
 
   Args:
     text: white space is left out.
@@ -30,7 +30,7 @@ def faults(text: str) -> list[str]:
   found = []
   for character, group in itertools.groupby(text):
     if (times := len(list(group))) > MOST_IN_A_ROW:
-      found.append(f'{character} stands {times} times in a row')
+      found.append(f'{character} comes {times} times in a row')
   for character, times in collections.Counter(text).items():
     if times >= OFTEN and times >= FREQUENT_SHARE * len(text):
       found.append(f'{character} is {times} of {len(text)} characters')

@@ -55,7 +55,7 @@ def read_lines(name: str) -> list[str]:
 
 
 def expand(arguments: list[str]) -> list[str]:
-  """Puts the flags of a recipe before all others, so that those given beside it win.
+  """Puts the flags of a recipe before all others, so that those given with it win.
 
   Where no recipe is asked for it is the one with the name of `--cell`, and none
   for a run that is resumed, which has its flags. `--recipe` and `--cell` in a

@@ -1,4 +1,4 @@
-"""NumPy's .npz files from hands that need not be trusted: no pickle, and no more memory than the file has bytes."""
+"""NumPy's .npz files from sources that need not be trusted: no pickle, and no more memory than the file has bytes."""
 
 import contextlib
 import math

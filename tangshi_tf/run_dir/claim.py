@@ -108,7 +108,7 @@ def claim(path: str | os.PathLike, *, overwrite: bool = False, resume: bool = Fa
 
   Args:
     path: where the run will be written.
-    overwrite: whether a run that stands there may be replaced.
+    overwrite: whether a run there may be replaced.
     resume: whether a run must stand there, to be resumed.
 
   Yields:
@@ -153,7 +153,7 @@ def _hold(lock, path: pathlib.Path, *, replace: bool):
     raise UserError(f'{path}: process {lock.read().strip() or "?"} is training into it; '
                     'expected a directory of its own for each run')
   if not replace:
-    raise UserError(f'{path}: holds a run already; give --resume to go on with it, --overwrite to replace it, or '
+    raise UserError(f'{path}: holds a run already; give --resume to continue it, --overwrite to replace it, or '
                     'another --run_dir')
   lock.truncate(0)
   lock.write(str(os.getpid()))

@@ -6,7 +6,7 @@
     metrics.json       figures by epoch
     weights/*.npz      epoch-NN.npz after each epoch; last.npz from an
                        interrupted epoch; in a shipped model best.npz alone
-    checkpoint.npz     where the run stood last, see `training.checkpoint`
+    checkpoint.npz     where the run stopped last, see `training.checkpoint`
     events.out.*       TensorBoard
     .lock              held by the process that trains
 """

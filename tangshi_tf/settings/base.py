@@ -17,7 +17,7 @@ flags.disclaim_key_flags()  # so that --help counts these flags to the command's
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-  """What is known of a setting beside its default and its type.
+  """What is known of a setting besides its default and its type.
 
   Attributes:
     text: what it does, for --help.

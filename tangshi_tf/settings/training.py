@@ -36,7 +36,7 @@ class CorpusSettings(Checked):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSettings(Checked):
-  """The model: the arguments of `myRNNModel` beside the vocabulary."""
+  """The model: the arguments of `myRNNModel` besides the vocabulary."""
 
   cell: str = setting('gru', 'Recurrent cell.', choices=('rnn', 'lstm', 'gru'))
   units: int = setting(128, 'Width of the recurrent state of a layer.', low=1, high=16384)
@@ -64,7 +64,7 @@ class TrainingSettings(Checked):
       0, 'With --batching=bucket: as many poems a batch as fit into this many tokens; 0: --batch_size.',
       low=0, high=10**8)
   batching: str = setting(
-      'bucket', 'bucket: poems of like length together; shuffle: random poems padded to the longest, as in the '
+      'bucket', 'bucket: poems of similar length together; shuffle: random poems padded to the longest, as in the '
       'exercise; sorted: by rising length, in the same order in each epoch.', choices=('bucket', 'shuffle', 'sorted'))
   bptt: int = setting(
       0, 'Train on all poems as one text in windows of this many tokens, the state carried from window to window '
@@ -78,7 +78,7 @@ class TrainingSettings(Checked):
       'the sum.', choices=('poem', 'token', 'sum'))
   label_smoothing: float = rate("Share of each label's mass that is spread over all characters.")
   unlikelihood: float = setting(
-      0.0, 'How strongly a character is made unlikely where it stands in the poem already, against loops (unlikelihood '
+      0.0, 'How strongly a character is made unlikely where it is in the poem already, against loops (unlikelihood '
       'training); 0: not.', low=0, high=100)
   bos_dropout: float = setting(0.0, 'Share of the poems that begin at their first character, without bos, as the '
                                 'exercise writes.', low=0, high=1)
@@ -160,7 +160,7 @@ class Settings:
     return values
 
   def without_effect(self, streamed: bool) -> list[str]:
-    """Returns a line for each setting that is not the default and changes nothing beside the others."""
+    """Returns a line for each setting that is not the default and changes nothing with the others."""
     model, training = self.model, self.training
     plain = not (training.bos_dropout or training.random_states or training.unlikelihood)
     idle = {

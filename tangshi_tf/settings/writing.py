@@ -44,7 +44,7 @@ class WritingSettings(Checked):
   init: str | None = setting(None, 'Initial state (default: zero).', choices=('zero', 'random'))
   state_stddev: float | None = setting(None, 'Standard deviation of the random state (default: 0.5).', low=0, high=100)
   exercise: bool = setting(False, "The exercise's bare loop: from the begin word, the most likely character at each "
-                           'step, up to 30, whatever comes.')
+                           'step, up to 30, with no rules.')
   max_len: int | None = setting(
       None, 'A poem without an end stops once it has more characters than this; not with --form. '
       + _default('max_len', **{_BARE: EXERCISE['max_len']}), low=1, high=10_000)
@@ -61,20 +61,20 @@ class WritingSettings(Checked):
   min_p: float | None = setting(
       None, 'Draw from characters with at least this share of the greatest probability. '
       + _default('min_p', **{'with --form or --exercise': 0}), low=0, high=1)
-  max_repeat: int | None = setting(None, 'How often a character may stand in a poem, 0: any number. '
+  max_repeat: int | None = setting(None, 'How often a character may occur in a poem, 0: any number. '
                                    + _default('max_repeat', **{_BARE: 0}), low=0)
   shortest_line: int | None = setting(
-      None, 'How many characters a line has at least, and a poem ends after a mark alone; 0: whatever comes; not with '
+      None, 'How many characters a line has at least, and a poem ends only after a mark; 0: whatever comes; not with '
       '--form. ' + _default('shortest_line', **{_BARE: 0}), low=0, high=100)
   num: int | None = setting(None, 'Poems for each begin word (default: 1).', low=1)
   seed: int | None = setting(None, 'Seed of the first poem, the next has one more (default: random).',
                              low=0, high=2**63 - 1)
   bos_first: bool | None = setting(None, 'Feed bos before the begin word, as in most of training. '
                                    + _default('bos_first', **{_BARE: False}))
-  beam: int | None = setting(None, 'Instead of drawing, search for the likeliest poem and keep this many at a time '
+  beam: int | None = setting(None, 'Instead of drawing, search for the most likely poem, keep this many at a time '
                              '(beam search); 0, the default: do not.', low=0, high=1024)
   best_of: int | None = setting(
-      None, 'Write this many candidates for each poem and keep the one that the model finds likeliest, less a penalty '
+      None, 'Write this many candidates for each poem and keep the most likely one, less a penalty '
       'for copied lines (default: 1).', low=1, high=512)
   original: bool = setting(False, 'Draw poems again that have a line of the corpus.')
 

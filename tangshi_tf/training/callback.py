@@ -22,7 +22,7 @@ class Totals:
   _NOTHING = {'steps': 0, 'loss': 0.0, 'nll': 0.0, 'tokens': 0.0, 'gradient_norm': 0.0, 'seconds': 0.0}
 
   def __init__(self, sums: dict[str, float] | None = None):
-    """Goes on from `sums`, as the method of that name returned them; the clock runs from now."""
+    """Continues from `sums`, as the method of that name returned them; the clock runs from now."""
     self._sums = dict(sums or self._NOTHING)
     self._waiting: list[StepResult] = []
     self._start = time.perf_counter()
@@ -46,7 +46,7 @@ class Totals:
     return dict(self._sums)
 
   def take(self) -> dict[str, float]:
-    """Returns the means since the last call and starts anew."""
+    """Returns the means since the last call and starts again."""
     sums = self.sums()
     self._sums = dict(self._NOTHING)
     nll = sums['nll'] / sums['tokens']
@@ -61,7 +61,7 @@ class Totals:
 
 @dataclasses.dataclass
 class Position:
-  """Where a run stands: what must be known to continue it, beside the variables.
+  """How far a run is: what must be known to continue it, besides the variables.
 
   Attributes:
     epoch: the epoch that is being trained, from 1.
@@ -71,7 +71,7 @@ class Position:
       float32 `[batch, units]`.
     history: the metrics of the epochs before, see `fit`.
     watchers: what `Callback.checkpoint` returned, by the callback's class.
-    reading: what the order of the poems within an epoch depends on, beside the
+    reading: what the order of the poems within an epoch depends on, besides the
       seed: how they are read.
   """
 

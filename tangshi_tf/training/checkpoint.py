@@ -1,4 +1,4 @@
-"""A run on its way, on disk: all that is needed to go on with it exactly.
+"""A run on its way, on disk: all that is needed to continue it exactly.
 
 `checkpoint.npz` in the run directory holds the model's variables, those of the
 optimizer (the number of steps among them), the moving average if there is one,
@@ -45,7 +45,7 @@ def write(run: run_dir.ClaimedRunDir, model, optimizer, average, position: Posit
     model: a `myRNNModel`.
     optimizer: its Keras optimizer.
     average: its `training.Averages`, or None.
-    position: where the run stands.
+    position: how far the run is.
 
   Raises:
     UserError: it cannot be written.
@@ -67,7 +67,7 @@ def restore(run: run_dir.RunDir, model, optimizer, average) -> Position:
     model, optimizer, average: new ones with the run's settings.
 
   Returns:
-    The position to go on from.
+    The position to continue from.
 
   Raises:
     UserError: the file is damaged, or belongs to a model or an optimizer with
@@ -90,7 +90,7 @@ def restore(run: run_dir.RunDir, model, optimizer, average) -> Position:
 
 
 def cut_events(path: pathlib.Path, steps: int, epochs: int):
-  """Takes from TensorBoard's files what came after so many steps and epochs, which will come again."""
+  """Takes from TensorBoard's files what came after this many steps and epochs, which will come again."""
   for partial in path.glob(f'{_EVENTS}{PARTIAL}'):  # the process ended while it cut
     partial.unlink()
   for file in list(path.glob(_EVENTS)):

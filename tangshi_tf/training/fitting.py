@@ -1,4 +1,4 @@
-"""A whole run: epochs, validation, those who watch it, and where it stands."""
+"""A whole run: epochs, validation, those who watch it, and how far it is."""
 
 import contextlib
 import math
@@ -62,12 +62,12 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     callbacks: `Callback`s.
     should_stop: asked after each step and each epoch; True ends the run at once.
     schedule: a `schedules.LearningRate`, new; by default the optimizer's rate stays.
-    patience: end after so many epochs in a row without better validation
+    patience: end after this many epochs in a row without better validation
       (early stopping); 0 for never.
     options: see `StepOptions`. Where there is an average of the weights, it is
       in the model when it is validated and when callbacks see the epoch's end.
     plain_epochs: how many epochs at the beginning have `StepOptions.plain`.
-    position: where to go on; the model's and the optimizer's variables and the
+    position: where to continue; the model's and the optimizer's variables and the
       average must be those of that moment. By default the run begins.
     save: called with the position after every epoch, every `save_every` steps
       of an epoch (0: never), and when the run is stopped.

@@ -1,4 +1,4 @@
-"""The model of a run, what trains it, and where it stands."""
+"""The model of a run, what trains it, and how far it is."""
 
 import contextlib
 import dataclasses
@@ -13,14 +13,14 @@ from tangshi_tf.training.preparation import Batches, Material, make_batches
 
 
 class Job:
-  """The model of a run, what trains it, and where it stands.
+  """The model of a run, what trains it, and how far it is.
 
   Attributes:
     path, settings, replicas: as they are given.
     model, optimizer: new ones by the settings.
     options: the `step.StepOptions`.
     batches: see `preparation.Batches`.
-    position: where the run stands.
+    position: how far the run is.
   """
 
   def __init__(self, path: pathlib.Path, directory, settings: Settings, material: Material, replicas,
@@ -103,7 +103,7 @@ class Job:
     before = training.get('tensorflow')
     if before == tf.__version__:
       return []
-    return [f'The run was begun with TensorFlow {before}, this is {tf.__version__}: its figures may differ in their '
+    return [f'The run was started with TensorFlow {before}, this is {tf.__version__}: its figures may differ in their '
             'last digits from those of a run that never stopped.']
 
   def steps_taken(self) -> int:

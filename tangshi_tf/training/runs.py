@@ -55,7 +55,7 @@ def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite:
   Args:
     settings: what decides how the model comes about.
     path: where the run is written; by default runs/ and the recipe or the cell.
-    overwrite: whether a run that stands there is replaced.
+    overwrite: whether a run that is there is replaced.
     callbacks: `fitting.Callback`s; they are told all that there is to tell, and
       nothing is printed without them.
     strategy: 'none', 'mirrored' (the GPUs of this host), or 'multi_worker'; by
@@ -244,7 +244,7 @@ def _has_checkpoint(directory: run_dir.RunDir, material: Material) -> bool:
     return False
   before = directory.config()['training']
   if material.origin['corpus_sha256'] != before.get('corpus_sha256') or material.words != directory.vocabulary():
-    raise UserError(f'{directory.path}: was begun with other poems than those of {material.origin["corpus"]}, or with '
-                    f'them in another order; expected the corpus it was begun with ({before.get("corpus")}), by '
+    raise UserError(f'{directory.path}: began with other poems than those of {material.origin["corpus"]}, or with '
+                    f'them in another order; expected the corpus it was started with ({before.get("corpus")}), by '
                     '--corpus if need be')
   return True

@@ -19,14 +19,14 @@ class StepOptions:
 
   Attributes:
     reduction, label_smoothing: of the loss, see `loss.compute_loss`.
-    unlikelihood: how strongly a character is made unlikely where it stands in
+    unlikelihood: how strongly a character is made unlikely where it is in
       the poem already, see `loss.compute_loss`; 0 for not at all.
     precision: of the output layer's products, see `loss`.
     clip_norm: scale the gradients down to this global norm where it is
       greater (Pascanu et al. 2013, arXiv:1211.5063); 0 for never.
     average: decay by step of an exponential moving average of the weights,
       see `Averages`; 0 for none.
-    carry_state: whether a batch goes on where the one before it ended, with
+    carry_state: whether a batch continues where the one before it ended, with
       the gradient cut between them (truncated back-propagation through time).
     bos_dropout: share of the poems that begin without bos, see `starts`.
     random_states: share of the poems that begin from a random-normal state.

@@ -23,7 +23,7 @@ def run(count: int, arguments: list[str], *, restarts: int = 3, begun_at: Callab
     count: how many workers.
     arguments: of tangshi_tf.train.
     restarts: most starts beyond the first.
-    begun_at: tells when the run was begun, None if it was not. One that was begun by these workers is resumed.
+    begun_at: tells when the run was started, None if it was not. One that was begun by these workers is resumed.
     on_death: gets the status of a worker that has died.
 
   Returns:

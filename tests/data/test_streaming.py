@@ -168,7 +168,7 @@ def test_what_a_line_may_hold(tmp_path, word2id):
 
 @pytest.mark.parametrize(('names', 'message'), [
     (['train-00000-of-00002.txt'], 'train-00001-of-00002: this shard is not among those named'),
-    (['train-00000-of-00001.txt', 'poems.txt'], 'poems.txt: is no shard beside others'),
+    (['train-00000-of-00001.txt', 'poems.txt'], 'poems.txt: is no shard among others'),
     (['train-00000-of-00001.txt', 'train-00001-of-00001.txt'], 'its number is too great; expected 0 to 0'),
     (['train-00000-of-00001.txt', 'train-00000-of-00002.txt'], 'is shard 0 of the train part, and so is'),
     (['train-00000-of-00001.txt', 'train-00001-of-00002.txt'], 'some of 1 .txt and 2 .txt'),

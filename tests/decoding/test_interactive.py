@@ -50,7 +50,7 @@ def test_objections(run):
   plan = decoding.FormPlan(prosody.FORMS['五绝'], run.word2id, rhyme='东')
   session = decoding.Session(run, plan=plan, begin='白日依山尽', max_repeat=1)
   assert session.text == '白日依山尽，'
-  for word, message in (('月', '月 is 仄; expected 平'), ('白', '白 stands in the poem'),
+  for word, message in (('月', '月 is 仄; expected 平'), ('白', '白 is in the poem'),
                         ('，', 'a character is expected'), ('🙂', 'not in the model')):
     with pytest.raises(UserError, match=message):
       session.take(word)

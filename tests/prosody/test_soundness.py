@@ -20,7 +20,7 @@ def test_sound(text):
 
 @pytest.mark.parametrize(('text', 'message'), [
     ('', 'lines: 0'), ('日月', 'lines: 0'), ('日照香炉生紫烟。', 'lines: 1'), ('，。', 'lines of .0. characters'),
-    ('谔谔谔不见，人间不可知。', '谔 stands 3 times in a row'), ('春眠不觉晓，，，处处闻啼鸟。', '， stands 3'),
+    ('谔谔谔不见，人间不可知。', '谔 comes 3 times in a row'), ('春眠不觉晓，，，处处闻啼鸟。', '， comes 3'),
     ('日月日月日，山水不可知。', '日 is 3 of 12 characters'), ('花好花好人，花山水人云。山花，', '花 is 4 of 15'),
     ('一二，三四。', 'lines of .2. characters; expected 3 to 7'), ('一二三四五六七八，一二三。', 'lines of .8.'),
     ('一二三，四五六七，八九十百千。', 'lines of .3, 4, 5. characters; expected at most two'),

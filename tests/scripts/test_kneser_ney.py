@@ -1,4 +1,4 @@
-"""The n-gram yardstick against a plain reading of its equations."""
+"""The n-gram baseline against a plain reading of its equations."""
 
 import collections
 

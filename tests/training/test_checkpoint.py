@@ -43,7 +43,7 @@ def packed(poems_file):
 
 
 class Run:
-  """A small run with everything that a checkpoint must keep, made anew from the same seed."""
+  """A small run with everything that a checkpoint must keep, made again from the same seed."""
 
   def __init__(self, packed, *, bptt: bool):
     word2id, poems = packed
@@ -186,7 +186,7 @@ def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp
   assert (tmp_path / 'r/weights/last.npz').exists()
   done = len(run_dir.RunDir(tmp_path / 'r').epochs())
 
-  assert_one_line(command('tangshi_tf.train', '--resume', '--run_dir=r'), 'r: was begun with other poems')
+  assert_one_line(command('tangshi_tf.train', '--resume', '--run_dir=r'), 'r: began with other poems')
   resume = ['tangshi_tf.train', '--resume', '--run_dir=r', f'--corpus={poems_file}']
   assert_one_line(command(*resume, '--units=9'), '--units=9: the run in r has 8')
   assert_one_line(command(*resume, '--recipe=gru'), 'the run in r has')

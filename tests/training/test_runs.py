@@ -45,7 +45,8 @@ def test_a_run_from_python(tmp_path, poems_file, capfd):
   assert notes.notes[0].startswith('Device: ') and notes.notes[1] == 'Recipe: lstm'
   assert any(note.startswith('Corpus: poems.txt: ') for note in notes.notes)
   config = json.loads((tmp_path / 'a/config.json').read_text(encoding='utf-8'))
-  assert config['training']['flags'] == settings.values() | {'stream': False} and config['training']['command'] == 'tangshi_tf.training.run'
+  assert config['training']['flags'] == settings.values() | {'stream': False}
+  assert config['training']['command'] == 'tangshi_tf.training.run'
   assert len(tangshi_tf.load(result.path).write('五绝', seed=1, rhyme='off').lines) == 4
 
   with pytest.raises(UserError, match='holds a run already'):
@@ -87,7 +88,8 @@ def test_nothing_is_made_where_something_cannot_be_met(tmp_path, poems_file):
 
 
 @pytest.mark.parametrize(('flags', 'message'), [
-    (None, 'does not say all flags'), ('no object', 'does not say all flags'), ({'strange': 1}, 'does not say all flags'),
+    (None, 'does not say all flags'), ('no object', 'does not say all flags'),
+    ({'strange': 1}, 'does not say all flags'),
     ({'units': 'many'}, "units 'many': expected"), ({'epochs': [1]}, 'epochs .*: expected a whole number'),
 ])
 def test_a_config_that_says_nonsense_is_one_line(tmp_path, poems_file, flags, message):

@@ -18,7 +18,7 @@ LONG = 60  # seconds: a worker that is expected to come
 
 @pytest.fixture
 def addresses():
-  """Addresses of so many workers."""
+  """Addresses of this many workers."""
   return lambda count: [f'localhost:{port}' for port in local.free_ports(count)]
 
 
