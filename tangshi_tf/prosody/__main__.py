@@ -43,7 +43,7 @@ def main(texts: list[str]) -> int:
 
 
 def _check(content: str, form: prosody.Form | None) -> prosody.Check:
-  """Holds a poem against a form, or against that of its own lines."""
+  """Checks a poem against a form, or against that of its own lines."""
   if form is None and (name := prosody.form_of(content)) != prosody.OTHER:
     form = prosody.FORMS[name]
   lines = [len(line) for line in corpus.verse_lines(content)]
