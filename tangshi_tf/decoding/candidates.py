@@ -45,7 +45,7 @@ class Candidate:
     return None if self.log_probability is None else float(np.exp(-self.log_probability / len(self.words)))
 
   def rank(self) -> float:
-    """What the best of several has most of: log-probability a token less a penalty for copied lines."""
+    """Returns what the best candidate has most of: log-probability a token less a penalty for copied lines."""
     assert self.log_probability is not None, 'only what was measured has a rank'
     lines = len(corpus.verse_lines(self.text)) or 1
     return self.log_probability / len(self.words) - COPY_PENALTY * len(self.copied) / lines

@@ -23,8 +23,9 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
   how many tokens each row may still get, int32 `[rows]`; uniform numbers float32
   `[rows, steps]` (used when drawing), and the temperature; how many tokens each
   row has, int32 `[rows]`; the `rules.RuleState`, and the tables of `rules.Rules`.
-  It returns the tokens that follow, int32 `[rows, steps]`, and both states. What
-  stands after eos or after a row's last token has no meaning.
+  It returns the tokens that follow, int32 `[rows, steps]`, the state of the model,
+  and `patterns` and `group` of the rules. What stands after eos or after a row's
+  last token has no meaning.
   """
   per_row, matrix = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, None), tf.int32)
   signature = (per_row, model.state_spec, matrix, per_row, tf.TensorSpec((None, None)), tf.TensorSpec(()), per_row,
@@ -55,7 +56,7 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
     *_, state, written, rule_state = tf.while_loop(
         lambda step, _, done, *__: (step < steps) & ~tf.reduce_all(done), body,
         (0, token, left <= 0, state, tf.zeros_like(fixed), rule_state))
-    return written, state, rule_state
+    return written, state, rule_state.patterns, rule_state.group
 
   return decode.get_concrete_function()  # calling it takes 1 ms less than finding it again
 

@@ -20,7 +20,7 @@ INITS = ('zero', 'random')
 STATE_STDDEV = 0.5  # the exercise's
 MAX_STDDEV = 100  # far beyond use, far below what float32 holds
 BATCH = 512  # poems written at once
-_DRAWING = 1  # tells a seed's stream for drawing from the one for its state
+_DRAWING = 1  # keeps a seed's stream for drawing apart from the one for its state
 _MOST_BEGUN = 8 * BATCH  # poems held back behind one that is still written
 _STEPS = 8  # tokens before complete poems make room for others
 _SMALL_BATCH, _STEPS_SMALL_BATCH = 8, 32  # so few poems, if they are all, wait for each other
@@ -251,9 +251,9 @@ class _Decoder:
       state = [np.concatenate([tensor, np.zeros((rows - len(poems), tensor.shape[1]), np.float32)])
                for tensor in state]
     decode = compiled_decoder(self._model, self._sampler, options, small_batch)
-    written, state, rule_state = decode(token, state, fixed, left, uniforms, self._temperature, length,
-                                        RuleState(patterns, group, history), self._rules.tables)
-    for poem, ids, *numbers_of_poem in zip(poems, *(tensor.numpy().tolist() for tensor in (written, *rule_state[:2]))):
-      poem.patterns, poem.group = numbers_of_poem
+    written, state, *after = decode(token, state, fixed, left, uniforms, self._temperature, length,
+                                    RuleState(patterns, group, history), self._rules.tables)
+    for poem, ids, *poem_after in zip(poems, *(tensor.numpy().tolist() for tensor in (written, *after))):
+      poem.patterns, poem.group = poem_after
       poem.add(ids, options.eos)
     return state if rows == len(poems) else [tensor[:len(poems)] for tensor in state]

@@ -89,6 +89,7 @@ _TABLES_SPEC = FormTables(*(tf.TensorSpec((None,) * rank, dtype) for rank, dtype
     (2, tf.int32), (2, tf.int32), (2, tf.int32), (2, tf.float32), (1, tf.int32), (1, tf.int32), (2, tf.bool))))
 
 
+@functools.lru_cache(maxsize=8)
 def _form_tables(plan: FormPlan) -> FormTables:
   width = ((0, 0), (0, sampling.beyond(plan.allowed.shape[1])))
   masks = np.where(plan.allowed, np.float32(0), np.float32(NEVER))
@@ -113,7 +114,7 @@ class RuleOptions:
 
   @property
   def tables_spec(self):
-    """What a `tf.function` is told of `Rules.tables`."""
+    """The spec of `Rules.tables` in a signature."""
     return _TABLES_SPEC if self.in_form else ()
 
 
@@ -195,7 +196,7 @@ class GraphRules:
 
     Args:
       options: of `Rules`.
-      model: a `myRNNModel`, which tells characters from marks.
+      model: a `myRNNModel`, which knows characters and marks.
       tables: of `Rules`, or placeholders of `RuleOptions.tables_spec`.
     """
     self._options, self._model = options, model

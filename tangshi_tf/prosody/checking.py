@@ -1,4 +1,17 @@
-"""Whether a poem keeps its form."""
+"""Whether a poem keeps its form.
+
+The odd positions of a line are free (一三五不论), but `strict` forbids what makes a line
+ugly (see `forms` for the kinds of lines):
+
+* 孤平: B whose first character (third of seven) is oblique, unless the third (fifth)
+  is level in exchange (仄平平仄平);
+* 三平尾: D that ends in three level characters;
+* 三仄尾: C that ends in three oblique characters; 平平仄平仄 for C is allowed, as it was
+  in Tang times.
+
+`loose` allows all three and notes them. A character that the table of tones does not
+have fits everywhere, and is noted.
+"""
 
 import collections
 import dataclasses
@@ -15,16 +28,7 @@ from tangshi_tf.prosody.forms import (
   line_pattern,
   patterns,
 )
-from tangshi_tf.prosody.tones import (
-  LEVEL,
-  OBLIQUE,
-  fits,
-  level_groups,
-  readings,
-  rhymes_of,
-  tone,
-  usual_rhymes_of,
-)
+from tangshi_tf.prosody.tones import LEVEL, OBLIQUE, fits, level_groups, readings, rhymes_of, tone, usual_rhymes_of
 
 _LONGEST = 10_000  # characters of a poem in a form of its own, each of which may be noted
 _MOST_LENGTHS = 10  # that a message lists
@@ -56,10 +60,10 @@ class Check:
 
   Attributes:
     form: the form that the poem was checked against.
-    pattern: the nearest tone pattern; None where tones were not looked at.
+    pattern: the nearest tone pattern; None where tones were not checked.
     rhyme: the group of the rhymes, None if there is none.
     faults: what is wrong.
-    notes: what `loose` lets pass, and characters that are not in the table.
+    notes: what `loose` allows, and characters that are not in the table.
   """
 
   form: Form
@@ -89,7 +93,7 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
   faults = []
   if len(lines) != form.lines:
     faults.append(Fault(0, 0, 'form', f'{len(lines)} lines; expected {form.lines}'))
-  # What is too many is told already; a fault each would fill the memory for a file that is no poem.
+  # Lines beyond the form are one fault; a fault each would fill the memory for a file that is no poem.
   for i, line in enumerate(lines[:form.lines], 1):
     if len(line) != form.characters:
       faults.append(Fault(i, 0, 'form', f'{len(line)} characters; expected {form.characters}'))
@@ -104,14 +108,14 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
       rhyme, wrong = None if wrong else rhyme, []
     return Check(form, None, rhyme, wrong, notes)
 
-  def held_against(pattern: Pattern) -> Check:
+  def check_against(pattern: Pattern) -> Check:
     by_rule = [fault for i, (kind, line) in enumerate(zip(pattern.kinds, lines), 1)
                for fault in check_tones(line, kind, i)]
     rhyme, wrong = _check_rhymes(lines, [i for i in range(form.lines) if pattern.rhymes(i)])
     passed = [fault for fault in by_rule if fault.rule != 'tone'] if tones == 'loose' else []
     return Check(form, pattern, rhyme, [fault for fault in by_rule if fault not in passed] + wrong, notes + passed)
 
-  best = min(map(held_against, candidates), key=lambda found: (len(found.faults), len(found.notes)))
+  best = min(map(check_against, candidates), key=lambda found: (len(found.faults), len(found.notes)))
   best.faults.sort(key=lambda fault: (fault.line, fault.position))
   return best
 

@@ -1,4 +1,16 @@
-"""Verse forms and their tone patterns."""
+"""Verse forms and their tone patterns.
+
+A regulated poem follows one of four patterns. With the second and the fourth character
+of a line of five (the second, fourth and sixth of seven) and the last one fixed, there
+are four kinds of lines, as in Wang Li, 诗词格律 (1962):
+
+    A 仄仄平平仄   B 平平仄仄平   C 平平平仄仄   D 仄仄仄平平
+
+and with two more characters of the other tone before them those of seven. The lines of
+a couplet are opposed (对: A B or C D), those of neighbouring couplets cling (粘: B C or
+D A), and the first line may rhyme (then it is D for A, or B for C). Rhymes are level, on
+the even lines and on the first one where the pattern says so, and all of one group.
+"""
 
 import dataclasses
 import functools
@@ -9,9 +21,9 @@ from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 from tangshi_tf.prosody.tones import EITHER
 
-TONES = ('strict', 'loose', 'off')
+TONES = ('strict', 'loose', 'off')  # how tones are checked, see `checking`
 OTHER = 'other'
-MOST_LINES, MOST_CHARACTERS = 64, 32  # of a form without a name
+MAX_LINES, MAX_CHARACTERS = 64, 32  # of a form without a name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +82,10 @@ def find_form(name: str) -> Form:
     return found
   if match := re.fullmatch(r'(\d{1,4})[x×](\d{1,4})', name):
     lines, characters = int(match[1]), int(match[2])
-    if 1 <= lines <= MOST_LINES and 1 <= characters <= MOST_CHARACTERS:
+    if 1 <= lines <= MAX_LINES and 1 <= characters <= MAX_CHARACTERS:
       return Form(f'{lines}x{characters}', lines, characters)
   raise UserError(f'form {name!r} is unknown; expected {", ".join(FORMS)}, or LINESxCHARACTERS such as 6x5, up to '
-                  f'{MOST_LINES}x{MOST_CHARACTERS}')
+                  f'{MAX_LINES}x{MAX_CHARACTERS}')
 
 
 def form_of(content: str) -> str:

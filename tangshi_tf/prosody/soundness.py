@@ -1,6 +1,6 @@
 """Whether a text is sound: the least that a reader asks of a poem, whatever its form.
 
-It tells loops and stumps from poems. Rhyme, tones and sense it does not look at.
+It separates loops and fragments from poems. It does not look at rhyme, tones and sense.
 """
 
 import collections

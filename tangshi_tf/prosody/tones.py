@@ -1,4 +1,9 @@
-"""Tones and rhyme groups of characters, by the Pingshui table."""
+"""Tones and rhyme groups of characters, by the Pingshui table.
+
+A character is level (平), oblique (仄) or, in different words, both (中); its rhyme
+groups are those of the table, see `scripts/build_pingshui.py`. A character that the
+table does not have has an unknown tone (？), which fits everywhere.
+"""
 
 import collections
 import functools
@@ -49,7 +54,7 @@ def tone(character: str) -> str:
 
 
 def fits(found: str, wanted: str) -> bool:
-  """Returns whether a character's tone will do where a tone is wanted; ？ does."""
+  """Returns whether a character's tone fits where a tone is wanted; ？ always does."""
   return found == wanted or found in (EITHER, UNKNOWN) or wanted == EITHER
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tangshi_tf import prosody
 from tangshi_tf.errors import UserError
+from tangshi_tf.prosody.tones import rhyme_groups
 
 GOOD = {
     '白日依山尽，黄河入海流。欲穷千里目，更上一层楼。': ('五绝', '仄起首句不入韵', '下平十一尤'),
@@ -48,7 +49,7 @@ def test_texts_far_beyond_a_form():
 
 
 def test_the_table():
-  groups = prosody.rhyme_groups()
+  groups = rhyme_groups()
   assert len(groups) == 106 and len(prosody.level_groups()) == 30
   assert [sum(name[:2] == start for name in groups) for start in ('上平', '下平', '上声', '去声', '入声')] == [
       15, 15, 29, 30, 17]
