@@ -113,8 +113,8 @@ class _Chunks:
   def __init__(self, hidden, kernel, bias, labels, precision: str):
     self.operand, self.product = _products(precision)
     n, self.classes = tf.shape(hidden)[0], tf.shape(bias)[0]
-    self.count = -(-n // ROWS)
-    self._size = -(-n // tf.maximum(self.count, 1))
+    self.count = tf.maximum(-(-n // ROWS), 1)  # one without rows, too, as a replica may have
+    self._size = -(-n // self.count)
     self.extended_hidden = tf.concat([hidden, tf.ones((n, 1))], 1)
     self._extended_kernel = self.operand(tf.concat([kernel, bias[None]], 0))
     self.class_rows = self.operand(tf.transpose(kernel))

@@ -49,8 +49,9 @@ def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite:
         starting: Starting = at_once, stopping: Stopping = never, command: str = 'tangshi_tf.training.run') -> Result:
   """Trains a model and writes it into a run directory.
 
+      >>> from tangshi_tf import recipes, training
       >>> settings = recipes.settings_of('gru', epochs=1)
-      >>> run(settings, 'runs/mine', callbacks=[Progress()])              # doctest: +SKIP
+      >>> training.run(settings, 'runs/mine', callbacks=[training.Progress()])     # doctest: +SKIP
 
   Args:
     settings: what decides how the model comes about.

@@ -256,3 +256,19 @@ def test_extreme_logits_stay_finite():
     value, nll = cross_entropy.linear_cross_entropy(hidden, kernel, tf.zeros(3), [0, 0], tf.ones(2))
   np.testing.assert_allclose(nll, [0, 6e4])
   assert np.isfinite(tape.gradient(value, kernel).numpy()).all()
+
+
+@pytest.mark.parametrize('unlikelihood', [0.0, 1.0])
+def test_a_replica_may_have_no_rows(unlikelihood):
+  empty = tf.zeros((0, 3), tf.int32)
+
+  @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None, 5))])
+  def measure(ids, hidden):
+    seqlen = tf.fill((tf.shape(ids)[0],), 2)
+    unwanted = loss.earlier_characters(ids, ids, tf.ones(40, tf.bool))
+    return loss.fused_loss(hidden, tf.ones((5, 40)), tf.zeros(40), ids, seqlen, unlikelihood=unlikelihood,
+                           unwanted=unwanted)
+
+  value, nll = measure(empty, tf.zeros((0, 3, 5)))
+  assert float(value) == 0 and nll.shape == (0,)
+  assert float(measure(tf.ones((2, 3), tf.int32), tf.ones((2, 3, 5)))[0]) == pytest.approx(math.log(40), rel=1e-5)
