@@ -1,7 +1,6 @@
 """Poems to `tf.data` batches, from memory or from shards."""
 
 from tangshi_tf.data.batches import (
-    BATCHINGS,
     MAX_BUCKETS,
     SHUFFLE_BUFFER,
     batches,
@@ -17,6 +16,6 @@ from tangshi_tf.data.reading import BATCH_SPEC, OUTAGES, read
 from tangshi_tf.data.streaming import Stream
 
 __all__ = [
-    'BATCHINGS', 'BATCH_SPEC', 'MAX_BUCKETS', 'OUTAGES', 'SHUFFLE_BUFFER', 'Stream', 'batches', 'bucket_widths',
+    'BATCH_SPEC', 'MAX_BUCKETS', 'OUTAGES', 'SHUFFLE_BUFFER', 'Stream', 'batches', 'bucket_widths',
     'count_batches', 'count_windows', 'pack', 'poem_dataset', 'process_dataset', 'read', 'windows',
 ]

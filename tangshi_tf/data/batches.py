@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
+from tangshi_tf.settings import TrainingSettings, require
 
-BATCHINGS = ('bucket', 'shuffle', 'sorted')
 SHUFFLE_BUFFER = 10240  # the exercise's
 MAX_BUCKETS = 16
 _MAX_PADDING = 0.05  # of a bucket's positions on average, so that hardly a batch of it reaches 10%
@@ -232,8 +232,7 @@ def _row_length(poems, batch_size):
 
 
 def _check_batching(batching, batch_tokens):
-  if batching not in BATCHINGS:
-    raise UserError(f'batching {batching!r} is unknown; expected one of {", ".join(BATCHINGS)}')
+  require(TrainingSettings, batching=batching)
   if batch_tokens and batching != 'bucket':
     raise UserError(f'batches of {batch_tokens} tokens with batching {batching!r}; expected bucket')
 

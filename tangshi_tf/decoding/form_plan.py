@@ -6,6 +6,7 @@ import numpy as np
 
 from tangshi_tf import corpus, prosody
 from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.settings import WritingSettings, require
 
 ANY, KNOWN, LEVEL, OBLIQUE = range(4)  # tone classes: rows of `FormPlan.allowed`
 _CLASS = {frozenset('平'): LEVEL, frozenset('仄'): OBLIQUE, frozenset('平仄'): KNOWN}
@@ -50,8 +51,7 @@ class FormPlan:
       UserError: an argument is unknown, or the vocabulary lacks a mark or
         enough characters for a rhyme.
     """
-    if tones not in prosody.TONES:
-      raise UserError(f'tones {tones!r} are unknown; expected one of {", ".join(prosody.TONES)}')
+    require(WritingSettings, tones=tones)
     missing = [mark for mark in '，。' if mark not in word2id]
     if missing:
       raise UserError(f"the model's vocabulary has no {' '.join(missing)}; expected one made from punctuated poems")

@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import itertools
-import numbers
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -14,11 +13,9 @@ from tangshi_tf.decoding.form_plan import FormPlan
 from tangshi_tf.decoding.rules import FREE, MAX_LEN, Rules, RuleState, Start
 from tangshi_tf.decoding.sampling import Sampling
 from tangshi_tf.decoding.text import without_cut_sentence
-from tangshi_tf.errors import UserError
+from tangshi_tf.settings import WritingSettings, require
 
-INITS = ('zero', 'random')
 STATE_STDDEV = 0.5  # the exercise's
-MAX_STDDEV = 100  # far beyond use, far below what float32 holds
 BATCH = 512  # poems written at once
 _DRAWING = 1  # keeps a seed's stream for drawing apart from the one for its state
 _MOST_BEGUN = 8 * BATCH  # poems held back behind one that is still written
@@ -121,10 +118,7 @@ class _Task:
     sampler = Sampling(temperature, top_k, top_p, min_p)
     self._rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
                         max_repeat=max_repeat, shortest_line=shortest_line)
-    if init not in INITS:
-      raise UserError(f'initial state {init!r} is unknown; expected one of {", ".join(INITS)}')
-    if not 0 <= state_stddev <= MAX_STDDEV:
-      raise UserError(f'state_stddev {state_stddev}: expected a number from 0 to {MAX_STDDEV}')
+    require(WritingSettings, init=init, state_stddev=state_stddev)
     self._model, self._id2word = model, id2word
     self._stddev = state_stddev if init == 'random' else None
     self._whole_sentences = whole_sentences and plan is None
@@ -133,8 +127,7 @@ class _Task:
   def begin(self, request: tuple[str, int]) -> '_Poem':
     """Returns a poem that has its first token."""
     begin, seed = request
-    if not isinstance(seed, numbers.Integral) or seed < 0:
-      raise UserError(f'seed {seed}: expected a whole number of at least 0')
+    require(WritingSettings, seed=seed)
     return _Poem(self._rules.start(begin), seed)
 
   def first_state(self, poems: list['_Poem']) -> list[tf.Tensor]:

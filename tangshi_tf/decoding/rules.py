@@ -27,13 +27,11 @@ from tangshi_tf import corpus
 from tangshi_tf.decoding import sampling
 from tangshi_tf.decoding.form_plan import MUST_RHYME, NO_RHYME, FormPlan
 from tangshi_tf.decoding.text import encode_begin
-from tangshi_tf.errors import UserError
-from tangshi_tf.settings import EXERCISE
+from tangshi_tf.settings import EXERCISE, WritingSettings, require
 
 NEVER = -1e9  # not infinite, because masks are multiplied by 0 in `compiled.wide_logits`
 FREE = -1  # among fixed tokens: none is fixed here; in a history: none is known
 MAX_LEN = EXERCISE['max_len']
-MAX_SHORTEST_LINE = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,11 +148,7 @@ class Rules:
     Raises:
       UserError: an argument is out of range.
     """
-    sampling.check_whole('max_repeat', max_repeat, 0)
-    sampling.check_whole('shortest_line', shortest_line, 0)
-    if shortest_line > MAX_SHORTEST_LINE:
-      raise UserError(f'shortest_line {shortest_line}: expected at most {MAX_SHORTEST_LINE}')
-    sampling.check_whole('max_len', max_len, 1)
+    require(WritingSettings, max_repeat=max_repeat, shortest_line=shortest_line, max_len=max_len)
     self.plan, self.bos_first = plan, bos_first or plan is not None
     self.options = RuleOptions(word2id[corpus.end_token], plan is not None, max_repeat,
                                0 if plan is not None else shortest_line)

@@ -1,15 +1,13 @@
 """How the next token is chosen from logits."""
 
 import dataclasses
-import numbers
 
 import numpy as np
 import tensorflow as tf
 
-from tangshi_tf.errors import UserError
 from tangshi_tf.model import cross_entropy
+from tangshi_tf.settings import WritingSettings, require
 
-MAX_TEMPERATURE = 100  # far beyond use, far below what float32 holds
 MIN_TEMPERATURE = 1e-6  # below it, float32 cannot tell drawing from the most likely token
 BLOCK = 64  # classes that are searched together
 _BISECTIONS = 32  # of 40 nats: to float32's last digit
@@ -35,24 +33,12 @@ class Sampling:
   min_p: float = 0.0
 
   def __post_init__(self):
-    if not 0 <= self.temperature <= MAX_TEMPERATURE:
-      raise UserError(f'temperature {self.temperature}: expected a number from 0 to {MAX_TEMPERATURE}')
-    check_whole('top_k', self.top_k, 0)
-    if not 0 < self.top_p <= 1:
-      raise UserError(f'top_p {self.top_p}: expected a number above 0 up to 1')
-    if not 0 <= self.min_p <= 1:
-      raise UserError(f'min_p {self.min_p}: expected a number from 0 to 1')
+    require(WritingSettings, **dataclasses.asdict(self))
 
   @property
   def draws(self) -> bool:
     """Whether tokens are drawn, rather than the most likely ones taken."""
     return self.temperature >= MIN_TEMPERATURE
-
-
-def check_whole(name: str, value, least: int):
-  """Raises a UserError if an option is not a whole number of at least `least`."""
-  if not isinstance(value, numbers.Integral) or value < least:
-    raise UserError(f'{name} {value}: expected a whole number of at least {least}')
 
 
 def choose(logits, uniforms, sampling: Sampling):

@@ -7,11 +7,10 @@ products are rounded to 16 bits; sums, softmax, loss and gradients stay float32
 
 import tensorflow as tf
 
-from tangshi_tf.errors import UserError
 from tangshi_tf.model import devices
+from tangshi_tf.settings import TrainingSettings, require
 
 ROWS = 512  # rows of logits at once: as fast as 1,024 on 2 CPU cores, with less memory
-PRECISIONS = ('float32', 'bfloat16', 'float16')
 LEAST_REST = 1e-4  # of 1 - p of an unwanted class, for which its gradient still has four digits in float32
 
 
@@ -225,8 +224,7 @@ def safe_sums(sums):
 
 def _products(precision: str):
   """Returns what makes a float32 tensor an operand, and the product of two operands in float32."""
-  if precision not in PRECISIONS:
-    raise UserError(f'precision {precision!r} is unknown; expected one of {", ".join(PRECISIONS)}')
+  require(TrainingSettings, precision=precision)
   if precision == 'float32':
     return tf.identity, tf.matmul
   if devices.gains(precision):

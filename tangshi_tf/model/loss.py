@@ -9,10 +9,8 @@ see `cross_entropy`.
 import numpy as np
 import tensorflow as tf
 
-from tangshi_tf.errors import UserError
 from tangshi_tf.model.cross_entropy import LEAST_REST, linear_cross_entropy, linear_nll
-
-REDUCTIONS = ('poem', 'token', 'sum')
+from tangshi_tf.settings import TrainingSettings, require
 
 
 def mkMask(lengths, max_len):  # noqa: N802 (the exercise's name)
@@ -76,8 +74,7 @@ def compute_loss(logits, labels, seqlen, *, reduction: str = 'poem', label_smoot
 
 def _row_weights(seqlen, reduction: str):
   """Returns the weight in the loss of each real position of a row, float32 `[batch]`; 0 for empty rows."""
-  if reduction not in REDUCTIONS:
-    raise UserError(f'reduction {reduction!r} is unknown; expected one of {", ".join(REDUCTIONS)}')
+  require(TrainingSettings, reduction=reduction)
   counts = tf.cast(seqlen, tf.float32)
   divisor = {'poem': counts * tf.cast(tf.size(counts), tf.float32),
              'token': tf.fill(tf.shape(counts), tf.reduce_sum(counts)),

@@ -86,6 +86,7 @@ def _kinds(group: type) -> dict[str, type]:
   return {name: plain(hint) for name, hint in typing.get_type_hints(group).items()}
 
 
+@functools.cache
 def known(group: type) -> dict[str, Setting]:
   """Returns the settings of a dataclass by name."""
   return {field.name: field.metadata['setting'] for field in dataclasses.fields(group)}
@@ -95,12 +96,25 @@ class Checked:
   """A dataclass of settings; each value is checked when an object is made."""
 
   def __post_init__(self):
-    for name, what in known(type(self)).items():  # type: ignore[arg-type]
-      value, kind = getattr(self, name), _kinds(type(self))[name]
-      if value is None and getattr(type(self), name, None) is None or what.allows(value, kind):
-        continue
+    require(type(self), **{name: getattr(self, name) for name in known(type(self))
+                           if getattr(self, name) is not getattr(type(self), name)})
+
+
+def require(group: type, **values):
+  """Checks values that are given by themselves, as arguments of a function.
+
+  Args:
+    group: the dataclass that has settings of these names.
+    **values: by name.
+
+  Raises:
+    UserError: one of them cannot be used.
+  """
+  for name, value in values.items():
+    setting, kind = known(group)[name], _kinds(group)[name]
+    if not setting.allows(value, kind):
       shown = shorten(value) if isinstance(value, str) else shorten(repr(value)).strip('\'"')
-      raise UserError(f'{name} {shown}: expected {what.expected(kind)}')
+      raise UserError(f'{name} {shown}{" is unknown; " if setting.choices else ": "}expected {setting.expected(kind)}')
 
 
 def define_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS):

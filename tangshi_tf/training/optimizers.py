@@ -4,6 +4,7 @@ import keras
 
 from tangshi_tf.errors import UserError
 from tangshi_tf.model.language_model import LEARNING_RATE
+from tangshi_tf.settings import TrainingSettings, require
 
 
 class _SummedGradients:
@@ -33,8 +34,7 @@ def make_optimizer(learning_rate: float = LEARNING_RATE, *, name: str = 'adam',
   Raises:
     UserError: the name is unknown, or only 'adamw' decays weights.
   """
-  if name not in OPTIMIZERS:
-    raise UserError(f'optimizer {name!r} is unknown; expected one of {", ".join(OPTIMIZERS)}')
+  require(TrainingSettings, optimizer=name)
   if name == 'adamw':
     return OPTIMIZERS[name](learning_rate, weight_decay=weight_decay)
   if weight_decay:

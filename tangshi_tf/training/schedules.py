@@ -3,9 +3,7 @@
 import math
 
 from tangshi_tf.errors import UserError
-from tangshi_tf.settings import TrainingSettings, known
-
-SCHEDULES = known(TrainingSettings)['schedule'].choices
+from tangshi_tf.settings import TrainingSettings, require
 
 
 class LearningRate:
@@ -28,7 +26,7 @@ class LearningRate:
 
     Args:
       base: the greatest rate.
-      schedule: one of `SCHEDULES`.
+      schedule: 'constant', 'cosine', 'decay' or 'plateau'.
       steps_per_epoch, epochs: how long the run is.
       warmup_steps: how many steps the rate rises.
       hold_epochs, decay: for 'decay'; `decay` for 'plateau' too.
@@ -37,8 +35,7 @@ class LearningRate:
     Raises:
       UserError: the schedule is unknown, or the warm-up fills the run.
     """
-    if schedule not in SCHEDULES:
-      raise UserError(f'schedule {schedule!r} is unknown; expected one of {", ".join(SCHEDULES)}')
+    require(TrainingSettings, schedule=schedule)
     self._steps = steps_per_epoch * epochs
     if warmup_steps and warmup_steps >= self._steps:
       raise UserError(f'a warm-up of {warmup_steps} steps; expected fewer than the {self._steps} of the whole run')

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tangshi_tf import corpus, data
 from tangshi_tf.errors import UserError
+from tangshi_tf.settings import TrainingSettings, known
 
 from ..conftest import ROOT
 
@@ -28,7 +29,7 @@ def test_pack_is_encode_row_by_row(word2id):
   assert packed.to_list() == [corpus.encode(content, word2id) for content in contents]
 
 
-@pytest.mark.parametrize('batching', data.BATCHINGS)
+@pytest.mark.parametrize('batching', known(TrainingSettings)['batching'].choices)
 @pytest.mark.parametrize('shuffle', [True, False])
 def test_batches_hold_every_poem_once(poems_file, batching, shuffle):
   instances, word2id, _ = data.process_dataset(poems_file)

@@ -67,7 +67,7 @@ def width(request, monkeypatch):
 
 
 @pytest.mark.usefixtures('width')
-@pytest.mark.parametrize('init', loop.INITS)
+@pytest.mark.parametrize('init', ('zero', 'random'))
 @pytest.mark.parametrize('temperature', [0.0, 1.0])
 def test_a_poem_depends_on_its_begin_and_seed_alone(model, tables, init, temperature):
   requests = [(begin, 7 + i) for i, begin in enumerate(['一', '一丁丂七', '丁', '一', '丂' * 9])]

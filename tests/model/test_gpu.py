@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tangshi_tf import data, decoding, training
-from tangshi_tf.model import CELLS, cross_entropy, devices, loss, myRNNModel
+from tangshi_tf.model import CELLS, devices, loss, myRNNModel
+from tangshi_tf.settings import TrainingSettings, known
 
 pytestmark = [pytest.mark.gpu,
               pytest.mark.skipif(not tf.config.list_physical_devices('GPU'), reason='TensorFlow sees no GPU')]
@@ -24,7 +25,7 @@ def test_training_takes_the_fused_kernels(poems_file, cell):
   assert any(kind.startswith('CudnnRNN') for kind in kinds)
 
 
-@pytest.mark.parametrize('precision', cross_entropy.PRECISIONS)
+@pytest.mark.parametrize('precision', known(TrainingSettings)['precision'].choices)
 @pytest.mark.parametrize('cell', CELLS)
 def test_the_loss_is_that_of_the_cpu(poems_file, cell, precision):
   ds, word2id, _ = data.poem_dataset(poems_file, batch_size=50, seed=0)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, cross_entropy, loss, myRNNModel
+from tangshi_tf.settings import TrainingSettings, known
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def _value_and_gradients(precision, rows=40, classes=90, units=12, seed=0, scale
 
 @pytest.mark.parametrize('extra', [{}, {'label_smoothing': 0.3}, {'unlikelihood': 0.7},
                                    {'label_smoothing': 0.3, 'unlikelihood': 2.0}], ids=str)
-@pytest.mark.parametrize('reduction', loss.REDUCTIONS)
+@pytest.mark.parametrize('reduction', known(TrainingSettings)['reduction'].choices)
 @pytest.mark.parametrize('options', [{}, {'tied': True}, {'projection': 5}], ids=str)
 def test_every_form_of_the_loss_equals_the_plain_one(word2id, batch, options, reduction, extra, monkeypatch):
   monkeypatch.setattr(cross_entropy, 'ROWS', 16)
@@ -165,7 +166,7 @@ def test_mixed_precision_stays_close_to_float32(precision, tolerance, native, mo
 
 
 @pytest.mark.parametrize('native', [True, False])  # both ways on every machine, whichever units it has
-@pytest.mark.parametrize('precision', cross_entropy.PRECISIONS)
+@pytest.mark.parametrize('precision', known(TrainingSettings)['precision'].choices)
 def test_small_and_extreme_gradients_survive(precision, native, monkeypatch):
   monkeypatch.setattr(cross_entropy.devices, 'gains', lambda _: native)
   # Weights of 1e-6 would leave float16 nothing but zeros without scaling.
@@ -213,7 +214,7 @@ def _largest_tensor(profile_of, *arguments):
 
 
 @pytest.mark.parametrize('native', [True, False])
-@pytest.mark.parametrize('precision', cross_entropy.PRECISIONS)
+@pytest.mark.parametrize('precision', known(TrainingSettings)['precision'].choices)
 def test_logits_never_exist_for_more_rows_than_the_bound(precision, native, monkeypatch):
   monkeypatch.setattr(cross_entropy.devices, 'gains', lambda _: native)
   monkeypatch.setattr(cross_entropy, 'ROWS', 16)

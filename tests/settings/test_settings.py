@@ -57,7 +57,7 @@ def test_python_and_the_command_line_refuse_the_same_values(group):
     ({'units': True}, 'units True: expected a whole number'),
     ({'learning_rate': float('nan')}, 'learning_rate nan: expected a number above 0 up to 100'),
     ({'average': 1.0}, 'average 1.0: expected a rate from 0 to below 1'),
-    ({'cell': 'GRU'}, "cell 'GRU': expected one of rnn, lstm, gru"),
+    ({'cell': 'GRU'}, "cell 'GRU' is unknown; expected one of rnn, lstm, gru"),
     ({'corpus': 'poems.txt'}, "corpus 'poems.txt': expected a list of texts"),
     ({'tied': 1}, 'tied 1: expected True or False'),
     ({'temperatur': 1}, "setting 'temperatur' is unknown; expected one of corpus, "),
