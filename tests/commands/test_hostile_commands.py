@@ -1,6 +1,5 @@
 """Made-up flags and standard input for the command lines."""
 
-import contextlib
 import importlib
 import io
 import itertools
@@ -16,7 +15,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tangshi_tf import cli, recipes, run_dir
+from tangshi_tf.decoding import Request
 from tangshi_tf.model import myRNNModel
+from tangshi_tf.settings import WritingSettings, given_flags
 
 from ..conftest import tried
 from ..hostile import HUGE, LONG, SIGNS, TIMES, any_bytes, at_once, encoded, many, some, texts, verses
@@ -64,9 +65,9 @@ def check_flags(module, arguments):
 
   def main(_):
     if hasattr(module, '_check_flags'):
-      with contextlib.redirect_stderr(io.StringIO()):  # a note on the acrostic
-        form, _ = module._form()
-      module._check_flags(form)
+      asked = WritingSettings(**given_flags([WritingSettings]))
+      module._check_flags(asked)
+      Request.of(asked, interactive=flags.FLAGS['interactive'].value)
     for name in flags.FLAGS:
       value = flags.FLAGS[name].value
       assert not isinstance(value, float) or math.isfinite(value), name

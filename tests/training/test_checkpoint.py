@@ -53,7 +53,7 @@ class Run:
     starts = {} if bptt else {'bos_dropout': 0.4, 'random_states': 0.4}
     self.options = training.StepOptions(average=0.9, carry_state=bptt, clip_norm=1.0, unlikelihood=0.5, **starts)
     self.average = average_of(self.model, 0.9)
-    make, batching = ((data.stream, {'batch_size': 4, 'window': 40}) if bptt else (data.batches, {'batch_size': 10}))
+    make, batching = ((data.windows, {'batch_size': 4, 'window': 40}) if bptt else (data.batches, {'batch_size': 10}))
     self.steps = data.count_windows(poems, **batching) if bptt else data.count_batches(poems, **batching)
     self._batches = lambda epoch, skip: make(poems, seed=epoch, skip=skip, **batching)
     self._validation = data.batches(poems, batch_size=50, shuffle=False).take(1)
@@ -207,6 +207,6 @@ def test_nothing_to_resume(command, tmp_path):
 
 @pytest.mark.parametrize('mode', ['bptt', pytest.param('shards', marks=pytest.mark.long)])
 def test_the_crash_test(script, mode):
-  done = script('crash_test.py', f'--modes={mode}', '--kills=2', '--poems=150', '--seed=1')
+  done = script('faults/crash_test.py', f'--modes={mode}', '--kills=2', '--poems=150', '--seed=1')
   assert done.returncode == 0, done.stdout + done.stderr
   assert f'| {mode} | 2 |' in done.stdout and 'never been killed' in done.stdout

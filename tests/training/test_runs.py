@@ -65,7 +65,7 @@ def test_a_stopped_run_is_resumed(tmp_path, poems_file):
     training.resume(stopped.path, units=9, corpus=[str(poems_file)])
   with pytest.raises(UserError, match="setting 'unit' is unknown"):
     training.resume(stopped.path, unit=9)
-  with pytest.raises(UserError, match='was begun with other poems'):
+  with pytest.raises(UserError, match='began with other poems'):
     training.resume(stopped.path)
   notes = Notes()
   resumed = training.resume(stopped.path, corpus=[str(poems_file)], epochs=3, callbacks=[notes])

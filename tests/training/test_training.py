@@ -68,12 +68,12 @@ def test_the_state_is_carried_from_window_to_window(poems_file):
   for variable in (model.embed_layer.embeddings, model.dense.kernel):
     variable.assign(20 * variable)
   frozen = training.make_optimizer(0.0, name='sgd')
-  whole = next(iter(data.stream(packed, batch_size=4, window=10**6, seed=1)))
+  whole = next(iter(data.windows(packed, batch_size=4, window=10**6, seed=1)))
   expected = float(loss.compute_loss(model(whole[0]), whole[1], whole[2], reduction='token'))
 
   def over_windows(**options):
     results = []
-    training.train(1, model, frozen, data.stream(packed, batch_size=4, window=20, seed=1),
+    training.train(1, model, frozen, data.windows(packed, batch_size=4, window=20, seed=1),
                    on_step=lambda _, result, state: results.append(result),
                    options=training.StepOptions(reduction='token', **options))
     assert len(results) == data.count_windows(packed, batch_size=4, window=20) > 20
