@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator
 from absl import flags
 
 from tangshi_tf import corpus
-from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.errors import INTERRUPTED, TERMINATED, UserError, shorten
+from tangshi_tf.settings import Setting, define_flag
 
 flags.disclaim_key_flags()  # so that --help counts define_number's flags to the caller's
 
 BAD_INPUT = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 BROKEN_PIPE = 141  # 128 + SIGPIPE
-TERMINATED = 143  # 128 + SIGTERM
 _LOG_LEVEL, _QUIET = 'TF_CPP_MIN_LOG_LEVEL', '3'  # the environment variable that says what TensorFlow logs
 _LONGEST_MESSAGE = 2000  # characters; a screenful
 
@@ -160,9 +159,4 @@ def define_number(name: str, default: float | None, text: str, *, low: float, hi
 
   Unlike absl's own bounds it does not let NaN pass.
   """
-  expected = f'a number {"above" if open_low else "from"} {low:g} {"up " if open_low else ""}to {high:g}'
-  holder = flags.DEFINE_float(name, default, f'{text} {expected.capitalize()}.')
-  flags.register_validator(
-      name, lambda value: value is None or ((low < value if open_low else low <= value) and value <= high),
-      message=f'expected {expected}')
-  return holder
+  return define_flag(name, default, Setting(text, low=low, high=high, open_low=open_low), float)

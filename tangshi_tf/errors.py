@@ -1,5 +1,8 @@
 """The exceptions that command lines turn into one line, and what their messages quote."""
 
+INTERRUPTED = 130  # exit status: 128 + SIGINT, as shells count
+TERMINATED = 143  # 128 + SIGTERM
+
 
 class UserError(ValueError):
   """Something the user gave cannot be used.

@@ -13,9 +13,9 @@ from tangshi_tf.decoding.form_plan import FormPlan
 from tangshi_tf.decoding.rules import FREE, MAX_LEN, Rules, RuleState, Start
 from tangshi_tf.decoding.sampling import Sampling
 from tangshi_tf.decoding.text import without_cut_sentence
-from tangshi_tf.settings import WritingSettings, require
+from tangshi_tf.settings import ALWAYS, WritingSettings, require
 
-STATE_STDDEV = 0.5  # the exercise's
+STATE_STDDEV = ALWAYS['state_stddev']
 BATCH = 512  # poems written at once
 _DRAWING = 1  # keeps a seed's stream for drawing apart from the one for its state
 _MOST_BEGUN = 8 * BATCH  # poems held back behind one that is still written

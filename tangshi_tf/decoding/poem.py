@@ -1,6 +1,7 @@
 """A poem that was written, and how it is shown; without TensorFlow."""
 
 import dataclasses
+import functools
 import html
 import itertools
 import math
@@ -55,7 +56,7 @@ class WrittenPoem:
     """The lines of verse, without marks."""
     return corpus.verse_lines(self.text)
 
-  @property
+  @functools.cached_property
   def checked(self) -> prosody.Check | None:
     """What `prosody.check` says of the poem in its form; None without one."""
     return prosody.check(self.text, self.form, self.tones) if self.form is not None else None

@@ -3,7 +3,7 @@
 import functools
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import overload
 
 from tangshi_tf import corpus, evaluation, prosody, run_dir
@@ -14,6 +14,7 @@ from tangshi_tf.decoding.interactive import Session
 from tangshi_tf.decoding.poem import WrittenPoem
 from tangshi_tf.decoding.request import Request
 from tangshi_tf.decoding.rules import Rules
+from tangshi_tf.errors import UserError
 from tangshi_tf.evaluation.scoring import Score
 from tangshi_tf.settings import FREE, WritingSettings
 
@@ -61,7 +62,7 @@ class Writer:
   @overload
   def write(self, form: str | None = None, *, num: int, **options) -> list[WrittenPoem]: ...
 
-  def write(self, form=None, *, begin: str | list[str] | None = None, num: int | None = None,
+  def write(self, form=None, *, begin: str | Sequence[str] | None = None, num: int | None = None,
             seed: int | None = None, **options):
     """Writes poems.
 
@@ -88,9 +89,9 @@ class Writer:
       UserError: something cannot be met, or the model does not know a
         character.
     """
-    begins = [begin] if isinstance(begin, str) else begin
+    begins = None if begin is None else [begin] if isinstance(begin, str) else list(begin)
     poems = list(self.compose(Request.of(WritingSettings(form=form, begin=begins, num=num, seed=seed, **options))))
-    return poems if num is not None or isinstance(begin, list) else poems[0]
+    return poems if num is not None or isinstance(begin, (list, tuple)) else poems[0]
 
   def compose(self, request: Request, *, index: originality.Index | None = None,
               measure: bool = True) -> Iterator[WrittenPoem]:
@@ -135,6 +136,8 @@ class Writer:
       UserError: as `write`.
     """
     request = Request.of(WritingSettings(form=form, begin=None if begin is None else [begin], seed=seed, **options))
+    if request.beam or request.best_of > 1 or request.original or request.num > 1:
+      raise UserError('a stream is one poem that is drawn; expected neither num, beam, best_of nor original')
     (begin, seed), = self._pairs(request)
     return loop.stream(begin, seed, model=self.model, word2id=self.word2id, id2word=self.id2word,
                        **self._options(request))
@@ -153,8 +156,8 @@ class Writer:
       UserError: as `write`.
     """
     text = ''.join(text.split())
-    if form is None and 'max_len' not in options and not options.get('exercise'):
-      options['max_len'] = len(text) + FREE['max_len']
+    if form is None and not options.get('acrostic') and not options.get('exercise'):
+      options.setdefault('max_len', len(text) + FREE['max_len'])
     return self.write(form, begin=text, **options)
 
   def choices(self, text: str = '', form: str | None = None, *, num: int = 8, **options) -> list[tuple[str, float]]:
@@ -171,9 +174,10 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
-    if form is None:
-      options.setdefault('bos_first', True)  # as poems begin in most of training
-    session = self.session(form, begin=''.join(text.split()), **options)
+    text = ''.join(text.split())
+    if form is None and not options.get('acrostic'):
+      options = {'bos_first': True, 'max_len': len(text) + 1, **options}  # as poems begin in most of training
+    session = self.session(form, begin=text, **options)
     words, shares = session.choices() if not session.complete else ([], [])
     return [(word, float(share)) for word, share in list(zip(words, shares))[:num]]
 

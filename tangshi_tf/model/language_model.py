@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import loss as losses
+from tangshi_tf.settings import TrainingSettings
 
-LEARNING_RATE = 0.0005  # of the exercise's Adam
+LEARNING_RATE = TrainingSettings.learning_rate  # of the exercise's Adam
 
 
 class Perplexity(keras.metrics.Mean):

@@ -4,7 +4,7 @@ Command-line flags are made from these dataclasses (`define_flags`), so a new se
 that uses it. From Python the dataclasses are used as they are; a value that cannot be used is a `UserError`.
 """
 
-from tangshi_tf.settings.base import define_flags, given_flags, known, require
+from tangshi_tf.settings.base import Setting, define_flag, define_flags, given_flags, known, require
 from tangshi_tf.settings.training import (
     GROUPS,
     CorpusSettings,
@@ -17,6 +17,7 @@ from tangshi_tf.settings.training import (
 from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, WritingSettings
 
 __all__ = [
-    'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'CorpusSettings', 'ModelSettings', 'Settings', 'TrainingSettings',
-    'WritingSettings', 'changes_on_resume', 'define_flags', 'given_flags', 'known', 'require', 'setting_names',
+    'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'CorpusSettings', 'ModelSettings', 'Setting', 'Settings',
+    'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags', 'given_flags',
+    'known', 'require', 'setting_names',
 ]

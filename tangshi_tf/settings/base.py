@@ -121,23 +121,25 @@ def define_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.F
   """Defines a flag for each setting of dataclasses."""
   for group in groups:
     for field in dataclasses.fields(group):
-      _define(field.name, field.default, field.metadata['setting'], _kinds(group)[field.name], flag_values)
+      define_flag(field.name, field.default, field.metadata['setting'], _kinds(group)[field.name], flag_values)
 
 
-def _define(name: str, default, setting: Setting, kind: type, flag_values: flags.FlagValues):
+def define_flag(name: str, default, setting: Setting, kind: type, flag_values: flags.FlagValues = flags.FLAGS):
+  """Defines the flag of a setting; returns what holds its value."""
   options = {'flag_values': flag_values}
   if setting.choices:
-    flags.DEFINE_enum(name, default, list(setting.choices), setting.text, **options)
-  elif kind is int:
-    flags.DEFINE_integer(name, default, setting.text, lower_bound=setting.low, upper_bound=setting.high, **options)
-  elif kind is float:  # absl's own bounds let NaN pass
+    return flags.DEFINE_enum(name, default, list(setting.choices), setting.text, **options)
+  if kind is int:
+    return flags.DEFINE_integer(name, default, setting.text, lower_bound=setting.low, upper_bound=setting.high,
+                                **options)
+  if kind is float:  # absl's own bounds let NaN pass
     expected = setting.expected(float)
-    flags.DEFINE_float(name, default, f'{setting.text} {expected.capitalize()}.', **options)
+    holder = flags.DEFINE_float(name, default, f'{setting.text} {expected.capitalize()}.', **options)
     flags.register_validator(name, lambda value: value is None or setting.allows(value, float),
                              message=f'expected {expected}', **options)
-  else:
-    define: dict[type, Callable] = {bool: flags.DEFINE_bool, str: flags.DEFINE_string}
-    define.get(kind, flags.DEFINE_multi_string)(name, default, setting.text, **options)
+    return holder
+  define: dict[type, Callable] = {bool: flags.DEFINE_bool, str: flags.DEFINE_string}
+  return define.get(kind, flags.DEFINE_multi_string)(name, default, setting.text, **options)
 
 
 def given_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:

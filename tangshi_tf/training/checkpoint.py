@@ -18,7 +18,7 @@ from tensorboard.compat.proto import event_pb2
 from tangshi_tf import run_dir
 from tangshi_tf.errors import UserError
 from tangshi_tf.run_dir.safe_files import PARTIAL
-from tangshi_tf.training.fitting import Position
+from tangshi_tf.training.callback import Position
 
 _POSITION, _STATE = 'position', 'state'
 _EVENTS = 'events.out.tfevents.*'

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from tangshi_tf import corpus, run_dir
 from tangshi_tf.errors import UserError
 from tangshi_tf.settings import Settings
+from tangshi_tf.training.callback import Position
 from tangshi_tf.training.preparation import Batches, Material, make_batches
 
 
@@ -39,7 +40,7 @@ class Job:
     import keras
 
     from tangshi_tf.model import myRNNModel
-    from tangshi_tf.training import fitting, optimizers, step
+    from tangshi_tf.training import optimizers, step
     from tangshi_tf.training.averages import average_of
     self.path, self.settings, self.replicas = path, settings, replicas
     self._directory = directory
@@ -55,7 +56,7 @@ class Job:
         **{name: getattr(training, name) for name in step.StepOptions.__dataclass_fields__ if name != 'carry_state'})
     self._average = average_of(self.model, training.average)
     self.batches: Batches = make_batches(material, settings, self._word2id, replicas)
-    self.position = fitting.Position(reading=self.batches.reading)
+    self.position = Position(reading=self.batches.reading)
 
   def schedule(self, say: Callable[[str], None]):
     """Returns the learning rate over the run; says so if the warm-up is longer than the run."""

@@ -86,7 +86,7 @@ class Batches:
       are left out to the others.
     steps: how many an epoch has.
     validation: those to validate on, or None.
-    reading: what their order depends on besides the seed, see `fitting.Position`.
+    reading: what their order depends on besides the seed, see `callback.Position`.
   """
 
   epoch: Callable[[int, int], Any]

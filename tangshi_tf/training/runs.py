@@ -8,16 +8,15 @@ import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tangshi_tf import run_dir
+from tangshi_tf import recipes, run_dir
 from tangshi_tf.corpus.shards import Starting, at_once
-from tangshi_tf.errors import UserError
+from tangshi_tf.errors import TERMINATED, UserError
 from tangshi_tf.settings import Settings, changes_on_resume, setting_names
 from tangshi_tf.training.job import Job
 from tangshi_tf.training.preparation import Material, read_corpus
 from tangshi_tf.workers import cluster
 
 Stopping = Callable[[], contextlib.AbstractContextManager[Callable[[], int]]]
-TERMINATED = 143  # what a run stops with that another worker's process was told to stop; 128 + SIGTERM
 
 
 @contextlib.contextmanager
@@ -32,8 +31,7 @@ class Result:
 
   Attributes:
     path: the run directory.
-    history: the figures of each epoch, see `fitting.fit`; [] in other processes
-      than the chief's.
+    history: the figures of each epoch, see `fitting.fit`.
     stopped: 0, or what told the run to stop before its end.
     chief: whether this process is the one that writes.
   """
@@ -57,7 +55,7 @@ def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite:
     settings: what decides how the model comes about.
     path: where the run is written; by default runs/ and the recipe or the cell.
     overwrite: whether a run that is there is replaced.
-    callbacks: `fitting.Callback`s; they are told all that there is to tell, and
+    callbacks: `training.Callback`s; they are told all that there is to tell, and
       nothing is printed without them.
     strategy: 'none', 'mirrored' (the GPUs of this host), or 'multi_worker'; by
       default what the environment variable TF_CONFIG says.
@@ -115,6 +113,8 @@ def _settings_of(directory: run_dir.RunDir, changes: dict[str, Any]) -> Settings
   if not isinstance(stored, dict) or not set(stored) <= {'recipe', *setting_names()}:
     raise UserError(f'{directory.path / run_dir.CONFIG}: does not say all flags of its run; expected a run of this '
                     'version of tangshi_tf')
+  if stored.get('recipe') == recipes.NONE:  # as runs of older versions say it
+    stored = {**stored, 'recipe': None}
   free = changes_on_resume(stored.get('schedule')) | {'corpus'}
   for name, value in changes.items():
     if name in stored and stored[name] != value and name not in free:

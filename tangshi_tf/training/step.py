@@ -47,7 +47,6 @@ class StepOptions:
   state_stddev: float = 0.5
   seed: int = 0
 
-
   def plain(self) -> 'StepOptions':
     """Returns the options without what varies the starts of poems and works against repeats."""
     return dataclasses.replace(self, unlikelihood=0.0, bos_dropout=0.0, random_states=0.0)

@@ -9,10 +9,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from tangshi_tf.errors import UserError
+from tangshi_tf.errors import INTERRUPTED, TERMINATED, UserError
 
 _GRACE = 30  # seconds in which the others may end by themselves
-_INTERRUPTED, _TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # statuses, as shells count
 
 
 def run(count: int, arguments: list[str], *, restarts: int = 3, begun_at: Callable[[], float | None] = lambda: None,
@@ -42,7 +41,7 @@ def run(count: int, arguments: list[str], *, restarts: int = 3, begun_at: Callab
       statuses = [worker.wait() for worker in workers]
     finally:
       end(workers)
-    if not any(statuses) or {UserError.status, _INTERRUPTED, _TERMINATED} & set(statuses):
+    if not any(statuses) or {UserError.status, INTERRUPTED, TERMINATED} & set(statuses):
       return max(statuses, key=lambda status: (status == UserError.status, abs(status)))
     on_death(next(filter(None, statuses)))
   raise UserError(f'the workers died {restarts + 1} times; see above')

@@ -50,7 +50,7 @@ def test_many_poems_are_the_same_one_by_one(writer):
   assert [poem.text for poem in poems] == [writer.write('五律', seed=seed).text for seed in (5, 6, 7)]
   listed = writer.write(begin=['春', '秋'], num=2, seed=1)
   assert [(poem.begin, poem.seed) for poem in listed] == [('春', 1), ('春', 2), ('秋', 3), ('秋', 4)]
-  assert len(writer.write(begin=['春', '秋'])) == 2 and len(writer.write(num=1)) == 1
+  assert len(writer.write(begin=('春', '秋'))) == 2 and len(writer.write(num=1)) == 1
 
 
 def test_without_a_begin_word_the_seed_takes_one(writer):
@@ -65,6 +65,9 @@ def test_a_stream_is_the_poem(writer):
     assert ''.join(stream) == writer.write(seed=3, **options).text, options
   stream = writer.stream('七绝', seed=4)
   assert len(next(stream)) == 1 and len(list(stream)) == 31
+  for options in ({'num': 2}, {'beam': 2}, {'best_of': 2}, {'original': True}):
+    with pytest.raises(UserError, match='a stream is one poem that is drawn'):
+      writer.stream('五绝', **options)
   with pytest.raises(UserError, match='not in the model'):  # at once, not with the first character
     writer.stream(begin='🙂')
 
@@ -75,6 +78,7 @@ def test_complete(writer):
   whole = '白日依山尽，黄河入海流。欲穷千里目，更上一层楼。'
   assert writer.complete(whole, '五绝').text == whole
   assert writer.complete('春风得意马蹄疾，' * 8, seed=1).text.startswith('春风得意马蹄疾，' * 8)
+  assert writer.complete('春风', acrostic='春夏', seed=1).lines[1][0] == '夏'
   with pytest.raises(UserError, match='expected 平'):
     writer.complete('白日依山尽，黄河入海月', '五绝', rhyme='off')
 
@@ -86,8 +90,9 @@ def test_choices_are_what_may_come_next(writer):
   assert sum(share for _, share in every) == pytest.approx(1, abs=1e-4)
   assert all(prosody.tone(word) != '平' for word, _ in every) and '日' not in dict(every)
   begun, whole = '白日', '白日依山尽，黄河入海流。欲穷千里目，更上一层楼。'
-  ends = {text: dict(writer.choices(text, num=10**6, max_len=99)).get('eos', 0) for text in (begun, whole)}
+  ends = {text: dict(writer.choices(text, num=10**6)).get('eos', 0) for text in (begun, whole)}
   assert ends[begun] < ends[whole] / 10
+  assert len(writer.choices(3 * whole)) == 8 and len(writer.choices('春', acrostic='春夏', num=2)) == 2
   assert writer.choices(whole, '五绝') == []
   with pytest.raises(UserError, match='begin word is empty'):
     writer.choices('')

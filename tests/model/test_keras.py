@@ -1,7 +1,6 @@
 """What a Keras user does with the model: save, load, export, fit, evaluate."""
 
 import copy
-import doctest
 import json
 import os
 import pathlib
@@ -16,7 +15,7 @@ import tensorflow as tf
 import tangshi_tf
 from tangshi_tf import data, evaluation, training
 from tangshi_tf.errors import UserError
-from tangshi_tf.model import HYPERPARAMETERS, loss, myRNNModel, network
+from tangshi_tf.model import HYPERPARAMETERS, loss, myRNNModel
 
 # What Keras says where a model is compiled before its weights are loaded, and of datasets of unknown length.
 pytestmark = [pytest.mark.filterwarnings(f'ignore:{text}') for text in (
@@ -311,9 +310,3 @@ def test_several_replicas(word2id):
   model._distribute_strategy = Two()
   with pytest.raises(UserError, match='2 replicas; expected one'):
     model.compile()
-
-
-def test_the_example(tmp_path, monkeypatch):
-  monkeypatch.chdir(tmp_path)
-  test = doctest.DocTestFinder(recurse=False).find(myRNNModel, module=network)[0]
-  assert test.examples and not doctest.DocTestRunner().run(test).failed

@@ -1,11 +1,12 @@
 """A training from Python: settings in, a run directory out, and nothing printed."""
 
+import contextlib
 import json
 
 import pytest
 
 import tangshi_tf
-from tangshi_tf import recipes, training
+from tangshi_tf import recipes, run_dir, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.settings import Settings
 from tangshi_tf.training import Callback
@@ -31,7 +32,6 @@ class Notes(Callback):
 
   def stopping(self):
     """Makes the context of `run` that stops it after so many steps."""
-    import contextlib
     return contextlib.nullcontext(lambda: 7 if self._stop_after and self.steps >= self._stop_after else 0)
 
 
@@ -93,7 +93,6 @@ def test_nothing_is_made_where_something_cannot_be_met(tmp_path, poems_file):
     ({'units': 'many'}, "units 'many': expected"), ({'epochs': [1]}, 'epochs .*: expected a whole number'),
 ])
 def test_a_config_that_says_nonsense_is_one_line(tmp_path, poems_file, flags, message):
-  from tangshi_tf import run_dir
   result = training.run(Settings.of(corpus=[str(poems_file)], epochs=1, **SMALL), tmp_path / 'a')
   with run_dir.claim(result.path, resume=True) as claimed:
     config = claimed.config()
@@ -102,3 +101,14 @@ def test_a_config_that_says_nonsense_is_one_line(tmp_path, poems_file, flags, me
   with pytest.raises(UserError, match=f'config.json: {message}') as caught:
     training.resume(result.path, corpus=[str(poems_file)])
   assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_run_of_an_older_version_that_says_recipe_none_is_resumed(tmp_path, poems_file):
+  result = training.run(Settings.of(corpus=[str(poems_file)], epochs=1, **SMALL), tmp_path / 'a')
+  with run_dir.claim(result.path, resume=True) as claimed:
+    config = claimed.config()
+    config['training']['flags']['recipe'] = 'none'
+    claimed.write_json(run_dir.CONFIG, config)
+  notes = Notes()
+  resumed = training.resume(result.path, corpus=[str(poems_file)], epochs=2, recipe=None, callbacks=[notes])
+  assert len(resumed.history) == 2 and not any(note.startswith('Recipe') for note in notes.notes)
