@@ -20,7 +20,7 @@ _WEIGHTS = flags.DEFINE_string('weights', None, 'best, last or epoch-NN (default
 _SPLIT = flags.DEFINE_string('split', 'test', 'test, validation or train: that part of --corpus; or a file, all of it.')
 _CORPUS = flags.DEFINE_multi_string(
     'corpus', None, 'Corpus file, or a glob; repeat the flag for more (default: the poems that come with the package).')
-_CORPUS_FORMAT = flags.DEFINE_enum('corpus_format', 'auto', corpus.FORMATS, 'titled, blank or auto.')
+_CORPUS_FORMAT = flags.DEFINE_enum('corpus_format', 'auto', corpus.FORMATS, corpus.FORMATS_HELP)
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object.')
 
 
@@ -28,6 +28,8 @@ def main() -> int:
   name = _MODEL.value if _MODEL.value is not None else run_dir.default()
   found = run_dir.RunDir.open(name)
   held_out = read_held_out(_SPLIT.value, _CORPUS.value, corpus_format=_CORPUS_FORMAT.value, starting=cli.quiet_start)
+  for note in held_out.notes:
+    print(note, file=sys.stderr)
   with cli.quiet_start():
     from tangshi_tf.model import devices
     devices.start()

@@ -22,7 +22,7 @@ from tangshi_tf.corpus import shards
 
 _CORPUS = flags.DEFINE_multi_string(
     'corpus', None, 'Corpus file, or a glob; repeat the flag for more (default: the poems that come with the package).')
-_CORPUS_FORMAT = flags.DEFINE_enum('corpus_format', 'auto', corpus.FORMATS, 'titled, blank or auto: looks.')
+_CORPUS_FORMAT = flags.DEFINE_enum('corpus_format', 'auto', corpus.FORMATS, corpus.FORMATS_HELP)
 _OUT = flags.DEFINE_string('out', 'shards', 'The folder to write, which must not exist.')
 _SHARDS = flags.DEFINE_integer('shards', 16, 'Shards of the training part; the others have an 18th as many.',
                                lower_bound=1, upper_bound=99_999)
@@ -36,9 +36,12 @@ def main() -> int:
   paths, source = shards.find(_CORPUS.value, cli.quiet_start)
   from tangshi_tf.corpus import sharding  # here, so that --help does not wait for NumPy
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(cli.TERMINATED))  # so that what is half done goes
+  report = corpus.Report()
   made = sharding.write(paths, _OUT.value, count=_SHARDS.value, shard_format=_FORMAT.value,
                         corpus_format=_CORPUS_FORMAT.value, processes=_PROCESSES.value,
-                        starting=cli.quiet_start, source=source)
+                        starting=cli.quiet_start, source=source, report=report)
+  if str(report):
+    print(f'{source}: {report}', file=sys.stderr)
   print(f'{sum(counts["poems"] for counts in made.values()):,} poems in {time.perf_counter() - start:.0f} s')
   for part, counts in made.items():
     print(f'{counts["poems"]:>12,} {part}, in {counts["shards"]} shards')

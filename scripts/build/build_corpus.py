@@ -36,7 +36,7 @@ import tempfile
 from absl import flags
 
 from tangshi_tf import cli, run_dir
-from tangshi_tf.corpus import PUNCTUATION
+from tangshi_tf.corpus import PUNCTUATION, without_notes
 from tangshi_tf.errors import UserError
 
 PACKAGE = 'chinese-poetry'
@@ -47,28 +47,12 @@ _PACKAGE = flags.DEFINE_string(
 _DYNASTY = flags.DEFINE_enum('dynasty', 'tang', ['tang', 'song', 'all'], 'Whose poems to take.')
 _OUT = flags.DEFINE_string('out', 'poems.txt', 'The file to write.')
 
-_NOTE = re.compile(r'（[^（）]*）|\([^()]*\)|\{[^{}]*\}|｛[^｛｝]*｝|【[^【】]*】|〖[^〖〗]*〗|〔[^〔〕]*〕')
-_SQUARE = re.compile(r'\[([^\[\]]*)\]|［([^［］]*)］')
 _HAN = r'\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff'
-_SUPPLIED = re.compile(f'[{_HAN}]{{1,2}}')
 _CLUTTER = re.compile(r'[「」『』“”‘’"\'＂＇〝〞\s0-9A-Za-z０-９Ａ-Ｚａ-ｚ]')
 _PARTS = re.compile(r'\{[^{}]*\}|[\u2ff0-\u2fff]')
 _LOST = re.compile('[□○●◯◎■▢⬜囗…⋯�\ue000-\uf8ff]')
 _PUNCTUATION_RUN = re.compile(f'[{PUNCTUATION}]{{2,}}')
 _ALLOWED = re.compile(f'[{_HAN}{PUNCTUATION}]+')
-
-
-def strip_notes(text: str) -> str:
-  """Removes bracketed notes, the innermost first, and keeps supplied readings."""
-  def supplied(match):
-    inner = match[1] or match[2] or ''
-    return inner if _SUPPLIED.fullmatch(inner) else ''
-
-  before = None
-  while before != text:
-    before = text
-    text = _SQUARE.sub(supplied, _NOTE.sub('', text))
-  return text
 
 
 def one_mark(match: re.Match) -> str:
@@ -80,7 +64,7 @@ def clean_content(paragraphs: list[str], simplify) -> tuple[str, str]:
   """Returns the cleaned text and the reason for dropping it ('' to keep it)."""
   text = ''.join(paragraphs)
   described = bool(_PARTS.search(text))
-  text = strip_notes(text)
+  text = without_notes(text)
   if described or _LOST.search(text):
     return '', 'lost character'
   text = simplify(_CLUTTER.sub('', text))
@@ -94,7 +78,7 @@ def clean_content(paragraphs: list[str], simplify) -> tuple[str, str]:
 
 def clean_title(title: str, simplify) -> str:
   """Returns a title on one line, without notes and without ASCII colons."""
-  bare = ' '.join(strip_notes(title).split()) or ' '.join(title.split()) or '无题'
+  bare = ' '.join(without_notes(title).split()) or ' '.join(title.split()) or '无题'
   return simplify(bare).replace(':', '：')
 
 

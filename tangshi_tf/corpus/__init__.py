@@ -1,22 +1,18 @@
-"""Poems, vocabularies and the leak-free split, without TensorFlow."""
+"""Poems, their text, vocabularies and the leak-free split, without TensorFlow."""
 
 from tangshi_tf.corpus.poems import (
-    FORMATS,
     MAX_TOKENS,
-    PUNCTUATION,
     SAMPLE_BEGINS,
     SPLITS,
     Poem,
     default_corpus_path,
     fingerprint,
     keep_short,
-    read_poems,
     read_text,
-    titled_poem,
     to_bytes,
     to_line,
-    verse_lines,
 )
+from tangshi_tf.corpus.reading import FORMATS, FORMATS_HELP, Report, poems_in, read_poems, to_poem
 from tangshi_tf.corpus.split import (
     check_training_part,
     digest,
@@ -28,6 +24,7 @@ from tangshi_tf.corpus.split import (
     split_poems,
     training_parts,
 )
+from tangshi_tf.corpus.text import PUNCTUATION, Spelling, clean, to_traditional, verse, verse_lines, without_notes
 from tangshi_tf.corpus.vocabulary import (
     PAD_ID,
     SPECIAL_TOKENS,
@@ -45,9 +42,10 @@ from tangshi_tf.corpus.vocabulary import (
 )
 
 __all__ = [
-    'FORMATS', 'MAX_TOKENS', 'PAD_ID', 'PUNCTUATION', 'Poem', 'SAMPLE_BEGINS', 'SPECIAL_TOKENS', 'SPLITS', 'UNK_ID',
-    'build_vocabulary', 'check_training_part', 'default_corpus_path', 'digest', 'digests', 'encode', 'encode_all',
-    'end_token', 'fingerprint', 'id_table', 'judged_lines', 'keep_parts', 'keep_short', 'near_duplicate_groups',
-    'pad_token', 'part_of', 'read_poems', 'read_text', 'split_poems', 'start_token', 'titled_poem', 'to_bytes',
-    'to_line', 'tokenize', 'training_parts', 'unknown_token', 'verse_lines', 'word_tables',
+    'FORMATS', 'FORMATS_HELP', 'MAX_TOKENS', 'PAD_ID', 'PUNCTUATION', 'Poem', 'Report', 'SAMPLE_BEGINS', 'SPECIAL_TOKENS', 'SPLITS',
+    'Spelling', 'UNK_ID', 'build_vocabulary', 'check_training_part', 'clean', 'default_corpus_path', 'digest',
+    'digests', 'encode', 'encode_all', 'end_token', 'fingerprint', 'id_table', 'judged_lines', 'keep_parts',
+    'keep_short', 'near_duplicate_groups', 'pad_token', 'part_of', 'poems_in', 'read_poems', 'read_text', 'split_poems',
+    'start_token', 'to_bytes', 'to_line', 'to_poem', 'to_traditional', 'tokenize', 'training_parts', 'unknown_token',
+    'verse', 'verse_lines', 'without_notes', 'word_tables',
 ]

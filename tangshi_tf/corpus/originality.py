@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from tangshi_tf.corpus.poems import Poem, verse_lines
+from tangshi_tf.corpus.poems import Poem
+from tangshi_tf.corpus.text import verse_lines
 
 SHORTEST_LINE = 4  # characters; shorter lines are anybody's
 

@@ -1,11 +1,6 @@
-"""Poems and the files that hold them.
+"""Poems, and text files."""
 
-A corpus is a UTF-8 text file in one of two forms:
-
-* titled: one poem a line, `title:content`;
-* blank: no titles; a poem may span several lines, blank lines separate poems.
-"""
-
+import contextlib
 import dataclasses
 import hashlib
 import importlib.resources
@@ -15,20 +10,17 @@ import re
 from collections.abc import Iterable
 
 from tangshi_tf.corpus import files
-from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.errors import UserError
 
 SAMPLE_BEGINS = ('日', '红', '山', '夜', '湖', '海', '月')  # the exercise's begin words
 MAX_TOKENS = 200  # the exercise's limit, bos and eos included
-FORMATS = ('auto', 'titled', 'blank')
+_UTF_16 = b'\xff\xfe', b'\xfe\xff'
 SPLITS = ('train', 'validation', 'test')
-
-PUNCTUATION = '，。？！；、：'
-_LINE_BREAK = re.compile(f'[{PUNCTUATION}]')
 
 
 @dataclasses.dataclass(frozen=True)
 class Poem:
-  """One poem: `title` is empty in the blank-line form."""
+  """One poem: `title` may be empty."""
 
   title: str
   content: str
@@ -64,6 +56,9 @@ def read_text(path: str | os.PathLike, *, content: str = 'poems, one "title:cont
     name = str(path) or repr('')
     raise UserError(f'{name}: cannot be read ({reason}); expected a UTF-8 text file of {content}') from None
   nul = data.find(b'\0')
+  if nul >= 0 and data.startswith(_UTF_16):
+    raise UserError(f'{path}: byte 0x{data[0]:02x} at offset 0 is not UTF-8; expected a UTF-8 text file'
+                    f'{_looks_like(data)}')
   if nul >= 0:
     raise UserError(f'{path}: holds a NUL byte at offset {nul}; expected a UTF-8 text file, not a binary one')
   try:
@@ -71,81 +66,25 @@ def read_text(path: str | os.PathLike, *, content: str = 'poems, one "title:cont
   except UnicodeDecodeError as error:
     line = len(re.findall(rb'\r\n?|\n', data[:error.start])) + 1
     raise UserError(f'{path}:{line}: byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8; '
-                    'expected a UTF-8 text file (convert it first)') from None
+                    f'expected a UTF-8 text file{_looks_like(data)}') from None
   if not text.strip():
     raise UserError(f'{path}: is empty; expected {content}')
   return text.replace('\r\n', '\n').replace('\r', '\n')
 
 
-def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto') -> list[Poem]:
-  """Reads a corpus file.
-
-  Args:
-    path: a UTF-8 text file.
-    corpus_format: 'titled', 'blank', or 'auto', which takes a file without
-      any ':' but with blank lines between its lines for the blank-line form.
-
-  Returns:
-    The poems in file order, without white space in their content; poems
-    without content are left out.
-
-  Raises:
-    UserError: the file cannot be read, a line of the titled form has no ':',
-      or there is no poem in it.
-  """
-  if corpus_format not in FORMATS:
-    raise UserError(f'corpus format {corpus_format!r} is unknown; expected one of {", ".join(FORMATS)}')
-  text = read_text(path)
-  if corpus_format == 'auto':
-    blank = ':' not in text and re.search(r'\S[^\S\n]*\n[^\S\n]*\n\s*\S', text)
-    corpus_format = 'blank' if blank else 'titled'
-  poems = _blank_form(text) if corpus_format == 'blank' else _titled_form(text, path)
-  poems = [poem for poem in poems if poem.content]
-  if not poems:
-    raise UserError(f'{path}: holds no poem; every title is followed by nothing')
-  return poems
-
-
-def _titled_form(text: str, path: str | os.PathLike) -> list[Poem]:
-  poems = []
-  for number, line in enumerate(text.split('\n'), 1):
-    poem = titled_poem(line, f'{path}:{number}')
-    if poem is not None:
-      poems.append(poem)
-  return poems
-
-
-def titled_poem(line: str, where: str) -> Poem | None:
-  """Returns the poem of a `title:content` line, None for a blank line.
-
-  Raises:
-    UserError: there is no ':'; `where` is the line's place, for the message.
-  """
-  line = line.strip()
-  if not line:
-    return None
-  title, colon, content = line.partition(':')
-  if not colon:
-    if '：' in line:
-      raise UserError(f'{where}: no ":" in {shorten(line)}; the full-width "：" does not separate a title')
-    raise UserError(f'{where}: no ":" in {shorten(line)}; expected "title:content" '
-                    '(or poems without titles, separated by blank lines: the "blank" corpus format)')
-  return Poem(title.strip(), ''.join(content.split()))
-
-
-def _blank_form(text: str) -> list[Poem]:
-  blocks = re.split(r'\n\s*\n', text)
-  return [Poem('', ''.join(block.split())) for block in blocks]
+def _looks_like(data: bytes) -> str:
+  """Returns which other encoding a file seems to have, as advice."""
+  names = ['UTF-16'] if data.startswith(_UTF_16) else ['GB18030', 'Big5']
+  for name in names:
+    with contextlib.suppress(UnicodeDecodeError):
+      data.decode(name)
+      return f'; this may be {name}: iconv -f {name} -t UTF-8 converts it'
+  return ''
 
 
 def keep_short(poems: list[Poem], max_tokens: int = MAX_TOKENS, min_tokens: int = 0) -> list[Poem]:
   """Returns the poems of at most `max_tokens` and at least `min_tokens` tokens, bos and eos included."""
   return [poem for poem in poems if min_tokens <= len(poem.content) + 2 <= max_tokens]
-
-
-def verse_lines(content: str) -> list[str]:
-  """Splits a poem at its punctuation; empty lines are left out."""
-  return [line for line in _LINE_BREAK.split(content) if line]
 
 
 def fingerprint(poems: Iterable[Poem]) -> str:

@@ -6,7 +6,7 @@ no longer.
 
 Each process works on a block of 16 MB at a time. Besides a block it holds in memory a shard, which is sorted there; the
 hashes of lines that more than one poem has; and those poems that have a near-duplicate, or share a line with a poem
-that may have one. A file in the blank-line form is read whole. For a while the disk holds the corpus twice more, in a
+that may have one. A file in a format that is not a poem a line is read whole. For a while the disk holds the corpus twice more, in a
 folder beside the new one that can be deleted if the process was killed.
 """
 
@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tangshi_tf.corpus import files, poems, shards, split
+from tangshi_tf.corpus import files, poems, reading, shards, split
 from tangshi_tf.errors import UserError
 
 _BLOCK = 2**24  # bytes
@@ -36,7 +36,7 @@ _HASHES_AT_ONCE = 2**23  # 64 MB
 
 def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_format: str = shards.TEXT,
           corpus_format: str = 'auto', processes: int | None = None, starting: shards.Starting = shards.at_once,
-          source: str | None = None) -> dict[str, dict[str, int]]:
+          source: str | None = None, report: reading.Report | None = None) -> dict[str, dict[str, int]]:
   """Writes the poems of some files as shards, into a new folder that is there once it is complete.
 
   A program that calls this must not do so while it is imported (`if __name__ == '__main__'`), since each process
@@ -52,6 +52,7 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
     starting: a context in which each process starts TensorFlow, if its work takes that, see `shards.find`; a function
       of a module.
     source: what messages call the paths (default: the paths).
+    report: see `corpus.read_poems`.
 
   Returns:
     How many 'poems' and 'shards' each part has.
@@ -74,7 +75,7 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
     with tempfile.TemporaryDirectory(prefix=f'{out.name}.', dir=out.parent, ignore_cleanup_errors=True) as folder:
       blocks = [block for path in paths for block in _divide(path, corpus_format)]
       made = _write_blocks(blocks, pathlib.Path(folder), count, shard_format, processes,
-                           starting if needs_tensorflow else None)
+                           starting if needs_tensorflow else None, reading.Report() if report is None else report)
       if not sum(counts['poems'] for counts in made.values()):
         raise UserError(f'{source}: holds no poem; every title is followed by nothing')
       pathlib.Path(folder, 'finished').rename(out)
@@ -109,29 +110,34 @@ def _divide(path: str, corpus_format: str) -> list[tuple[str, str, int, int]]:
     size = file.tell()
   if not head.strip():
     raise UserError(f'{path}: is empty; expected poems, one "title:content" a line')
-  if corpus_format == 'blank' or corpus_format == 'auto' and b':' not in head:
+  if corpus_format == 'auto':
+    corpus_format = reading.detect(head.decode('utf-8-sig', 'ignore'))
+  if corpus_format not in reading.BY_LINE:
     return [(path, corpus_format, 0, size)]
-  return [(path, 'titled', first, min(first + _BLOCK, size)) for first in range(0, size, _BLOCK)]
+  return [(path, corpus_format, first, min(first + _BLOCK, size)) for first in range(0, size, _BLOCK)]
 
 
-def _read(block: tuple[str, str, int, int]) -> Iterator[poems.Poem]:
+def _read(block: tuple[str, str, int, int], report: reading.Report | None = None) -> Iterator[poems.Poem]:
   """Yields the poems of a block."""
   path, corpus_format, first, end = block
-  if corpus_format != 'titled':
-    yield from poems.read_poems(path, corpus_format=corpus_format)
+  if corpus_format not in reading.BY_LINE:
+    yield from reading.read_poems(path, corpus_format=corpus_format, report=report)
     return
+  report = reading.Report() if report is None else report
+  report.formats.add(corpus_format)
   with _reading(path):
     lines = files.lines(path, max(first - 1, 0))
     if first:
       next(lines, None)
     for place, line in itertools.takewhile(lambda found: found[0] < end, lines):
-      poem = shards.parse(line, f'{path}: line at byte {place}', first=not place)
-      if poem is not None:
+      where = f'{path}: line at byte {place}'
+      poem = reading.line_poem(shards.decode(line, where, first=not place), corpus_format, where, report)
+      if poem is not None and poem.content:
         yield poem
 
 
 def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: str, processes: int | None,
-                  starting: shards.Starting | None) -> dict[str, dict[str, int]]:
+                  starting: shards.Starting | None, report: reading.Report) -> dict[str, dict[str, int]]:
   """Writes the shards into folder/finished; returns how many poems and shards each part has."""
   counts = {'train': count, 'validation': max(round(count / 18), 1)}
   counts['test'] = counts['validation']
@@ -146,7 +152,8 @@ def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: 
     def each(work, items, *arguments) -> list:
       return list(pool.map(work, items, *([argument] * len(items) for argument in arguments)))
 
-    each(_hash_lines, list(zip(numbers, blocks)), folder)
+    for found in each(_hash_lines, list(zip(numbers, blocks)), folder):
+      report.add(found)
     shared = each(_find_shared, range(partitions), folder, len(blocks), partitions)
     np.save(folder / 'shared.npy', np.concatenate(shared))
     kin = each(_find_kin_lines, blocks, folder)
@@ -197,11 +204,13 @@ def _among(hashes: list[int], known: np.ndarray) -> np.ndarray:
   return known[place] == wanted if len(known) else np.zeros(len(wanted), bool)
 
 
-def _hash_lines(numbered: tuple[int, tuple], folder: pathlib.Path):
-  """Writes the hashes of a block's lines of verse, each once a poem, rising."""
+def _hash_lines(numbered: tuple[int, tuple], folder: pathlib.Path) -> reading.Report:
+  """Writes the hashes of a block's lines of verse, each once a poem, rising; returns how the block was read."""
   number, block = numbered
-  hashes = [value for poem in _read(block) for value in set(_line_hashes(poem.content))]
+  report = reading.Report()
+  hashes = [value for poem in _read(block, report) for value in set(_line_hashes(poem.content))]
   np.save(folder / f'hashes-{number}.npy', np.sort(np.array(hashes, np.uint64)))
+  return report
 
 
 def _find_shared(i: int, folder: pathlib.Path, blocks: int, partitions: int) -> np.ndarray:

@@ -15,11 +15,12 @@ import re
 from collections.abc import Callable, Iterator
 
 from tangshi_tf.corpus import files
-from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, default_corpus_path, read_poems, titled_poem, to_line
+from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, default_corpus_path, to_line
 from tangshi_tf.corpus.poems import fingerprint as fingerprint_of
+from tangshi_tf.corpus.reading import Report, read_poems
 from tangshi_tf.corpus.split import split_poems
 from tangshi_tf.corpus.vocabulary import build_vocabulary
-from tangshi_tf.errors import UserError
+from tangshi_tf.errors import UserError, shorten
 
 TEXT, RECORDS = 'txt', 'tfrecord'
 FORMATS = (TEXT, RECORDS)
@@ -137,7 +138,7 @@ def by_part(paths: list[str]) -> dict[str, list[str]] | None:
 
 
 def read(path: str) -> Iterator[Poem]:
-  """Yields the poems of a shard, or of any file in the titled form, a line at a time.
+  """Yields the poems of a shard, a line at a time, as they are in it.
 
   Raises:
     UserError: the file cannot be read, or a line is no poem.
@@ -155,7 +156,24 @@ def read(path: str) -> Iterator[Poem]:
 
 
 def parse(line: bytes, where: str, *, first: bool = False) -> Poem | None:
-  r"""Returns the poem of a line of the titled form, None if it holds none.
+  r"""Returns the poem of a line of a shard, None if it holds none.
+
+  Args:
+    line, where, first: see `decode`.
+
+  Raises:
+    UserError: it is no poem.
+  """
+  text = decode(line, where, first=first).strip()
+  title, colon, content = text.partition(':')
+  content = ''.join(content.split())
+  if text and not colon:
+    raise UserError(f'{where}: no ":" in {shorten(text)}; expected "title:content"')
+  return Poem(title.strip(), content) if content else None
+
+
+def decode(line: bytes, where: str, *, first: bool = False) -> str:
+  r"""Returns the text of a line of a file of poems.
 
   Args:
     line: without its \n.
@@ -163,18 +181,16 @@ def parse(line: bytes, where: str, *, first: bool = False) -> Poem | None:
     first: whether it is a file's first, which may begin with a byte order mark.
 
   Raises:
-    UserError: it is no poem.
+    UserError: it is no text.
   """
   if b'\0' in line:
     raise UserError(f'{where}: holds a NUL byte; expected a UTF-8 text file, not a binary one')
   if b'\r' in line.rstrip(b'\r'):
     raise UserError(f'{where}: holds a carriage return within the line; expected lines that end in \\n or \\r\\n')
   try:
-    text = line.decode('utf-8-sig' if first else 'utf-8')
+    return line.decode('utf-8-sig' if first else 'utf-8')
   except UnicodeDecodeError as error:
     raise UserError(f'{where}: byte 0x{line[error.start]:02x} is not UTF-8; expected UTF-8 text') from None
-  poem = titled_poem(text, where)
-  return poem if poem is not None and poem.content else None
 
 
 def _lines(path: str) -> Iterator[bytes]:
@@ -202,13 +218,14 @@ def _without_warnings():
 
 
 def read_parts(paths: list[str], *, corpus_format: str = 'auto',
-               only: str | None = None) -> tuple[dict[str, list[Poem]], str]:
+               only: str | None = None, report: Report | None = None) -> tuple[dict[str, list[Poem]], str]:
   """Reads a whole corpus.
 
   Args:
     paths: its files: shards, or others, which are split here.
     corpus_format: of those that are no shards, see `corpus.read_poems`.
     only: the part whose poems are wanted; of shards the others are not kept.
+    report: see `corpus.read_poems`; shards are taken as they are.
 
   Returns:
     The poems of each part, and the fingerprint of all.
@@ -218,7 +235,7 @@ def read_parts(paths: list[str], *, corpus_format: str = 'auto',
   """
   found = by_part(paths)
   if found is None:
-    poems = [poem for path in paths for poem in read_poems(path, corpus_format=corpus_format)]
+    poems = [poem for path in paths for poem in read_poems(path, corpus_format=corpus_format, report=report)]
     return split_poems(poems), fingerprint_of(poems)
   parts: dict[str, list[Poem]] = {part: [] for part in found}
 

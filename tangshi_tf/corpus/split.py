@@ -5,7 +5,8 @@ import collections
 import hashlib
 import os
 
-from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, keep_short, to_bytes, verse_lines
+from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, keep_short, to_bytes
+from tangshi_tf.corpus.text import verse_lines
 from tangshi_tf.errors import UserError
 
 _MIN_LINE = 5  # characters; shorter lines are too formulaic to prove kinship

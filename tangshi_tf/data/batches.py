@@ -19,7 +19,7 @@ def process_dataset(path: str | os.PathLike | None = None, *, corpus_format: str
 
   Args:
     path: a corpus file (see `corpus`); the package's own poems by default.
-    corpus_format: 'auto', 'titled' or 'blank', see `corpus.read_poems`.
+    corpus_format: see `corpus.read_poems`.
 
   Returns:
     `(instances, word2id, id2word)`: a pair of an id list (bos and eos
@@ -50,7 +50,7 @@ def poem_dataset(path: str | os.PathLike | None = None, *, corpus_format: str = 
 
   Args:
     path: a corpus file; the package's own poems by default.
-    corpus_format: 'auto', 'titled' or 'blank'.
+    corpus_format: see `corpus.read_poems`.
     batch_size: poems a batch.
     batching: 'bucket' or 'shuffle', see `batches`.
     seed: makes the order repeatable.

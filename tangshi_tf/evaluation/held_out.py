@@ -15,6 +15,7 @@ class HeldOut:
     poems: at most 200 tokens each, bos and eos included.
     source: what they are, in words.
     left_out: how many were left out for their length.
+    notes: how the files were read, where that needs to be said.
     fingerprint: of the corpus whose split they are a part of, see
       `corpus.fingerprint`; None for a whole file.
   """
@@ -23,6 +24,7 @@ class HeldOut:
   source: str
   left_out: int = 0
   fingerprint: str | None = None
+  notes: tuple[str, ...] = ()
 
 
 def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, corpus_format: str = 'auto',
@@ -33,23 +35,24 @@ def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, cor
     split: 'test', 'validation' or 'train'; or a file, all of it.
     patterns: the corpus that is split: paths and globs; None for the package's
       own poems.
-    corpus_format: 'auto', 'titled' or 'blank'.
+    corpus_format: see `corpus.read_poems`.
     starting: see `shards.find`.
 
   Raises:
     UserError: they cannot be read, or none is short enough.
   """
-  fingerprint = None
+  fingerprint, report = None, corpus.Report()
   if split in corpus.SPLITS:
     paths, path = shards.find(patterns, starting)
-    parts, fingerprint = shards.read_parts(paths, corpus_format=corpus_format, only=split)
+    parts, fingerprint = shards.read_parts(paths, corpus_format=corpus_format, only=split, report=report)
     every = parts[split]
     source = f'the {split} part'
   else:
     path = source = split
-    every = corpus.read_poems(path, corpus_format=corpus_format)
+    every = corpus.read_poems(path, corpus_format=corpus_format, report=report)
   poems = corpus.keep_short(every)
   if not poems:
     raise UserError(f'{path}: {source} has no poem of at most {corpus.MAX_TOKENS} tokens '
                     '(characters plus bos and eos); expected at least one')
-  return HeldOut(poems, source, len(every) - len(poems), fingerprint)
+  return HeldOut(poems, source, len(every) - len(poems), fingerprint,
+                 (f'{path}: {report}',) if str(report) else ())

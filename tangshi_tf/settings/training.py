@@ -20,8 +20,9 @@ class CorpusSettings(Checked):
   shuffle_buffer: int = setting(10240, 'With --stream: how many poems wait, of which the next one is any.',
                                  low=2, high=10**8)
   corpus_format: str = setting(
-      'auto', 'titled: "title:content" a line; blank: no titles, blank lines between poems; auto: looks.',
-      choices=('auto', 'titled', 'blank'))
+      'auto', 'titled: "title:content" a line; authored: "title:author:content"; blank: blank lines between poems; '
+      'lines: a poem a line; csv: with a header; json: objects; auto: detected.',
+      choices=('auto', 'titled', 'authored', 'blank', 'lines', 'csv', 'json'))
   min_characters: int = setting(0, 'Leave out poems with fewer characters.', low=0)
   max_characters: int = setting(198, 'Leave out poems with more characters.', low=1, high=10**5)
   vocabulary_size: int | None = setting(

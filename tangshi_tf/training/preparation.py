@@ -23,6 +23,7 @@ class Material:
       texts themselves, which take far more memory, are not kept.
     validation_poem: the first one, or None.
     origin: what config.json says of it: 'corpus', 'corpus_sha256', 'poems'.
+    notes: how the files were read, where that needs to be said.
     streamed: whether shards are read again in each epoch.
   """
 
@@ -31,6 +32,7 @@ class Material:
   validation_poem: corpus.Poem | None
   origin: dict[str, Any]
   streamed: bool
+  notes: tuple[str, ...] = ()
 
 
 def read_corpus(settings: Settings, starting: shards.Starting = shards.at_once) -> Material:
@@ -44,6 +46,7 @@ def read_corpus(settings: Settings, starting: shards.Starting = shards.at_once) 
     UserError: it cannot be used, or not in that way.
   """
   given, training = settings.corpus, settings.training
+  report = corpus.Report()
   paths, source = shards.find(given.corpus, starting)
   found = shards.by_part(paths)
   if given.stream and found is None:
@@ -59,7 +62,7 @@ def read_corpus(settings: Settings, starting: shards.Starting = shards.at_once) 
     parts: dict[str, Any] = {name: census.parts[name] for name in ('train', 'validation') if counts[name]}
     words, validation_poem, fingerprint = census.words, census.validation_poem, census.fingerprint
   else:
-    every, fingerprint = shards.read_parts(paths, corpus_format=given.corpus_format)
+    every, fingerprint = shards.read_parts(paths, corpus_format=given.corpus_format, report=report)
     kept = corpus.keep_parts(every, source, **given.limits)
     counts = {name: len(part) for name, part in kept.items()}
     words = corpus.build_vocabulary(kept['train'], size=given.vocabulary_size)
@@ -68,7 +71,7 @@ def read_corpus(settings: Settings, starting: shards.Starting = shards.at_once) 
     validation_poem = next(iter(kept['validation']), None)
   return Material(words, parts, validation_poem, {
       'corpus': ' '.join(map(_short_name, given.corpus or paths)), 'corpus_sha256': fingerprint, 'poems': counts,
-  }, streamed)
+  }, streamed, (f'{source}: {report}',) if str(report) else ())
 
 
 def _short_name(pattern: str) -> str:

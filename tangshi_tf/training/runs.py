@@ -158,6 +158,8 @@ class _Process:
     replicas = self._start(settings, material, resumed)
     for note in () if resumed else settings.without_effect(material.streamed):
       self._say(note)
+    for note in material.notes:
+      self._say(note)
     counts = ', '.join(f'{number:,} {name}' for name, number in material.origin['poems'].items())
     self._say(f'Corpus: {material.origin["corpus"]}: {counts} poems; vocabulary of {len(material.words):,}')
 

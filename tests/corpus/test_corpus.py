@@ -40,7 +40,7 @@ def test_bom_and_line_ends(tmp_path, data):
     (b'\x7fELF\0\0', 'NUL byte at offset 4'),
     ('题:诗'.encode('gb18030'), 'corpus.txt:1: byte 0xcc at offset 0 is not UTF-8'),
     ('甲:春眠。\n没有冒号\n', "corpus.txt:2: no \":\" in '没有冒号'"),
-    ('没有冒号\n也没有空行\n', 'corpus.txt:1: no ":"'),
+    ('no colon\nand no Chinese\n', 'corpus.txt:1: no ":"'),
     ('甲:\n乙:\n', 'holds no poem'),
 ])
 def test_unusable_files(tmp_path, data, message):
@@ -161,8 +161,7 @@ def test_a_line_that_all_poems_have_does_not_make_grouping_slow(common, own):
 
 def test_blank_lines_do_not_make_reading_slow(tmp_path):
   start = time.process_time()
-  with pytest.raises(UserError, match='no ":"'):
-    corpus.read_poems(write(tmp_path, '月' + '\n' * 100_000))
+  assert len(corpus.read_poems(write(tmp_path, '月' + '\n' * 100_000))) == 1
   poems = corpus.read_poems(write(tmp_path, '月' + '\n' * 100_000 + '日' + ' \r\n' * 100_000))
   assert [poem.content for poem in poems] == ['月', '日']
   assert time.process_time() - start < 10
