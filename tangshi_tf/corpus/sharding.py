@@ -6,8 +6,8 @@ no longer.
 
 Each process works on a block of 16 MB at a time. Besides a block it holds in memory a shard, which is sorted there; the
 hashes of lines that more than one poem has; and those poems that have a near-duplicate, or share a line with a poem
-that may have one. A file in a format that is not a poem a line is read whole. For a while the disk holds the corpus twice more, in a
-folder beside the new one that can be deleted if the process was killed.
+that may have one. A file whose format is not a poem a line is read whole. For a while the disk holds the corpus twice
+more, in a folder beside the new one that can be deleted if the process was killed.
 """
 
 import concurrent.futures

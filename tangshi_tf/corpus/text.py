@@ -9,6 +9,7 @@ On poems as in `poems.txt` all of them change nothing.
 """
 
 import functools
+import itertools
 import pathlib
 import re
 import unicodedata
@@ -30,6 +31,8 @@ _DEEPEST_NOTE = 8
 _MOST_PIECES = 10_000  # between white space; no poem has so many lines
 _RUN = re.compile(f'[{PUNCTUATION}]{{2,}}')
 _SURROGATE = re.compile('[\ud800-\udfff]')
+_MOST_SHOWN = 20
+_SHORTEST_LINE = 3  # characters, between white space; less is spacing
 _FORM_WIDTHS = {20: 5, 28: 7, 40: 5, 56: 7}  # characters of the regulated forms, and of each of their lines
 _SHORTEST_CUT = 60  # characters of longer poems that are cut, if either 5 or 7 characters a line make couplets
 
@@ -143,7 +146,7 @@ def _join(pieces: list[str], whole: bool) -> str:
   marked = any(_LINE_BREAK.search(piece) for piece in pieces)
   regular = len(lengths) == 1 or not whole and len({len(line) for line in lines[:-1]}) == 1 and (
       len(lines[-1]) <= len(lines[0]))
-  if not lines or min(map(len, lines[:-1] or lines)) < 2 or marked and not regular:
+  if not lines or min(map(len, lines[:-1] or lines)) < _SHORTEST_LINE or marked and not regular:
     return ''.join(pieces)
   text, count = '', 0
   for i, piece in enumerate(pieces):
@@ -193,7 +196,13 @@ class Spelling:
         self._known[character] = next((other for other in others if other in self._words), character)
       if self._known[character] != character:
         changed[character] = self._known[character]
-    return text.translate(str.maketrans(changed)) if changed else text, changed
+    return text.translate({ord(character): other for character, other in changed.items()}) if changed else text, changed
+
+
+def note_of(changed: dict[str, str]) -> str:
+  """Returns what to tell a person of what `Spelling.of` changed."""
+  shown = [f'{character} as {other}' for character, other in itertools.islice(changed.items(), _MOST_SHOWN)]
+  return f'Read {", ".join(shown)}{", …" * (len(changed) > _MOST_SHOWN)}.'
 
 
 def to_traditional(text: str) -> str:

@@ -78,9 +78,9 @@ class FormPlan:
     level, oblique = (np.isin(self.tone_of, [_TONES.index(tone), _TONES.index(prosody.EITHER)])
                       for tone in (prosody.LEVEL, prosody.OBLIQUE))
     self.allowed = np.stack([content, level | oblique, level, oblique])
-    # A group must have characters enough for a poem that repeats none.
+    # A first rhyme must be one that poets use, and its group have characters enough for a poem that repeats none.
     self._needed = 2 * (self.form.lines // 2 + 1)
-    first = level & (sizes < self._needed)[self.group_of]
+    first = level & (~member.any(0) | (sizes < self._needed)[self.group_of])
     self.not_rhyming = np.concatenate([level & ~member, first[None]])
     if self.rhyme not in (None, 'any'):
       self._check_size(prosody.find_group(self.rhyme))

@@ -68,6 +68,7 @@ class Session:
       UserError: what is fixed cannot be used.
     """
     self._run = run
+    self._spelling = corpus.Spelling(run.word2id)
     self._rules = Rules(run.word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
                         max_repeat=max_repeat, shortest_line=shortest_line)
     self._start = self._rules.start(begin)
@@ -108,6 +109,10 @@ class Session:
       return
     self._past.append(self._after(self._past[-1], token, free=True))
     self._take_fixed()
+
+  def spelled(self, text: str) -> str:
+    """Returns a text as the model's vocabulary spells it."""
+    return self._spelling.of(text)[0]
 
   def undo(self) -> bool:
     """Takes back the last word that was chosen, and what followed from it; returns False if there is none."""
@@ -163,7 +168,8 @@ class Session:
     if 'tone' in rules:
       wanted = _EXPECTED[plan.tone_classes[patterns, len(now.ids) - 1]]
       return f'{word} is {prosody.tone(word)}; expected {wanted}'
-    rhymes = f'{word} rhymes as {" ".join(sorted(prosody.usual_rhymes_of(word)))}'
+    usual = ' '.join(sorted(prosody.usual_rhymes_of(word)))
+    rhymes = f'{word} rhymes as {usual}' if usual else f'{word} is hardly ever a rhyme'
     if group < plan.no_group:
       return f'{rhymes}; expected {prosody.level_groups()[group]}'
     return f'{rhymes}, of which too few characters are known'
@@ -194,7 +200,7 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
     say('  '.join(f'{number} {word} {share:.0%}' for number, (word, share) in enumerate(zip(words, shares), 1)
                   if number <= proposed))
     try:
-      answer = ''.join(read().split())
+      answer = ''.join(corpus.clean(read()).split())
     except EOFError:
       return False
     proposed = shown
@@ -220,6 +226,7 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
 
 
 def _take_all(session: Session, answer: str):
+  answer = session.spelled(answer)
   for word in [answer] if answer == corpus.end_token else answer:
     # A person may type the marks that the form sets by itself.
     if not session.complete and not (word in corpus.PUNCTUATION and session.text.endswith(word)):

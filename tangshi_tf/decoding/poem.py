@@ -76,6 +76,15 @@ class WrittenPoem:
     """exp of the mean negative log-likelihood of its tokens; None where it was not measured."""
     return None if self.log_probability is None or not self.text else math.exp(-self.log_probability / len(self.text))
 
+  @property
+  def traditional(self) -> 'WrittenPoem':
+    """The poem in traditional characters.
+
+    Raises:
+      UserError: OpenCC is not installed.
+    """
+    return dataclasses.replace(self, text=corpus.to_traditional(self.text))
+
   def __str__(self):
     return split_sentences(self.text)
 

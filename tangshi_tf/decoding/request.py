@@ -62,14 +62,31 @@ class Request:
                                             if name not in ('temperature', 'min_p')}
     else:
       options |= {name: value[name] for name in ('init', 'state_stddev', 'top_k', 'top_p')}
-    return cls(form, value['tones'], _find_rhyme(settings, form), acrostic, settings.begin, value['num'],
+    begins = None if settings.begin is None else [corpus.verse(begin, whole=False) for begin in settings.begin]
+    if form is None and begins is not None and not all(begins):
+      raise UserError('flag --begin: the begin word is empty; expected at least one character')
+    return cls(form, value['tones'], _find_rhyme(settings, form), acrostic, begins, value['num'],
                settings.seed, value['beam'], value['best_of'], settings.original, options, notes)
+
+  def spelled(self, spelling: corpus.Spelling) -> 'Request':
+    """Returns the request with the begin words and the acrostic spelled so, and a note where that changed them."""
+    acrostic, changed = spelling.of(self.acrostic)
+    begins = self.begins
+    if begins is not None:
+      pairs = [spelling.of(begin) for begin in begins]
+      begins = [begin for begin, _ in pairs]
+      changed = changed.copy()
+      for _, also in pairs:
+        changed |= also
+    if not changed:
+      return self
+    return dataclasses.replace(self, acrostic=acrostic, begins=begins, notes=[*self.notes, corpus.note_of(changed)])
 
 
 def _find_form(settings: WritingSettings) -> tuple[prosody.Form | None, str, list[str]]:
   """Returns the form that is asked for, the acrostic without its punctuation, and notes."""
-  acrostic = ''.join((settings.acrostic or '').split())
-  bare = ''.join(mark for mark in acrostic if mark not in corpus.PUNCTUATION)
+  acrostic = ''.join(corpus.clean(settings.acrostic or '').split())
+  bare = ''.join(corpus.verse_lines(acrostic))
   if settings.acrostic is not None and not bare:
     raise UserError('flag --acrostic: no characters in it; expected one to eight')
   notes = [f'--acrostic: its punctuation is left out: {bare}'] if bare != acrostic else []
@@ -136,8 +153,6 @@ def _check_form(settings: WritingSettings, form: prosody.Form | None, given: set
   if form is None:
     for name in sorted({'rhyme', 'tones'} & given):
       raise UserError(f'flag --{name} goes with a form; expected --form, too')
-    if not all(settings.begin or ['-']):
-      raise UserError('flag --begin: the begin word is empty; expected at least one character')
     return
   for name in sorted({'max_len', 'bos_first', 'shortest_line', 'whole_sentences'} & given):
     raise UserError(f'flag --{name} does not go with a form, which has its own length and begins with bos')

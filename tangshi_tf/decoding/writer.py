@@ -51,6 +51,7 @@ class Writer:
     self.name, self.model, self.config = run.name, run.model, run.config
     self.word2id, self.id2word = run.word2id, run.id2word
     self._run = run
+    self._spelling = corpus.Spelling(self.word2id)
     self._plan = functools.lru_cache(maxsize=16)(self._make_plan)
 
   def __repr__(self):
@@ -111,6 +112,7 @@ class Writer:
     """
     if index is None and (request.original or request.best_of > 1):
       index = _package_index()
+    request = self.spelled(request)
     pairs = self._pairs(request)
     options = self._options(request)
     for found in candidates.write_best(pairs, run=self._run, stride=len(pairs), measure=measure, index=index,
@@ -135,7 +137,8 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
-    request = Request.of(WritingSettings(form=form, begin=None if begin is None else [begin], seed=seed, **options))
+    request = self.spelled(Request.of(
+        WritingSettings(form=form, begin=None if begin is None else [begin], seed=seed, **options)))
     if request.beam or request.best_of > 1 or request.original or request.num > 1:
       raise UserError('a stream is one poem that is drawn; expected neither num, beam, best_of nor original')
     (begin, seed), = self._pairs(request)
@@ -155,7 +158,7 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
-    text = ''.join(text.split())
+    text = corpus.verse(text, whole=False)
     if form is None and not options.get('acrostic') and not options.get('exercise'):
       options.setdefault('max_len', len(text) + FREE['max_len'])
     return self.write(form, begin=text, **options)
@@ -174,7 +177,7 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
-    text = ''.join(text.split())
+    text = corpus.verse(text, whole=False)
     if form is None and not options.get('acrostic'):
       options = {'bos_first': True, 'max_len': len(text) + 1, **options}  # as poems begin in most of training
     session = self.session(form, begin=text, **options)
@@ -196,6 +199,7 @@ class Writer:
 
   def session_of(self, request: Request) -> Session:
     """Returns what `session` returns, for a request."""
+    request = self.spelled(request)
     options = {name: value for name, value in self._options(request).items()
                if name in ('plan', 'acrostic', 'max_repeat', 'max_len', 'bos_first')}
     return Session(self._run, begin=self._begins(request, 0)[0], **options)
@@ -236,11 +240,16 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
+    request = self.spelled(request)
     options = self._options(request)
     rules = Rules(self.word2id, **{name: value for name, value in options.items()
                                         if name in ('plan', 'acrostic', 'max_len', 'bos_first')})
     for begin in self._begins(request, 0):
       rules.start(begin)
+
+  def spelled(self, request: Request) -> Request:
+    """Returns a request whose given characters are spelled as the model knows them, such as 爱 for 愛."""
+    return request.spelled(self._spelling)
 
   def sample_begins(self) -> list[str]:
     """Returns the exercise's seven begin words, those that the model knows if it knows any."""

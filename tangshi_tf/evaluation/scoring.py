@@ -16,7 +16,7 @@ class Score:
   """The surprisal of a text.
 
   Attributes:
-    text: without white space.
+    text: as it was measured, see `score`.
     bits: float32, -log2 of the probability of each character given those
       before it; where the text was measured as a whole poem, that of the end
       follows as one more.
@@ -76,10 +76,15 @@ def score(model, word2id: dict[str, int], texts: Sequence[str], *, whole: bool =
   Args:
     model: a `myRNNModel`.
     word2id: its vocabulary.
-    texts: white space in them is left out.
+    texts: they are measured as `corpus.verse` makes them, with variants that the
+      vocabulary has for characters that it does not have.
     whole: whether they are whole poems, so that their end counts, too.
+
+  Raises:
+    UserError: one is no Unicode text.
   """
-  poems = [corpus.Poem('', ''.join(text.split())) for text in texts]
+  spelling = corpus.Spelling(word2id)
+  poems = [corpus.Poem('', spelling.of(corpus.verse(text, whole=whole))[0]) for text in texts]
   ids, splits = corpus.encode_all(poems, word2id)
   if not whole:
     ids, splits = np.delete(ids, splits[1:] - 1), splits - np.arange(len(splits))

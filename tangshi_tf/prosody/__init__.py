@@ -1,6 +1,6 @@
 """Tones, rhymes and verse forms, in plain Python."""
 
-from tangshi_tf.prosody.checking import Check, Fault, check, check_text, check_tones
+from tangshi_tf.prosody.checking import Check, Fault, as_checked, check, check_text, check_tones
 from tangshi_tf.prosody.forms import FORMS, OTHER, TONES, Form, Pattern, find_form, form_of, line_pattern, patterns
 from tangshi_tf.prosody.tones import (
     EITHER,
@@ -12,13 +12,13 @@ from tangshi_tf.prosody.tones import (
     level_groups,
     readings,
     rhymes_of,
+    spelled,
     tone,
     usual_rhymes_of,
 )
 
 __all__ = [
-    'Check', 'EITHER', 'FORMS', 'Fault', 'Form', 'LEVEL', 'OBLIQUE', 'OTHER', 'Pattern', 'TONES', 'UNKNOWN', 'check',
-    'check_text', 'check_tones', 'find_form', 'find_group', 'fits', 'form_of', 'level_groups', 'line_pattern',
-    'patterns', 'readings',
-    'rhymes_of', 'tone', 'usual_rhymes_of',
+    'Check', 'EITHER', 'FORMS', 'Fault', 'Form', 'LEVEL', 'OBLIQUE', 'OTHER', 'Pattern', 'TONES', 'UNKNOWN',
+    'as_checked', 'check', 'check_text', 'check_tones', 'find_form', 'find_group', 'fits', 'form_of', 'level_groups',
+    'line_pattern', 'patterns', 'readings', 'rhymes_of', 'spelled', 'tone', 'usual_rhymes_of',
 ]

@@ -3,32 +3,42 @@
     python -m tangshi_tf.prosody 朝辞白帝彩云间，千里江陵一日还。两岸猿声啼不住，轻舟已过万重山。
     python -m tangshi_tf.prosody --form=五律 --tones=loose --file=poems.txt
 
-A poem an argument, or a line of a file or of standard input; a title before a colon is
-left out. Ends with status 1 if a poem has faults.
+A poem an argument; in a file or standard input a poem a line, or several lines with blank lines between poems. Marks
+may be missing, and a title before a colon is left out. Ends with status 1 if a poem has faults.
+
+In the second line below each, 中 is a character that may be 平 or 仄, and ？ one that the rhyme table does not have.
 """
 
 import json
+import sys
 
 from absl import flags
 
 from tangshi_tf import cli, corpus, prosody
+from tangshi_tf.errors import UserError
 
 _FORM = flags.DEFINE_string('form', None, f'{", ".join(prosody.FORMS)}, or LINESxCHARACTERS such as 6x5 '
                             '(default: the one whose lines the poem has).')
 _TONES = flags.DEFINE_enum('tones', 'strict', prosody.TONES,
                            'strict: no 孤平, 三平尾 or 三仄尾; loose: these pass (一三五不论); off: no tones.')
 _FILE = flags.DEFINE_string(
-    'file', None, 'A UTF-8 file with a poem a line (default: the arguments, or standard input).')
+    'file', None, 'A UTF-8 file of poems (default: the arguments, or standard input).')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 
 
 def main(texts: list[str]) -> int:
   form = prosody.find_form(_FORM.value) if _FORM.value is not None else None
   good, number = True, 0
-  for text in cli.texts(texts, _FILE.value):
-    content = ''.join(text.split()).rpartition(':')[2]
-    if not content:
+  given = cli.texts(texts, _FILE.value)
+  poems = map(corpus.to_poem, given) if texts else corpus.poems_in(given)
+  if not texts and _FILE.value is None and sys.stdin.isatty():
+    print('Type poems; an empty line ends each.', file=sys.stderr)
+  for poem in poems:
+    if not poem.content:
       continue
+    content, spelled = prosody.spelled(poem.content)
+    if spelled:
+      print(corpus.note_of(spelled), file=sys.stderr)
     checked = prosody.check_text(content, form, _TONES.value)
     good &= checked.keeps()
     if _JSON.value:
@@ -36,6 +46,8 @@ def main(texts: list[str]) -> int:
     else:
       print('\n' * (number > 0) + _text(content, checked))
     number += 1
+  if not number:
+    raise UserError('there is no poem in what was given; expected one an argument, or in --file or standard input')
   return 0 if good else 1
 
 
@@ -56,7 +68,8 @@ def _text(content: str, checked: prosody.Check) -> str:
   lines = [', '.join(filter(None, facts))]
   for line in corpus.verse_lines(content):
     lines += [f'  {line}', f'  {"".join(map(prosody.tone, line))}']
-  lines += [str(fault) for fault in checked.faults] or ['no faults']
+  judged = all(note.rule != 'form' for note in checked.notes)
+  lines += [str(fault) for fault in checked.faults] or ['no faults'] * judged
   return '\n'.join(lines + [f'note: {note}' for note in checked.notes])
 
 

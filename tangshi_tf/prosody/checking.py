@@ -17,6 +17,7 @@ import collections
 import dataclasses
 
 from tangshi_tf import corpus
+from tangshi_tf.errors import shorten
 from tangshi_tf.prosody.forms import (
   EXCHANGED,
   FORMS,
@@ -28,7 +29,17 @@ from tangshi_tf.prosody.forms import (
   line_pattern,
   patterns,
 )
-from tangshi_tf.prosody.tones import LEVEL, OBLIQUE, fits, level_groups, readings, rhymes_of, tone, usual_rhymes_of
+from tangshi_tf.prosody.tones import (
+  LEVEL,
+  OBLIQUE,
+  fits,
+  level_groups,
+  readings,
+  rhymes_of,
+  spelled,
+  tone,
+  usual_rhymes_of,
+)
 
 _LONGEST = 10_000  # characters of a poem in a form of its own, each of which may be noted
 _MOST_LENGTHS = 10  # that a message lists
@@ -40,7 +51,7 @@ class Fault:
 
   Attributes:
     line, position: from 1; position 0 is the line as a whole, line 0 the poem.
-    rule: 'form', 'tone', 'rhyme', '孤平', '三平尾' or '三仄尾'.
+    rule: 'form', 'tone', 'rhyme', 'unknown', '孤平', '三平尾' or '三仄尾'.
     text: what was found and what is expected.
   """
 
@@ -63,7 +74,8 @@ class Check:
     pattern: the nearest tone pattern; None where tones were not checked.
     rhyme: the group of the rhymes, None if there is none.
     faults: what is wrong.
-    notes: what `loose` allows, and characters that are not in the table.
+    notes: what `loose` allows, characters that are not in the table, rhymes
+      that poets do not use, and a form without rules.
   """
 
   form: Form
@@ -111,9 +123,13 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
   def check_against(pattern: Pattern) -> Check:
     by_rule = [fault for i, (kind, line) in enumerate(zip(pattern.kinds, lines), 1)
                for fault in check_tones(line, kind, i)]
-    rhyme, wrong = _check_rhymes(lines, [i for i in range(form.lines) if pattern.rhymes(i)])
+    places = [i for i in range(form.lines) if pattern.rhymes(i)]
+    rhyme, wrong = _check_rhymes(lines, places)
+    rare = [Fault(i + 1, form.characters, 'rhyme', f'{mark} is hardly ever a rhyme of {rhyme}')
+            for i in places if rhyme in rhymes_of(mark := lines[i][-1]) - usual_rhymes_of(mark)]
     passed = [fault for fault in by_rule if fault.rule != 'tone'] if tones == 'loose' else []
-    return Check(form, pattern, rhyme, [fault for fault in by_rule if fault not in passed] + wrong, notes + passed)
+    return Check(form, pattern, rhyme, [fault for fault in by_rule if fault not in passed] + wrong,
+                 notes + rare + passed)
 
   best = min(map(check_against, candidates), key=lambda found: (len(found.faults), len(found.notes)))
   best.faults.sort(key=lambda fault: (fault.line, fault.position))
@@ -163,6 +179,11 @@ def _check_rhymes(lines: list[str], places) -> tuple[str | None, list[Fault]]:
   return rhyme if count[rhyme] > 1 or not faults else None, faults
 
 
+def as_checked(text: str) -> str:
+  """Returns the content of a poem as it is checked: see `corpus.to_poem` and `tones.spelled`."""
+  return spelled(corpus.to_poem(text).content)[0]
+
+
 def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Check:
   """Checks a poem against a form, or against the form that its own lines have.
 
@@ -170,7 +191,7 @@ def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Ch
       '下平十一尤'
 
   Args:
-    text: white space in it is left out.
+    text: the poem, with or without a title and marks, see `corpus.to_poem`.
     form: see `find_form`; by default the one with the poem's lines, with or
       without a name.
     tones: see `check`.
@@ -178,17 +199,22 @@ def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Ch
   Returns:
     A `Check`; where the lines have no form, with a fault that says so.
   """
-  content = ''.join(text.split())
+  content = as_checked(text)
+  if content and not any(map(readings, content)):
+    return Check(Form(OTHER, 0, 0), None, None, [Fault(
+        0, 0, 'form', f'no character of {shorten(content)} is in the rhyme table; expected a poem in Chinese')], [])
   if form is None and (name := form_of(content)) != OTHER:
     form = FORMS[name]
   lines = [len(line) for line in corpus.verse_lines(content)]
   lengths = sorted(set(lines))
   if form is None and len(lengths) == 1 and len(content) <= _LONGEST:
     form = Form(f'{len(lines)}x{lengths[0]}', len(lines), lengths[0])
+    found = check(content, form, tones)
+    return dataclasses.replace(found, notes=[*found.notes, Fault(
+        0, 0, 'form', f'{form.name} is not one of {", ".join(FORMS)}; tones and rhymes are not checked')])
   if form is not None:
     return check(content, form, tones)
   listed = ', '.join(map(str, lengths[:_MOST_LENGTHS])) + ', …' * (len(lengths) > _MOST_LENGTHS)
-  found = f'{len(lines)} lines of {listed} characters' if lines else 'no lines'
+  found = f'{len(lines)} line{"s" * (len(lines) != 1)} of {listed} characters' if lines else 'no lines'
   return Check(Form(OTHER, 0, 0), None, None, [Fault(
-      0, 0, 'form', f'{found}; expected lines of one length, at most {_LONGEST} characters in all, or a --form '
-      'to check')], [])
+      0, 0, 'form', f'{found}; expected lines of one length')], [])

@@ -18,7 +18,7 @@ import itertools
 import re
 
 from tangshi_tf import corpus
-from tangshi_tf.errors import UserError
+from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.prosody.tones import EITHER
 
 TONES = ('strict', 'loose', 'off')  # how tones are checked, see `checking`
@@ -73,19 +73,20 @@ class Pattern:
 
 
 def find_form(name: str) -> Form:
-  """Returns the form of a name: 五绝, 七绝, 五律, 七律, or such as 6x5 for six lines of five characters.
+  """Returns the form of a name: 五绝 or 五言绝句, 七绝, 五律, 七律, or such as 6x5 for six lines of five characters.
 
   Raises:
     UserError: there is no such form.
   """
+  name = corpus.Spelling(set(''.join(_LONG_NAMES))).of(corpus.clean(name).strip())[0]
   if found := FORMS.get(_LONG_NAMES.get(name, name)):
     return found
-  if match := re.fullmatch(r'(\d{1,4})[x×](\d{1,4})', name):
+  if match := re.fullmatch(r'([0-9]{1,4})[xX×]([0-9]{1,4})', name):
     lines, characters = int(match[1]), int(match[2])
     if 1 <= lines <= MAX_LINES and 1 <= characters <= MAX_CHARACTERS:
       return Form(f'{lines}x{characters}', lines, characters)
-  raise UserError(f'form {name!r} is unknown; expected {", ".join(FORMS)}, or LINESxCHARACTERS such as 6x5, up to '
-                  f'{MAX_LINES}x{MAX_CHARACTERS}')
+  raise UserError(f'form {shorten(name)} is unknown; expected {", ".join(FORMS)}, or LINESxCHARACTERS such as 6x5, up '
+                  f'to {MAX_LINES}x{MAX_CHARACTERS}')
 
 
 def form_of(content: str) -> str:

@@ -1,7 +1,7 @@
 """Tones and rhyme groups of characters, by the Pingshui table.
 
 A character is level (平), oblique (仄) or, in different words, both (中); its rhyme
-groups are those of the table, see `scripts/build_pingshui.py`. A character that the
+groups are those of the table, see `scripts/build/build_pingshui.py`. A character that the
 table does not have has an unknown tone (？), which fits everywhere.
 """
 
@@ -10,7 +10,8 @@ import functools
 import json
 import pathlib
 
-from tangshi_tf.errors import UserError
+from tangshi_tf import corpus
+from tangshi_tf.errors import UserError, shorten
 
 TABLE = pathlib.Path(__file__).with_name('pingshui.json')
 LEVEL, OBLIQUE, EITHER, UNKNOWN = '平', '仄', '中', '？'
@@ -53,6 +54,16 @@ def tone(character: str) -> str:
   return EITHER if len(found) == 2 else found.pop() if found else UNKNOWN
 
 
+@functools.cache
+def _spelling() -> corpus.Spelling:
+  return corpus.Spelling(_readings())
+
+
+def spelled(text: str) -> tuple[str, dict[str, str]]:
+  """Returns a text with variants that the table has for what it does not have, and which they are."""
+  return _spelling().of(text)
+
+
 def fits(found: str, wanted: str) -> bool:
   """Returns whether a character's tone fits where a tone is wanted; ？ always does."""
   return found == wanted or found in (EITHER, UNKNOWN) or wanted == EITHER
@@ -74,7 +85,9 @@ def find_group(name: str) -> str:
   Raises:
     UserError: there is none; the message lists all.
   """
+  name = corpus.Spelling(set(''.join(level_groups()))).of(corpus.clean(name).strip())[0]
   found = [group for group in level_groups() if name in (group, group[-1], group[2:])]
   if len(found) != 1:
-    raise UserError(f'rhyme group {name!r} is unknown; expected one of {" ".join(level_groups())}')
+    raise UserError(f'rhyme group {shorten(name)} is unknown; expected one of {" ".join(level_groups())}, or its '
+                    'last character, any or off')
   return found[0]

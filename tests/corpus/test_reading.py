@@ -24,7 +24,7 @@ def written(form):
       'title:author:content': ''.join(f'{poem.title}:{name}:{poem.content}\n' for poem, name in zip(POEMS, NAMES)),
       'full-width colons': ''.join(f'{poem.title}：{name}：{poem.content}\n' for poem, name in zip(POEMS, NAMES)),
       'half-width marks': ''.join(f'{poem.title}:{poem.content.translate(half)}\n' for poem in POEMS),
-      'spaces for marks': ''.join(f'{poem.title}:{poem.content.replace("，", " ").replace("。", " ")}\n' for poem in POEMS),
+      'spaces for marks': ''.join(f'{poem.title}:{" ".join(corpus.verse_lines(poem.content))}\n' for poem in POEMS),
       'no marks': ''.join(f'{poem.title}:{poem.content.translate(bare)}\n' for poem in POEMS),
       'blank lines and titles': '\n'.join(
           f'{poem.title}\n{name}\n{poem.content[:12]}\n{poem.content[12:]}\n' for poem, name in zip(POEMS, NAMES)),

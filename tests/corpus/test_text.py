@@ -16,7 +16,8 @@ WU_JUE = '白日依山尽，黄河入海流。欲穷千里目，更上一层楼�
     '白日依山尽\n黄河入海流\n欲穷千里目\n更上一层楼\n', '白日依山尽　黄河入海流。\n欲穷千里目　更上一层楼。',
     '白日依山尽黄河入海流欲穷千里目更上一层楼', ' 白日依山尽， 黄河入海流。\r\n欲穷千里目，更上一层楼。',
     '“白日依山尽，黄河入海流（一作海）。欲穷千里目，更上一层楼。”', '白日依山尽﹐黄河入海流｡欲穷千里目﹐更上一层楼｡',
-    '⽩⽇依⼭尽，黄河入海流。欲穷千⾥⽬，更上一层楼。', '\ufeff白日依山尽\u200b，黄河入海流\U000e0100。。欲穷千里目，，更上一层楼。',
+    '⽩⽇依⼭尽，黄河入海流。欲穷千⾥⽬，更上一层楼。',
+    '\ufeff白日依山尽\u200b，黄河入海流\U000e0100。。欲穷千里目，，更上一层楼。',
     '白 日 依 山 尽 ， 黄 河 入 海 流 。 欲 穷 千 里 目 ， 更 上 一 层 楼 。'])
 def test_one_poem_as_people_write_it(written):
   assert corpus.verse(written) == WU_JUE
@@ -24,8 +25,9 @@ def test_one_poem_as_people_write_it(written):
 
 @pytest.mark.parametrize(('written', 'expected'), [
     ('春花秋月何时了\n往事知多少', '春花秋月何时了，往事知多少。'),  # lines of several lengths, without marks
-    ('云想衣裳花\n想容，春风拂槛露华浓。', '云想衣裳花想容，春风拂槛露华浓。'),  # a line that was broken
-    ('仁高[姒]幄披', '仁高姒幄披'), ('月(见《全唐诗》（卷一）)', '月'), ('', ''), (' \n', ''), ('。，', ''), ('hello', 'hello')])
+    ('床前 明月光', '床前明月光'), ('云想衣裳花\n想容，春风拂槛露华浓。', '云想衣裳花想容，春风拂槛露华浓。'),  # a line that was broken
+    ('仁高[姒]幄披', '仁高姒幄披'), ('月(见《全唐诗》（卷一）)', '月'), ('', ''), (' \n', ''),
+    ('。，', ''), ('hello', 'hello')])
 def test_other_texts(written, expected):
   assert corpus.verse(written) == expected
 
@@ -53,7 +55,8 @@ def test_the_corpus_is_as_it_should_be():
 
 
 @pytest.mark.parametrize(('written', 'message'), [
-    ('\udcff月', 'byte 0xff is not UTF-8'), ('月\ud800', r'U\+D800 is no character'), (b'abc', 'bytes; expected a text'),
+    ('\udcff月', 'byte 0xff is not UTF-8'),
+    ('月\ud800', r'U\+D800 is no character'), (b'abc', 'bytes; expected a text'),
     (None, 'NoneType; expected a text')])
 def test_what_is_no_text(written, message):
   for normalise in (corpus.clean, corpus.verse):

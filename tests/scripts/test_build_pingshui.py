@@ -7,7 +7,8 @@ import pytest
 
 from tangshi_tf import corpus
 
-TABLE = {'ping': {'上平聲部': {'上平聲一東': ['東乾'], '上平聲二冬': ['冬']}, '下平聲部': {'下平聲一先': ['平先']}},
+TABLE = {'ping': {'上平聲部': {'上平聲一東': ['東乾', 'Public domain'], '上平聲二冬': ['冬']},
+                  '下平聲部': {'下平聲一先': ['平先']}},
          'ze': {'入聲部': {'入聲一屋': ['屋']}}}
 
 
@@ -34,6 +35,12 @@ def test_what_poets_do_not_use(build_pingshui):
   assert build_pingshui.unused_rhymes(groups, poems) == {'上平一东': '平'}
   assert build_pingshui.unused_rhymes(groups, poems[:2]) == {}  # too few to say
   assert build_pingshui.unused_rhymes(groups, [*poems, poem('东', '平')]) == {}
+  # What is oblique at the ends of other lines is hardly a rhyme, if it ends enough lines.
+  groups['入声一屋'] = '平中'
+  assert build_pingshui.unused_rhymes(groups, [corpus.Poem('', '一一一一东，一一一一中。' * 4)]) == {}
+  oblique = [corpus.Poem('', '一一一一中，一一一一东。' * 2)] * 8
+  assert build_pingshui.unused_rhymes(groups, oblique) == {'上平一东': '中'}
+  assert build_pingshui.unused_rhymes(groups, oblique[:7]) == {}
   # Two characters that could both be either, and a poem in no form, say nothing.
   assert build_pingshui.unused_rhymes(groups, [poem('平', '平'), *[poem('平', '庚', '明')] * 9]) == {}
 
