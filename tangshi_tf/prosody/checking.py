@@ -209,8 +209,8 @@ def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Ch
   lengths = sorted(set(lines))
   if form is None and len(lengths) == 1 and len(content) <= _LONGEST:
     form = Form(f'{len(lines)}x{lengths[0]}', len(lines), lengths[0])
-    found = check(content, form, tones)
-    return dataclasses.replace(found, notes=[*found.notes, Fault(
+    checked = check(content, form, tones)
+    return dataclasses.replace(checked, notes=[*checked.notes, Fault(
         0, 0, 'form', f'{form.name} is not one of {", ".join(FORMS)}; tones and rhymes are not checked')])
   if form is not None:
     return check(content, form, tones)

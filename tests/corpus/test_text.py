@@ -25,7 +25,8 @@ def test_one_poem_as_people_write_it(written):
 
 @pytest.mark.parametrize(('written', 'expected'), [
     ('春花秋月何时了\n往事知多少', '春花秋月何时了，往事知多少。'),  # lines of several lengths, without marks
-    ('床前 明月光', '床前明月光'), ('云想衣裳花\n想容，春风拂槛露华浓。', '云想衣裳花想容，春风拂槛露华浓。'),  # a line that was broken
+    ('床前 明月光', '床前明月光'),
+    ('云想衣裳花\n想容，春风拂槛露华浓。', '云想衣裳花想容，春风拂槛露华浓。'),  # a line that was broken
     ('仁高[姒]幄披', '仁高姒幄披'), ('月(见《全唐诗》（卷一）)', '月'), ('', ''), (' \n', ''),
     ('。，', ''), ('hello', 'hello')])
 def test_other_texts(written, expected):

@@ -192,7 +192,7 @@ def test_repeats(model, tables):
   """Against counting."""
   for most in (1, 2, 3):
     seen = 0
-    for poem in write(model, tables, '12x7', 20, max_repeat=most, temperature=0.2):
+    for poem in write(model, tables, '12x7', 60, max_repeat=most, temperature=0.2):
       runs = [mark for mark, _ in itertools.groupby(poem) if mark not in CONTENT_MARKS]
       longest = max(len(list(run)) for _, run in itertools.groupby(poem))
       assert max(collections.Counter(runs).values()) <= most and longest <= 2
