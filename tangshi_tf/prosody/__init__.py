@@ -19,6 +19,5 @@ from tangshi_tf.prosody.tones import (
 __all__ = [
     'Check', 'EITHER', 'FORMS', 'Fault', 'Form', 'LEVEL', 'OBLIQUE', 'OTHER', 'Pattern', 'TONES', 'UNKNOWN', 'check',
     'check_text', 'check_tones', 'find_form', 'find_group', 'fits', 'form_of', 'level_groups', 'line_pattern',
-    'patterns', 'readings',
-    'rhymes_of', 'tone', 'usual_rhymes_of',
+    'patterns', 'readings', 'rhymes_of', 'tone', 'usual_rhymes_of',
 ]

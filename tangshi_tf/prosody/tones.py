@@ -1,7 +1,7 @@
 """Tones and rhyme groups of characters, by the Pingshui table.
 
 A character is level (平), oblique (仄) or, in different words, both (中); its rhyme
-groups are those of the table, see `scripts/build_pingshui.py`. A character that the
+groups are those of the table, see `scripts/build/build_pingshui.py`. A character that the
 table does not have has an unknown tone (？), which fits everywhere.
 """
 

@@ -377,6 +377,7 @@ def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, t
     ([], 'gru'), (['--cell=lstm'], 'lstm'), (['--cell', 'rnn', '--bptt=0'], 'rnn'), (['--recipe=best'], 'best'),
     (['--recipe', 'tensorflow', '--cell=lstm'], 'tensorflow'), (['--flagfile=mine.flags'], 'lstm'),
     (['--recipe=none'], None), (['--resume'], None), (['--resume=True', '--cell=lstm'], None), (['--resume=0'], 'gru'),
+    (['--recipe=best', '--resume'], None),
     (['--cell=tree'], None),
 ])
 def test_training_takes_the_recipe_of_its_cell(load_train, monkeypatch, tmp_path, arguments, expected):
