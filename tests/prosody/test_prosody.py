@@ -44,8 +44,8 @@ def test_good_poems(content, tones):
 @pytest.mark.parametrize('tones', ['OFF', 'lose', ''])
 def test_tones_that_there_are_not(tones):
   message = f"tones '{tones}' is unknown; expected one of strict, loose, off"
-  for ask in (lambda: prosody.check('月，', prosody.find_form('6x5'), tones), lambda: prosody.check_text('', None, tones),
-              lambda: prosody.line_pattern('A', 5, tones)):
+  for ask in (lambda: prosody.check('月，', prosody.find_form('6x5'), tones),
+              lambda: prosody.check_text('', None, tones), lambda: prosody.line_pattern('A', 5, tones)):
     with pytest.raises(UserError, match=message):
       ask()
   assert prosody.line_pattern('A', 7, 'off') == '中' * 7
