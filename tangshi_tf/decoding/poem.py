@@ -4,12 +4,12 @@ import dataclasses
 import functools
 import html
 import itertools
-import math
 import re
 from typing import Any
 
 from tangshi_tf import corpus, prosody
 from tangshi_tf.decoding.text import split_sentences
+from tangshi_tf.evaluation import measures
 
 _LINE = re.compile(f'[^{corpus.PUNCTUATION}]+[{corpus.PUNCTUATION}]*')
 _SPACE = '\u3000'  # as wide as a character
@@ -74,7 +74,9 @@ class WrittenPoem:
   @property
   def perplexity(self) -> float | None:
     """exp of the mean negative log-likelihood of its tokens; None where it was not measured."""
-    return None if self.log_probability is None or not self.text else math.exp(-self.log_probability / len(self.text))
+    if self.log_probability is None or not self.text:
+      return None
+    return measures.perplexity(-self.log_probability / len(self.text))
 
   def __str__(self):
     return split_sentences(self.text)
