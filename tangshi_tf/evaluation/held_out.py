@@ -53,8 +53,8 @@ def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, cor
     raise UserError(f'--split={split} is a file, which is measured as a whole; expected no --corpus beside it, or one '
                     f'of {", ".join(corpus.SPLITS)}')
   else:
-    place = source = split
-    every = corpus.read_poems(split, corpus_format=corpus_format, report=report)
+    path = place = source = split
+    every = corpus.read_poems(path, corpus_format=corpus_format, report=report)
   poems = corpus.keep_short(every)
   if not poems:
     raise UserError(f'{place} has no poem of at most {corpus.MAX_TOKENS} tokens '
