@@ -14,9 +14,9 @@ from tangshi_tf.evaluation import measures
 _LINE = re.compile(f'[^{corpus.PUNCTUATION}]+[{corpus.PUNCTUATION}]*')
 _SPACE = '\u3000'  # as wide as a character
 _PAGE = ('<figure style="display:inline-block;margin:1em;padding:1.2em 1.5em;background:#fbf7ee;color:#222;'
-         'border:1px solid #d9cdb4;border-radius:4px">'
-         '<div lang="zh" style="writing-mode:vertical-rl;font:1.5em/1.8 KaiTi,STKaiti,\'Kaiti SC\',serif;'
-         'letter-spacing:.15em">{lines}</div>'
+         'border:1px solid #d9cdb4;border-radius:4px;text-align:center">'
+         '<div lang="zh" style="display:inline-block;writing-mode:vertical-rl;text-align:start;'
+         'font:1.5em/1.8 KaiTi,STKaiti,\'Kaiti SC\',serif;letter-spacing:.15em">{lines}</div>'
          '<figcaption style="margin-top:1em;font:.8em sans-serif;color:#776">{caption}</figcaption></figure>')
 
 
