@@ -79,7 +79,7 @@ def train_exercise(source, cell, _, windows, first_step):
   import exercise
   import keras
   import tensorflow as tf
-  ds, word2id, _ = exercise.poem_dataset(source[0] or corpus.default_corpus_path())
+  ds, word2id, _ = exercise.poem_dataset(corpus.default_corpus_path() if source[0] is None else source[0])
   model, optimizer = exercise.myRNNModel(word2id, cell), keras.optimizers.Adam(0.0005)
   optimizer.build(model.trainable_variables)
   for step, (x, y, seqlen) in enumerate(ds.repeat()):
