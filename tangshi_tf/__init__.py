@@ -29,7 +29,8 @@ __getattr__, __dir__ = lazy.names(__name__, {
     'tangshi_tf.errors': ('UserError',),
     'tangshi_tf.model': ('compute_loss', 'get_next_token', 'mkMask', 'myRNNModel', 'reduce_avg'),
     'tangshi_tf.training': ('train_one_step',),
-}, wings=('corpus', 'data', 'decoding', 'evaluation', 'model', 'prosody', 'recipes', 'run_dir', 'settings', 'training'))
+}, wings=('corpus', 'data', 'decoding', 'evaluation', 'model', 'prosody', 'recipes', 'run_dir', 'settings', 'training'),
+   own=('__version__',))
 __all__ = [
     'UserError', 'Writer', 'WrittenPoem', 'compute_loss', 'corpus', 'data', 'decoding', 'end_token', 'evaluation',
     'gen_poem', 'get_next_token', 'load', 'mkMask', 'model', 'myRNNModel', 'poem_dataset', 'process_dataset', 'prosody',

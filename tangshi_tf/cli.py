@@ -31,7 +31,8 @@ def run(main: Callable[..., int | None], *, expand: Callable[[list[str]], list[s
   must be none.
 
   A `UserError` or a flag that cannot be parsed ends with one line on standard
-  error and status 2; an interruption with status 130.
+  error and the error's status, 2 for most; an interruption with status 130; a
+  reader of the output that has gone with status 141.
   """
   for stream in (sys.stdout, sys.stderr):
     # Poems are UTF-8, also where the locale is not. What a notebook puts in their place has no encoding to set.
@@ -152,6 +153,14 @@ def interruptible():
   finally:
     for number, handler in before.items():
       signal.signal(number, handler)
+
+
+def define_model() -> tuple[flags.FlagHolder, flags.FlagHolder]:
+  """Defines the flags --model, for `run_dir.RunDir.open`, and --weights, for its `load`."""
+  return (flags.DEFINE_string('model', None, 'A run directory or the name of a shipped model '
+                              '(default: the newest run under runs/, else the shipped best).'),
+          flags.DEFINE_string('weights', None, 'best, last (an interrupted epoch) or epoch-NN (default: best where '
+                              'there is one).'))
 
 
 def define_number(name: str, default: float | None, text: str, *, low: float, high: float, open_low: bool = False):

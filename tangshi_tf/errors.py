@@ -25,7 +25,7 @@ class PassingError(UserError):
 
 
 class LostWorkerError(PassingError):
-  """A worker of the cluster has not come, or does not answer any more."""
+  """A worker of the cluster did not arrive, or does not answer any more."""
 
 
 def shorten(text: str, limit: int = 20) -> str:

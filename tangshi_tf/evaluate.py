@@ -13,10 +13,7 @@ from absl import flags
 from tangshi_tf import cli, corpus, evaluation, run_dir
 from tangshi_tf.evaluation.held_out import read_held_out
 
-_MODEL = flags.DEFINE_string(
-    'model', None, 'A run directory or the name of a shipped model '
-    '(default: the newest run under runs/, else the shipped best).')
-_WEIGHTS = flags.DEFINE_string('weights', None, 'best, last or epoch-NN (default: best where there is one).')
+_MODEL, _WEIGHTS = cli.define_model()
 _SPLIT = flags.DEFINE_string('split', 'test', 'test, validation or train: that part of --corpus; or a file, all of it.')
 _CORPUS = flags.DEFINE_multi_string(
     'corpus', None, 'Corpus file, or a glob; repeat the flag for more (default: the poems that come with the package).')
@@ -25,8 +22,7 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object.')
 
 
 def main() -> int:
-  name = _MODEL.value if _MODEL.value is not None else run_dir.default()
-  found = run_dir.RunDir.open(name)
+  found = run_dir.RunDir.open(_MODEL.value)
   held_out = read_held_out(_SPLIT.value, _CORPUS.value, corpus_format=_CORPUS_FORMAT.value, starting=cli.quiet_start)
   for note in held_out.notes:
     print(note, file=sys.stderr)
@@ -35,8 +31,8 @@ def main() -> int:
     devices.start()
   figures = evaluation.evaluate_run(found.load(_WEIGHTS.value), held_out)
   if figures['other_corpus']:
-    print(f'{name} was trained on another corpus, or on this one in another order: unless these are the same poems, '
-          f'{held_out.source} may not be held out for this model.', file=sys.stderr)
+    print(f'{found.name} was trained on another corpus, or on this one in another order: unless these are the same '
+          f'poems, {held_out.source} may not be held out for this model.', file=sys.stderr)
   print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluation.table(figures))
   return 0
 

@@ -18,13 +18,9 @@ from tangshi_tf.corpus import originality
 from tangshi_tf.decoding.poem import WrittenPoem
 from tangshi_tf.decoding.request import Request
 from tangshi_tf.errors import UserError
-from tangshi_tf.settings import FORM, WritingSettings, define_flags, given_flags
+from tangshi_tf.settings import WritingSettings, define_flags, given_flags
 
-_MODEL = flags.DEFINE_string(
-    'model', None, 'A run directory or the name of a shipped model '
-    '(default: the newest run under runs/, else the shipped best).')
-_WEIGHTS = flags.DEFINE_string(
-    'weights', None, 'best, last (an interrupted epoch) or epoch-NN (default: best where there is one).')
+_MODEL, _WEIGHTS = cli.define_model()
 define_flags([WritingSettings])
 _INTERACTIVE = flags.DEFINE_bool('interactive', False, 'Write a poem together: choose among likely characters, '
                                  'type your own, undo, or let the model finish it.')
@@ -38,8 +34,7 @@ _CORPUS = flags.DEFINE_string('corpus', None, 'Where copied lines are looked up 
 
 
 def main() -> int:
-  name = _MODEL.value if _MODEL.value is not None else run_dir.default()
-  found = run_dir.RunDir.open(name)
+  found = run_dir.RunDir.open(_MODEL.value)
   settings = WritingSettings(**given_flags([WritingSettings]))
   _check_flags(settings)
   if _TRADITIONAL.value:
@@ -61,9 +56,10 @@ def main() -> int:
     return _interact(writer, request)
   index = None
   if request.original or _JSON.value or request.best_of > 1:
-    index = originality.Index(corpus.read_poems(_CORPUS.value or corpus.default_corpus_path()))
+    path = corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value
+    index = originality.Index(corpus.read_poems(path))
   if _MODEL.value is None:
-    print(f'model: {name}', file=sys.stderr)
+    print(f'model: {found.name}', file=sys.stderr)
   for number, poem in enumerate(writer.compose(request, index=index, measure=_JSON.value)):
     if request.original and poem.copied:
       from tangshi_tf.decoding.candidates import MAX_ROUNDS
@@ -72,7 +68,7 @@ def main() -> int:
       poem = poem.traditional
     if _JSON.value:
       assert index is not None  # made above for --json
-      print(json.dumps({'model': name, 'weights': _WEIGHTS.value, **request.options, **poem.facts(),
+      print(json.dumps({'model': found.name, 'weights': _WEIGHTS.value, **request.options, **poem.facts(),
                         **({'acrostic': request.acrostic} if request.form is not None else {}),
                         'copied_run': index.longest_run(poem.text)}, ensure_ascii=False))
     else:
@@ -93,14 +89,12 @@ def _interact(writer, request: Request) -> int:
 
   from tangshi_tf.decoding import interactive
   session = writer.session_of(request)
-  temperature = flags.FLAGS['temperature'].value
-  complete = interactive.converse(
-      session, read=lambda: input('> '), say=print, shown=_CHOICES.value,
-      temperature=temperature if temperature is not None else FORM['temperature'],
-      generator=np.random.default_rng(request.seed))
+  ended = interactive.converse(session, read=lambda: input('> '), say=print, shown=_CHOICES.value,
+                               temperature=request.options['temperature'],
+                               generator=np.random.default_rng(request.seed))
   written = WrittenPoem(session.text)
   print('\n' + _layout(written.traditional if _TRADITIONAL.value else written))
-  return 0 if complete else cli.INTERRUPTED
+  return 0 if ended else cli.INTERRUPTED
 
 
 def _check_flags(settings: WritingSettings):

@@ -16,10 +16,7 @@ from absl import flags
 
 from tangshi_tf import cli, run_dir
 
-_MODEL = flags.DEFINE_string(
-    'model', None, 'A run directory or the name of a shipped model '
-    '(default: the newest run under runs/, else the shipped best).')
-_WEIGHTS = flags.DEFINE_string('weights', None, 'best, last or epoch-NN (default: best where there is one).')
+_MODEL, _WEIGHTS = cli.define_model()
 _FILE = flags.DEFINE_string(
     'file', None, 'A UTF-8 file with a text a line (default: the arguments, or standard input).')
 _WHOLE = flags.DEFINE_bool('whole', False, 'The texts are whole poems: that they end there counts, too.')
@@ -30,8 +27,7 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def main(texts: list[str]) -> int:
-  name = _MODEL.value if _MODEL.value is not None else run_dir.default()
-  found = run_dir.RunDir.open(name)
+  found = run_dir.RunDir.open(_MODEL.value)
   source = cli.texts(texts, _FILE.value)
   with cli.quiet_start():
     from tangshi_tf.evaluation import scoring
@@ -39,14 +35,14 @@ def main(texts: list[str]) -> int:
     devices.start()
   run = found.load(_WEIGHTS.value)
   if _MODEL.value is None:
-    print(f'model: {name}', file=sys.stderr)
+    print(f'model: {found.name}', file=sys.stderr)
   # A person who types waits for an answer to each line.
   together = 1 if not texts and _FILE.value is None and sys.stdin.isatty() else _LINES
   changed = 0
   while lines := list(itertools.islice(source, together)):
     for line, scored in zip(lines, scoring.score(run.model, run.word2id, lines, whole=_WHOLE.value)):
       changed += scored.text != ''.join(line.split())
-      sys.stdout.writelines(_json_pieces(name, scored) if _JSON.value else scored.pieces())
+      sys.stdout.writelines(_json_pieces(found.name, scored) if _JSON.value else scored.pieces())
       print(flush=together == 1)
   if changed:
     print(f'{changed:,} of the texts had other marks, spaces or variants; they were measured as shown.',

@@ -35,7 +35,7 @@ def main() -> int:
   start = time.perf_counter()
   paths, source = shards.find(_CORPUS.value, cli.quiet_start)
   from tangshi_tf.corpus import sharding  # here, so that --help does not wait for NumPy
-  signal.signal(signal.SIGTERM, lambda *_: sys.exit(cli.TERMINATED))  # so that what is half done goes
+  signal.signal(signal.SIGTERM, lambda *_: sys.exit(cli.TERMINATED))  # so that what is half done is removed
   report = corpus.Report()
   made = sharding.write(paths, _OUT.value, count=_SHARDS.value, shard_format=_FORMAT.value,
                         corpus_format=_CORPUS_FORMAT.value, processes=_PROCESSES.value,

@@ -79,7 +79,7 @@ def train_exercise(source, cell, _, windows, first_step):
   import exercise
   import keras
   import tensorflow as tf
-  ds, word2id, _ = exercise.poem_dataset(source[0] or corpus.default_corpus_path())
+  ds, word2id, _ = exercise.poem_dataset(corpus.default_corpus_path() if source[0] is None else source[0])
   model, optimizer = exercise.myRNNModel(word2id, cell), keras.optimizers.Adam(0.0005)
   optimizer.build(model.trainable_variables)
   for step, (x, y, seqlen) in enumerate(ds.repeat()):
@@ -93,7 +93,7 @@ def train_exercise(source, cell, _, windows, first_step):
 
 def package_poems(path=None, size=None):
   """Returns the training poems of a corpus, encoded, and the vocabulary, as `tangshi_tf.train` makes them."""
-  path = path or corpus.default_corpus_path()
+  path = corpus.default_corpus_path() if path is None else path
   parts = corpus.training_parts(corpus.read_poems(path), path)
   word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train'], size=size))
   return corpus.encode_all(parts['train'], word2id), word2id

@@ -33,7 +33,7 @@ def main() -> int:
     devices.start()
   if not re.fullmatch('[a-z0-9_]+', _NAME.value):
     raise UserError(f'flag --name={_NAME.value}: expected lower-case letters, digits and underscores')
-  path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
+  path = pathlib.Path(corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value)
   source = run_dir.RunDir.open(_RUN_DIR.value)
   run, metrics = source.load(run_dir.BEST), source.read_json(run_dir.METRICS)
   poems = corpus.read_poems(path)

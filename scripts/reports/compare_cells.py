@@ -54,7 +54,7 @@ def main() -> int:
     from tangshi_tf import evaluation
     from tangshi_tf.model import devices
     device = devices.start()
-  path = pathlib.Path(_CORPUS.value or corpus.default_corpus_path())
+  path = pathlib.Path(corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value)
   poems = corpus.read_poems(path)
   parts = corpus.training_parts(poems, path)
   if not parts['validation'] or not parts['test']:

@@ -19,7 +19,7 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object, as tangshi_tf.e
 
 
 def main() -> int:
-  path = _CORPUS.value or corpus.default_corpus_path()
+  path = corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value
   parts = corpus.training_parts(corpus.read_poems(path), path)
   poems = parts[_SPLIT.value]
   if not poems:

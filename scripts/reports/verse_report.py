@@ -69,7 +69,7 @@ def main() -> int:
     from tangshi_tf.model import devices
     device = devices.start()
   settings = drawing()
-  path = _CORPUS.value or corpus.default_corpus_path()
+  path = corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value
   poems = corpus.read_poems(path)
   parts = corpus.training_parts(poems, path)
   held_out = [poem.content for poem in (*parts['validation'], *parts['test'])]

@@ -238,7 +238,7 @@ def _find_kin_lines(block: tuple, folder: pathlib.Path) -> np.ndarray:
 
 
 def _find_related(block: tuple, folder: pathlib.Path) -> list[str]:
-  """Returns the poems of a block that have such a line; no others can be joined in a group."""
+  """Returns the poems of a block with a line that `_find_kin_lines` found; only these can be joined in a group."""
   kin = _load_hashes(folder / 'kin.npy')
   return [poem.content for poem in _read(block) if _among(_line_hashes(poem.content), kin).any()]
 

@@ -74,8 +74,9 @@ def needs_tensorflow(paths: list[str]) -> bool:
   return any(files.has_scheme(path) or path.endswith('.' + RECORDS) for path in paths)
 
 
+# Makes the context in which TensorFlow is loaded and started: a command keeps off the screen what that logs.
 Starting = Callable[[], contextlib.AbstractContextManager[object]]
-at_once: Starting = contextlib.nullcontext
+at_once: Starting = contextlib.nullcontext  # it is just started
 
 
 def find(patterns: list[str] | None, starting: Starting = at_once) -> tuple[list[str], str]:
@@ -83,8 +84,7 @@ def find(patterns: list[str] | None, starting: Starting = at_once) -> tuple[list
 
   Args:
     patterns: None for the package's own poems.
-    starting: a context in which TensorFlow starts, if it takes that to read
-      them; a command may keep what that logs off the screen.
+    starting: see `Starting`; TensorFlow starts if it takes that to read them.
 
   Raises:
     UserError: a glob matches nothing.

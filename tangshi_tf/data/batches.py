@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
-from tangshi_tf.settings import TrainingSettings, require
+from tangshi_tf.settings import CorpusSettings, TrainingSettings, require
 
-SHUFFLE_BUFFER = 10240  # the exercise's
+SHUFFLE_BUFFER = CorpusSettings.shuffle_buffer  # the exercise's
 MAX_BUCKETS = 16
 _MAX_PADDING = 0.05  # of a bucket's positions on average, so that hardly a batch of it reaches 10%
 
@@ -36,7 +36,7 @@ def process_dataset(path: str | os.PathLike | None = None, *, corpus_format: str
 
 def _short_poems(path, corpus_format):
   """Returns the poems of at most 200 tokens of a file and their vocabulary in both directions."""
-  path = path or corpus.default_corpus_path()
+  path = corpus.default_corpus_path() if path is None else path
   poems = corpus.keep_short(corpus.read_poems(path, corpus_format=corpus_format))
   if not poems:
     raise UserError(f'{path}: all its poems are longer than {corpus.MAX_TOKENS} tokens '
@@ -52,13 +52,13 @@ def poem_dataset(path: str | os.PathLike | None = None, *, corpus_format: str = 
     path: a corpus file; the package's own poems by default.
     corpus_format: see `corpus.read_poems`.
     batch_size: poems a batch.
-    batching: 'bucket' or 'shuffle', see `batches`.
+    batching: 'bucket', 'shuffle' or 'sorted', see `batches`.
     seed: makes the order repeatable.
 
   Returns:
     `(dataset, word2id, id2word)`; the dataset is shuffled again at each pass
-    and yields `(x, y, seqlen)`: int32 `[batch, time]`, `[batch, time]` (x
-    shifted by one) and `[batch]`.
+    (not with 'sorted') and yields `(x, y, seqlen)`: int32 `[batch, time]`,
+    `[batch, time]` (x shifted by one) and `[batch]`.
 
   Raises:
     UserError: the file cannot be used.
@@ -145,7 +145,7 @@ def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int 
   Raises:
     UserError: `batching` is unknown, or does not go with `batch_tokens`.
   """
-  _check_batching(batching, batch_tokens)
+  check_batching(batching, batch_tokens)
   if batching == 'bucket':
     indices = _bucketed_indices(poems, batch_size, batch_tokens, shuffle, seed)
   else:
@@ -174,14 +174,14 @@ def batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int 
 def count_batches(poems: tf.RaggedTensor, *, batch_size: int = 100, batch_tokens: int = 0,
                   batching: str = 'bucket') -> int:
   """Returns how many batches `batches` makes of the poems."""
-  _check_batching(batching, batch_tokens)
+  check_batching(batching, batch_tokens)
   if batching != 'bucket':
     return -(-int(poems.nrows()) // batch_size)
   return sum(-(-len(rows) // size) for _, rows, size in _buckets(poems, batch_size, batch_tokens))
 
 
 def windows(poems: tf.RaggedTensor, *, batch_size: int, window: int, seed: int | None = None,
-           skip: int = 0, share: tuple[int, int, int] | None = None) -> tf.data.Dataset:
+            skip: int = 0, share: tuple[int, int, int] | None = None) -> tf.data.Dataset:
   """Cuts the poems, one after another in random order, into windows for truncated back-propagation.
 
   The text is laid out in `batch_size` rows of equal length, and each window
@@ -231,7 +231,8 @@ def _row_length(poems, batch_size):
   return (tokens - 1) // batch_size
 
 
-def _check_batching(batching, batch_tokens):
+def check_batching(batching: str, batch_tokens: int):
+  """Raises a UserError where `batching` is unknown, or does not go with `batch_tokens`."""
   require(TrainingSettings, batching=batching)
   if batch_tokens and batching != 'bucket':
     raise UserError(f'batches of {batch_tokens} tokens with batching {batching!r}; expected bucket')

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tangshi_tf import corpus
 from tangshi_tf.corpus import shards
-from tangshi_tf.data.batches import bucket_widths
+from tangshi_tf.data.batches import bucket_widths, check_batching
 from tangshi_tf.errors import UserError
 
 _OPEN_SHARDS = 16  # read in turns
@@ -47,10 +47,9 @@ class Stream:
       UserError: there are more processes than shards or poems a batch, or
         `batching` is another.
     """
-    if batching not in ('bucket', 'shuffle'):
+    check_batching(batching, batch_tokens)
+    if batching == 'sorted':
       raise UserError(f'batching {batching!r} of a stream of shards; expected bucket or shuffle')
-    if batch_tokens and batching != 'bucket':
-      raise UserError(f'batches of {batch_tokens} tokens with batching {batching!r}; expected bucket')
     if len(part.paths) < processes:
       raise UserError(f'{len(part.paths)} shards for {processes} processes; expected at least one for each')
     if not batch_tokens and batch_size < processes:

@@ -1,21 +1,21 @@
 """Beam search: the most likely poem that can be found by keeping a few at a time."""
 
-import functools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from tangshi_tf.decoding.form_plan import FormPlan
-from tangshi_tf.decoding.rules import FREE, MAX_LEN, NEVER, GraphRules, RuleOptions, Rules, RuleState
+from tangshi_tf.decoding.rules import MAX_LEN, NEVER, UNFIXED, GraphRules, RuleOptions, Rules, RuleState
 from tangshi_tf.decoding.text import without_cut_sentence
 from tangshi_tf.errors import UserError
+from tangshi_tf.model.kept import kept_with_model
 
 
 def beam_search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: dict[int, str], width: int,
-           max_len: int = MAX_LEN, max_repeat: int = 0, shortest_line: int = 0,
-           bos_first: bool = False, whole_sentences: bool = False, plan: FormPlan | None = None,
-           acrostic: str = '') -> Iterator[list[str]]:
+                max_len: int = MAX_LEN, max_repeat: int = 0, shortest_line: int = 0, bos_first: bool = False,
+                whole_sentences: bool = False, plan: FormPlan | None = None,
+                acrostic: str = '') -> Iterator[list[str]]:
   """Finds one poem for each begin word, from the zero state.
 
   A beam is judged by its log-probability after the first token, as the model
@@ -45,21 +45,21 @@ def beam_search(begins: Iterable[str], *, model, word2id: dict[str, int], id2wor
   find = compiled_search(model, width, rules.options)
   for begin in begins:
     start = rules.start(begin)
-    fixed = start.fixed + [FREE] * (start.limit - len(start.fixed))
+    fixed = start.fixed + [UNFIXED] * (start.limit - len(start.fixed))
     ids = find(np.array(fixed, np.int32), np.int32(start.patterns), np.int32(start.group), rules.tables)
     ids = ids.numpy().tolist()
-    first = fixed.index(FREE) if FREE in fixed else len(fixed)
+    first = fixed.index(UNFIXED) if UNFIXED in fixed else len(fixed)
     ended = eos in ids[first:]
     words = [id2word[i] for i in (ids[:ids.index(eos, first)] if ended else ids)[bos:]]
     cut = whole_sentences and plan is None and not ended
     yield without_cut_sentence(words, first - bos) if cut else words
 
 
-@functools.lru_cache(maxsize=4)
+@kept_with_model(4)
 def compiled_search(model, width: int, options: RuleOptions):
   """Returns the search as one graph.
 
-  Its arguments: the fixed ids of a poem, int32 `[limit]`, `FREE` where there is
+  Its arguments: the fixed ids of a poem, int32 `[limit]`, `UNFIXED` where there is
   none; `patterns` and `group` of `rules.Start`, int32; and the tables of
   `rules.Rules`. It returns the best poem's ids, int32 `[limit]`; what stands
   after eos has no meaning.

@@ -12,7 +12,7 @@ from tangshi_tf.decoding import beam, loop, sampling
 from tangshi_tf.errors import UserError
 
 COPY_PENALTY = 1.0  # nats a token, for a poem all of whose lines are copied
-MAX_ROUNDS = 20  # of drawing again before a copied line stays
+MAX_ROUNDS = 20  # of drawing a poem before a copied line stays
 _POEMS = 512  # candidates made together
 
 
@@ -39,11 +39,6 @@ class Candidate:
   def text(self) -> str:
     return ''.join(self.words)
 
-  @property
-  def perplexity(self) -> float | None:
-    """exp of the mean negative log-likelihood of its tokens; None where it was not measured."""
-    return None if self.log_probability is None else float(np.exp(-self.log_probability / len(self.words)))
-
   def rank(self) -> float:
     """Returns what the best candidate has most of: log-probability a token less a penalty for copied lines."""
     assert self.log_probability is not None, 'only what was measured has a rank'
@@ -52,7 +47,7 @@ class Candidate:
 
 
 def write_best(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, best_of: int = 1, original: bool = False,
-            index: originality.Index | None = None, measure: bool = False, **options) -> Iterator[Candidate]:
+               index: originality.Index | None = None, measure: bool = False, **options) -> Iterator[Candidate]:
   """Writes poems, each the best of several.
 
   Args:
@@ -61,8 +56,8 @@ def write_best(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, bes
     stride: candidate k of a poem has its seed plus k times this; with the
       number of poems no two have the same.
     best_of: candidates a poem.
-    original: whether poems with a copied line are drawn again, up to
-      `MAX_ROUNDS` times; after that the poem with the fewest stays.
+    original: whether poems with a copied line are drawn again; of `MAX_ROUNDS`
+      draws with one in each the poem with the fewest stays.
     index: of the corpus; needed for `original`, and for ranking copies.
     measure: whether the poems get their log-probability even if there is only
       one candidate.
@@ -73,13 +68,15 @@ def write_best(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, bes
     The poems, in order.
 
   Raises:
-    UserError: as `generate`, or several candidates are asked for
-      without drawing.
+    UserError: as `generate`; several candidates are asked for without drawing,
+      or original poems without an index.
   """
   drawn = options.get('temperature', 0) >= sampling.MIN_TEMPERATURE or options.get('init') == 'random'
   if (best_of > 1 or original) and not drawn:
     raise UserError('temperature 0 writes the same poem each time; expected one above 0, or random states, for several '
                     'candidates')
+  if original and index is None:
+    raise UserError('original poems without an index of the corpus; expected one, to look up copied lines')
   measure |= best_of > 1
   requests = iter(requests)
   if not measure and not original:

@@ -1,16 +1,15 @@
 """The decoding loop as one graph."""
 
-import functools
-
 import numpy as np
 import tensorflow as tf
 
 from tangshi_tf.decoding import sampling
 from tangshi_tf.decoding.rules import RULE_STATE_SPEC, GraphRules, RuleOptions
 from tangshi_tf.model import devices
+from tangshi_tf.model.kept import kept_with_model
 
 
-@functools.lru_cache(maxsize=8)
+@kept_with_model(8)
 def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, small_batch: bool):
   """Returns the decoding loop as one graph, traced once for any number of rows.
 
@@ -19,7 +18,7 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
   the graph takes any number at once.
 
   Its arguments: the last tokens int32 `[rows]`; the state of the model; the
-  tokens that are fixed, int32 `[rows, steps]`, `rules.FREE` where there is none;
+  tokens that are fixed, int32 `[rows, steps]`, `rules.UNFIXED` where there is none;
   how many tokens each row may still get, int32 `[rows]`; uniform numbers float32
   `[rows, steps]` (used when drawing), and the temperature; how many tokens each
   row has, int32 `[rows]`; the `rules.RuleState`, and the tables of `rules.Rules`.

@@ -1,23 +1,33 @@
 """Writing a poem together with a model, character by character."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import corpus, prosody
-from tangshi_tf.decoding.form_plan import KNOWN, LEVEL, OBLIQUE, FormPlan
-from tangshi_tf.decoding.rules import FREE, MAX_LEN, NEVER, RULE_STATE_SPEC, GraphRules, RuleOptions, Rules, RuleState
-from tangshi_tf.errors import UserError
+from tangshi_tf.decoding.form_plan import KNOWN_ROW, LEVEL_ROW, OBLIQUE_ROW, FormPlan
+from tangshi_tf.decoding.rules import (
+    MAX_LEN,
+    NEVER,
+    RULE_STATE_SPEC,
+    UNFIXED,
+    GraphRules,
+    RuleOptions,
+    Rules,
+    RuleState,
+)
+from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.model.kept import kept_with_model
 
 HELP = ('a number: take that character · characters: take these · Enter: the first · g: the model writes the rest · '
         'u: undo · m: more · q: quit')
-_EXPECTED = {KNOWN: '平 or 仄', LEVEL: '平', OBLIQUE: '仄'}
+_MOST_DIGITS = 10  # of an answer that is a number; Python refuses thousands of them
+_EXPECTED = {KNOWN_ROW: '平 or 仄', LEVEL_ROW: '平', OBLIQUE_ROW: '仄'}
 
 
-@functools.lru_cache(maxsize=4)
+@kept_with_model(4)
 def _compiled_step(model, options: RuleOptions):
   """Returns one step of one poem as a graph.
 
@@ -135,7 +145,7 @@ class Session:
 
   def _first_moment(self) -> _Moment:
     start = self._start
-    history = np.full((1, start.limit if self._rules.options.needs_history else 1), FREE, np.int32)
+    history = np.full((1, start.limit if self._rules.options.needs_history else 1), UNFIXED, np.int32)
     if self._rules.options.needs_history:
       history[0, :len(start.fixed)] = start.fixed
     rule_state = RuleState(*(tf.constant(part, tf.int32) for part in ([start.patterns], [start.group], history)))
@@ -150,7 +160,7 @@ class Session:
   def _take_fixed(self):
     """Adds the tokens that are fixed here, the marks of a form above all; they belong to the moment before."""
     fixed = self._start.fixed
-    while (place := len(self._past[-1].ids)) < len(fixed) and fixed[place] != FREE:
+    while (place := len(self._past[-1].ids)) < len(fixed) and fixed[place] != UNFIXED:
       self._past[-1] = self._after(self._past[-1], fixed[place], free=False)
     self.complete = place >= self._start.limit
 
@@ -188,7 +198,8 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
     generator: for drawing.
 
   Returns:
-    Whether the poem was completed.
+    Whether it ended as the person wished, by a complete poem or by q; False
+    where there was nothing more to read.
   """
   say(HELP)
   proposed = shown
@@ -206,7 +217,7 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
     proposed = shown
     try:
       if answer in ('q', 'Q'):
-        return False
+        return True
       if answer in ('u', 'U'):
         if not session.undo():
           say('nothing to undo')
@@ -214,10 +225,11 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
         proposed = 5 * shown
       elif answer in ('g', 'G'):
         session.finish(temperature, generator)
-      elif answer.isascii() and answer:
-        if not answer.isdigit() or not 1 <= int(answer) <= len(words):
-          raise UserError(f'{answer}: expected 1 to {len(words)}; {HELP}')
-        session.take(words[int(answer) - 1])
+      elif answer.isascii() and answer and answer != corpus.end_token:
+        number = int(answer) if answer.isdigit() and len(answer) < _MOST_DIGITS else 0
+        if not 1 <= number <= len(words):
+          raise UserError(f'{shorten(answer)}: expected 1 to {len(words)}; {HELP}')
+        session.take(words[number - 1])
       elif answer or words:
         _take_all(session, answer or words[0])
     except UserError as error:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tangshi_tf.decoding.compiled import compiled_decoder
 from tangshi_tf.decoding.form_plan import FormPlan
-from tangshi_tf.decoding.rules import FREE, MAX_LEN, Rules, RuleState, Start
+from tangshi_tf.decoding.rules import MAX_LEN, UNFIXED, Rules, RuleState, Start
 from tangshi_tf.decoding.sampling import Sampling
 from tangshi_tf.decoding.text import without_cut_sentence
 from tangshi_tf.settings import ALWAYS, WritingSettings, require
@@ -155,7 +155,7 @@ class _Poem:
     self.uniforms: np.ndarray | None = None
     self.complete = False
     self.ended = False  # by eos
-    if len(self.fixed) == self.limit and FREE not in self.fixed:
+    if len(self.fixed) == self.limit and UNFIXED not in self.fixed:
       self.ids, self.complete = self.fixed, True
 
   def draw(self, count: int) -> np.ndarray:
@@ -224,9 +224,9 @@ class _Decoder:
     steps = steps or (_STEPS_SMALL_BATCH if small_batch else _STEPS)
     token, left, patterns, group = np.zeros((4, rows), np.int32)
     length = np.ones(rows, np.int32)
-    fixed = np.full((rows, steps), FREE, np.int32)
+    fixed = np.full((rows, steps), UNFIXED, np.int32)
     uniforms = np.zeros((rows, steps), np.float32)
-    history = np.full((rows, max(poem.limit for poem in poems) if options.needs_history else 1), FREE, np.int32)
+    history = np.full((rows, max(poem.limit for poem in poems) if options.needs_history else 1), UNFIXED, np.int32)
     for i, poem in enumerate(poems):
       done = len(poem.ids)
       token[i], left[i], length[i] = poem.ids[-1], poem.limit - done, done

@@ -4,19 +4,19 @@ import dataclasses
 import functools
 import html
 import itertools
-import math
 import re
 from typing import Any
 
 from tangshi_tf import corpus, prosody
 from tangshi_tf.decoding.text import split_sentences
+from tangshi_tf.evaluation import measures
 
 _LINE = re.compile(f'[^{corpus.PUNCTUATION}]+[{corpus.PUNCTUATION}]*')
 _SPACE = '\u3000'  # as wide as a character
 _PAGE = ('<figure style="display:inline-block;margin:1em;padding:1.2em 1.5em;background:#fbf7ee;color:#222;'
-         'border:1px solid #d9cdb4;border-radius:4px">'
-         '<div lang="zh" style="writing-mode:vertical-rl;font:1.5em/1.8 KaiTi,STKaiti,\'Kaiti SC\',serif;'
-         'letter-spacing:.15em">{lines}</div>'
+         'border:1px solid #d9cdb4;border-radius:4px;text-align:center">'
+         '<div lang="zh" style="display:inline-block;writing-mode:vertical-rl;text-align:start;'
+         'font:1.5em/1.8 KaiTi,STKaiti,\'Kaiti SC\',serif;letter-spacing:.15em">{lines}</div>'
          '<figcaption style="margin-top:1em;font:.8em sans-serif;color:#776">{caption}</figcaption></figure>')
 
 
@@ -74,7 +74,9 @@ class WrittenPoem:
   @property
   def perplexity(self) -> float | None:
     """exp of the mean negative log-likelihood of its tokens; None where it was not measured."""
-    return None if self.log_probability is None or not self.text else math.exp(-self.log_probability / len(self.text))
+    if self.log_probability is None or not self.text:
+      return None
+    return measures.perplexity(-self.log_probability / len(self.text))
 
   @property
   def traditional(self) -> 'WrittenPoem':

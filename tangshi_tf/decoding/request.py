@@ -113,7 +113,9 @@ def _preset(settings: WritingSettings, form: prosody.Form | None, interactive: b
   """Returns the options of writing: what was asked for, else what the preset says that goes with the rest."""
   if form is not None:
     preset = FORM
-  elif settings.exercise or settings.beam or interactive:
+  elif interactive:
+    preset = {**EXERCISE, 'temperature': FORM['temperature']}  # with which the model finishes the poem
+  elif settings.exercise or settings.beam:
     preset = EXERCISE
   else:
     preset = FREE

@@ -30,7 +30,7 @@ from tangshi_tf.decoding.text import encode_begin
 from tangshi_tf.settings import EXERCISE, WritingSettings, require
 
 NEVER = -1e9  # not infinite, because masks are multiplied by 0 in `compiled.wide_logits`
-FREE = -1  # among fixed tokens: none is fixed here; in a history: none is known
+UNFIXED = -1  # among fixed tokens: none is fixed here; in a history: none is known
 MAX_LEN = EXERCISE['max_len']
 
 
@@ -39,7 +39,7 @@ class Start:
   """What a poem begins with.
 
   Attributes:
-    fixed: the ids that are fixed, bos included, `FREE` between them.
+    fixed: the ids that are fixed, bos included, `UNFIXED` between them.
     limit: how many tokens the poem has at most, bos included, eos not.
     patterns, group: see `RuleState`.
   """
@@ -58,7 +58,7 @@ class RuleState(NamedTuple):
       bit each.
     group: int32 `[rows]`, the rhyme group, `FormPlan.no_group` before the first
       rhyme.
-    history: int32 `[rows, n]`, the tokens that are written or fixed, `FREE` for
+    history: int32 `[rows, n]`, the tokens that are written or fixed, `UNFIXED` for
       the others; any width where `RuleOptions.needs_history` is false.
   """
 
@@ -136,8 +136,8 @@ class Rules:
         the form's length takes the place of `max_len`, and begin words may be
         empty.
       acrostic: with a plan, the first characters of the lines.
-      max_len: a poem ends once more than this many tokens are collected, the
-        begin word's included, if eos has not ended it before.
+      max_len: a poem ends once more than this many tokens are collected (so it
+        has one more), the begin word's included, if eos has not ended it before.
       bos_first: feed bos before the begin word, as in training; the exercise
         starts at the begin word itself.
       max_repeat: how often a character may occur in a poem, 日日 counting once
@@ -170,7 +170,7 @@ class Rules:
   def _start_in_form(self, begin: str) -> Start:
     assert self.plan is not None
     words = self.plan.fixed_words(begin, self._acrostic)
-    fixed = [self._word2id[corpus.start_token], *(FREE if word is None else self._word2id[word] for word in words)]
+    fixed = [self._word2id[corpus.start_token], *(UNFIXED if word is None else self._word2id[word] for word in words)]
     return Start(fixed, len(fixed), *self.plan.start(words))
 
 
@@ -264,7 +264,7 @@ class GraphRules:
   def _without_repeats(self, logits, state, length):
     """A character after itself counts once with it, and may follow itself once."""
     history = state.history
-    before = tf.concat([tf.fill((tf.shape(history)[0], 1), FREE), history[:, :-1]], 1)
+    before = tf.concat([tf.fill((tf.shape(history)[0], 1), UNFIXED), history[:, :-1]], 1)
     known = (history >= 0) & tf.gather(self._model.is_character, tf.maximum(history, 0))
     counted = known & (history != before)
     end = tf.clip_by_value(length - 1, 0, tf.shape(history)[1] - 1)

@@ -14,9 +14,9 @@ from tangshi_tf.decoding.interactive import Session
 from tangshi_tf.decoding.poem import WrittenPoem
 from tangshi_tf.decoding.request import Request
 from tangshi_tf.decoding.rules import Rules
-from tangshi_tf.errors import UserError
+from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.evaluation.scoring import Score
-from tangshi_tf.settings import FREE, WritingSettings
+from tangshi_tf.settings import FREE, LONGEST, WritingSettings
 
 
 def load(model: str | os.PathLike = 'best', weights: str | None = None) -> 'Writer':
@@ -83,8 +83,8 @@ class Writer:
         `acrostic`, `init`, `temperature`, `top_p`, `best_of`, `beam` and more.
 
     Returns:
-      A `WrittenPoem`; a list of them with `num`, or where `begin` is a list: so
-      many for each of its words.
+      A `WrittenPoem`; a list of them with `num`, or where `begin` is a list or
+      another sequence: so many for each of its words.
 
     Raises:
       UserError: something cannot be met, or the model does not know a
@@ -92,7 +92,7 @@ class Writer:
     """
     begins = None if begin is None else [begin] if isinstance(begin, str) else list(begin)
     poems = list(self.compose(Request.of(WritingSettings(form=form, begin=begins, num=num, seed=seed, **options))))
-    return poems if num is not None or isinstance(begin, (list, tuple)) else poems[0]
+    return poems[0] if num is None and (begin is None or isinstance(begin, str)) else poems
 
   def compose(self, request: Request, *, index: originality.Index | None = None,
               measure: bool = True) -> Iterator[WrittenPoem]:
@@ -160,7 +160,7 @@ class Writer:
     """
     text = corpus.verse(text, whole=False)
     if form is None and not options.get('acrostic') and not options.get('exercise'):
-      options.setdefault('max_len', len(text) + FREE['max_len'])
+      options.setdefault('max_len', _length_after(text, FREE['max_len']))
     return self.write(form, begin=text, **options)
 
   def choices(self, text: str = '', form: str | None = None, *, num: int = 8, **options) -> list[tuple[str, float]]:
@@ -179,7 +179,8 @@ class Writer:
     """
     text = corpus.verse(text, whole=False)
     if form is None and not options.get('acrostic'):
-      options = {'bos_first': True, 'max_len': len(text) + 1, **options}  # as poems begin in most of training
+      # As poems begin in most of training.
+      options = {'bos_first': True, 'max_len': _length_after(text, 1), **options}
     session = self.session(form, begin=text, **options)
     words, shares = session.choices() if not session.complete else ([], [])
     return [(word, float(share)) for word, share in list(zip(words, shares))[:num]]
@@ -192,8 +193,11 @@ class Writer:
         `max_repeat`, `max_len` and `bos_first`.
 
     Raises:
-      UserError: as `write`.
+      UserError: as `write`, or an option is another.
     """
+    for name in ('temperature', 'seed'):
+      if options.pop(name, None) is not None:
+        raise UserError(f'{name} of a session, in which a person chooses; expected it, if at all, in `Session.finish`')
     settings = WritingSettings(form=form, begin=[begin] if begin or form is None else None, **options)
     return self.session_of(Request.of(settings, interactive=True))
 
@@ -243,7 +247,7 @@ class Writer:
     request = self.spelled(request)
     options = self._options(request)
     rules = Rules(self.word2id, **{name: value for name, value in options.items()
-                                        if name in ('plan', 'acrostic', 'max_len', 'bos_first')})
+                                   if name in ('plan', 'acrostic', 'max_len', 'bos_first')})
     for begin in self._begins(request, 0):
       rules.start(begin)
 
@@ -279,6 +283,17 @@ class Writer:
 
   def _make_plan(self, form: prosody.Form, tones: str, rhyme: str | None) -> FormPlan:
     return FormPlan(form, self.word2id, tones=tones, rhyme=rhyme)
+
+
+def _length_after(text: str, more: int) -> int:
+  """Returns the `max_len` of a text with so many more characters, less where the greatest `max_len` is.
+
+  Raises:
+    UserError: not one more can follow.
+  """
+  if len(text) >= LONGEST:
+    raise UserError(f'text {shorten(text)} has {len(text):,} characters; expected fewer than {LONGEST:,}')
+  return min(len(text) + more, LONGEST)
 
 
 @functools.cache

@@ -39,7 +39,8 @@ def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, cor
     starting: see `shards.find`.
 
   Raises:
-    UserError: they cannot be read, or none is short enough.
+    UserError: they cannot be read, none is short enough, or there is a corpus
+      beside a file.
   """
   fingerprint, report = None, corpus.Report()
   if split in corpus.SPLITS:
@@ -47,12 +48,16 @@ def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, cor
     parts, fingerprint = shards.read_parts(paths, corpus_format=corpus_format, only=split, report=report)
     every = parts[split]
     source = f'the {split} part'
+    place = f'{path}: {source}'
+  elif patterns is not None:
+    raise UserError(f'--split={split} is a file, which is measured as a whole; expected no --corpus beside it, or one '
+                    f'of {", ".join(corpus.SPLITS)}')
   else:
-    path = source = split
+    path = place = source = split
     every = corpus.read_poems(path, corpus_format=corpus_format, report=report)
   poems = corpus.keep_short(every)
   if not poems:
-    raise UserError(f'{path}: {source} has no poem of at most {corpus.MAX_TOKENS} tokens '
+    raise UserError(f'{place} has no poem of at most {corpus.MAX_TOKENS} tokens '
                     '(characters plus bos and eos); expected at least one')
   return HeldOut(poems, source, len(every) - len(poems), fingerprint,
                  (f'{path}: {report}',) if str(report) else ())

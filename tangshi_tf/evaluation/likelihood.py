@@ -1,7 +1,5 @@
 """How likely a model finds texts, token by token."""
 
-import functools
-
 import numpy as np
 import tensorflow as tf
 
@@ -9,11 +7,12 @@ from tangshi_tf import corpus
 from tangshi_tf.data.reading import BATCH_SPEC, read
 from tangshi_tf.evaluation.measures import perplexity
 from tangshi_tf.model import loss as losses
+from tangshi_tf.model.kept import kept_with_model
 
 _POSITIONS = 8192  # a batch; longer texts are measured window by window
 
 
-@functools.lru_cache(maxsize=4)
+@kept_with_model(1)
 def compiled_nll(model):
   """Returns a graph that measures a batch.
 

@@ -3,17 +3,14 @@
 import numpy as np
 
 from tangshi_tf.errors import UserError
-from tangshi_tf.settings import ModelSettings, known, require
+from tangshi_tf.settings import ModelSettings, known
 
 CELLS = known(ModelSettings)['cell'].choices
 
 
 def check(given):
-  """Raises a `UserError` where a hyperparameter is out of range."""
-  require(ModelSettings, **given)
-  if given['tied'] and given['projection'] not in (0, given['embedding_size']):
-    raise UserError(f'projection {given["projection"]}: a tied output layer has the width of the embedding, '
-                    f'{given["embedding_size"]}')
+  """Raises a `UserError` where a hyperparameter is out of range, or does not go with another."""
+  ModelSettings(**given)
 
 
 def words_by_id(word2id):

@@ -80,7 +80,8 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
 
     Args:
       word2id: the vocabulary; its size V is the number of logits.
-      cell: 'rnn', 'lstm' or 'gru'.
+      cell: 'rnn' (the exercise's, and so the default here; that of
+        `tangshi_tf.train` is 'gru'), 'lstm' or 'gru'.
       embedding_size: width of the character embedding.
       units: width of each layer's recurrent state.
       reset_after: for 'gru': apply the reset gate after the recurrent product,
@@ -165,13 +166,13 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
   def rnncell(self):
     return self.rnn_layer.cell
 
-  def call(self, inputs, initial_state=None):
+  def call(self, inputs, state=None):
     """Returns the logits `[batch, time, V]` of ids `[batch, time]`."""
-    return self.dense(self.hidden_sequence(inputs, initial_state))
+    return self.dense(self.hidden_sequence(inputs, state))
 
-  def hidden_sequence(self, inputs, initial_state=None):
+  def hidden_sequence(self, inputs, state=None):
     """Returns what the output layer sees, `[batch, time, width]`, after each of the ids `[batch, time]`."""
-    return self.unroll(inputs, initial_state)[0]
+    return self.unroll(inputs, state)[0]
 
   def unroll(self, inputs, state=None, *, seed=None):
     """Runs the recurrent layers over sequences.

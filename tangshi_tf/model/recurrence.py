@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def lstm(x, h, c, kernel, recurrent_kernel, bias):
-  """Runs the LSTM of `model`'s documentation; the gates are in Keras's order i, f, c~, o.
+  """Runs the LSTM of `network`'s documentation; the gates are in Keras's order i, f, c~, o.
 
   Args:
     x: float32 `[batch, time, width]`.

@@ -40,6 +40,7 @@ from tangshi_tf.prosody.tones import (
   tone,
   usual_rhymes_of,
 )
+from tangshi_tf.settings import WritingSettings, require
 
 _LONGEST = 10_000  # characters of a poem in a form of its own, each of which may be noted
 _MOST_LENGTHS = 10  # that a message lists
@@ -51,7 +52,8 @@ class Fault:
 
   Attributes:
     line, position: from 1; position 0 is the line as a whole, line 0 the poem.
-    rule: 'form', 'tone', 'rhyme', 'unknown', '孤平', '三平尾' or '三仄尾'.
+    rule: 'form', 'tone', 'rhyme', '孤平', '三平尾' or '三仄尾'; of a note also
+      'unknown', for a character that is not in the table.
     text: what was found and what is expected.
   """
 
@@ -100,7 +102,11 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
   Returns:
     A `Check`, by the pattern with the fewest faults. In a form without a name
     nothing but the lines' number and length can be wrong.
+
+  Raises:
+    UserError: `tones` is another.
   """
+  require(WritingSettings, tones=tones)
   lines = corpus.verse_lines(content)
   faults = []
   if len(lines) != form.lines:
@@ -198,7 +204,11 @@ def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Ch
 
   Returns:
     A `Check`; where the lines have no form, with a fault that says so.
+
+  Raises:
+    UserError: as `check`.
   """
+  require(WritingSettings, tones=tones)
   content = as_checked(text)
   if content and not any(map(readings, content)):
     return Check(Form(OTHER, 0, 0), None, None, [Fault(

@@ -20,8 +20,9 @@ import re
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.prosody.tones import EITHER
+from tangshi_tf.settings import WritingSettings, known, require
 
-TONES = ('strict', 'loose', 'off')  # how tones are checked, see `checking`
+TONES = known(WritingSettings)['tones'].choices  # how tones are checked, see `checking`
 OTHER = 'other'
 MAX_LINES, MAX_CHARACTERS = 64, 32  # of a form without a name
 
@@ -118,7 +119,14 @@ def line_pattern(kind: str, characters: int, tones: str) -> str:
   """Returns the tone wanted at each position of a line of 5 or 7, such as 中平中仄仄平平.
 
   Every line that follows it keeps the rules; `strict` has a few more, see `check`.
+  With 'off' all is 中.
+
+  Raises:
+    UserError: `tones` is none of `TONES`.
   """
+  require(WritingSettings, tones=tones)
+  if tones == 'off':
+    return EITHER * characters
   line = KINDS[kind]
   if tones == 'loose':
     line = EITHER + line[1] + EITHER + line[3:]

@@ -7,7 +7,7 @@ import collections
 import itertools
 import re
 
-_LINE = re.compile('([^，。？！；：]*)[，。？！；：]')
+_LINE = re.compile('([^，。？！；：]*)[，。？！；：]')  # 、 stands within a line: it ends no line here
 SHORTEST, LONGEST = 3, 7  # characters of a line
 MOST_IN_A_ROW = 2  # times that a character may follow itself at once, the first time included
 OFTEN = 3  # times that make a character count as frequent

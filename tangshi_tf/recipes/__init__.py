@@ -37,7 +37,7 @@ def settings_of(name: str, **changes) -> Settings:
   holder = flags.FlagValues()
   define_flags(GROUPS.values(), holder)
   holder([name, *read_lines(name)])
-  left_out = _given_way(changes)
+  left_out = _displaced_by(changes)
   values = {key: value for key, value in given_flags(GROUPS.values(), holder).items() if key not in left_out}
   return Settings.of(**{**values, **changes, 'recipe': name})
 
@@ -57,24 +57,26 @@ def read_lines(name: str) -> list[str]:
 def expand(arguments: list[str]) -> list[str]:
   """Puts the flags of a recipe before all others, so that those given with it win.
 
-  Where no recipe is asked for it is the one with the name of `--cell`, and none
-  for a run that is resumed, which has its flags. `--recipe` and `--cell` in a
-  flag file count, too. What a recipe says of batches gives way to flags for
-  another kind of batches.
+  Where no recipe is asked for it is the one with the name of `--cell`. A run
+  that is resumed has its own flags; none of a recipe's is put before them.
+  `--recipe` and `--cell` in a flag file count, too. What a recipe says of
+  batches gives way to flags for another kind of batches.
 
   Raises:
     UserError: there is no such recipe, or a flag in it is unknown.
   """
   arguments = flags.FLAGS.read_flags_from_files(arguments)
   given = _given(arguments)
+  if given.get('resume', '').lower() in ('true', 't', '1'):
+    return arguments
   name = given.get('recipe')
   if name is None:
     name = given.get('cell', flags.FLAGS['cell'].default)
-    if given.get('resume', '').lower() in ('true', 't', '1') or name not in flags.FLAGS['cell'].parser.enum_values:
+    if name not in flags.FLAGS['cell'].parser.enum_values:
       return arguments
   if name == NONE:
     return arguments
-  kept, left_out = [], _given_way(given)
+  kept, left_out = [], _displaced_by(given)
   for line in read_lines(name):
     flag = line.lstrip('-').partition('=')[0]
     if flag not in flags.FLAGS and flag.removeprefix('no') not in flags.FLAGS:
@@ -95,8 +97,8 @@ def _given(arguments: list[str]) -> dict[str, str]:
   return given
 
 
-def _given_way(given: Mapping[str, object]) -> set[str]:
-  """Returns the settings of a recipe that do not go with those that are given, as values or as a flag's text."""
+def _displaced_by(given: Mapping[str, object]) -> set[str]:
+  """Returns the settings of a recipe that are left out beside those that are given, as values or as a flag's text."""
   if given.get('bptt') not in (None, 0, '0'):
     return {'batch_tokens', 'bos_dropout', 'random_states'}
   if given.get('batch_size') is not None or given.get('batching') not in (None, 'bucket'):

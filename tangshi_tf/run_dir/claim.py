@@ -90,10 +90,23 @@ class ClaimedRunDir(RunDir):
     Raises:
       UserError: it cannot be written.
     """
-    copy = weights_file(BEST)  # what format version 2 kept of the best epoch before
-    self._manifest.change({name: states for name, states in self._manifest.files.items() if name != copy}, name)
+    self._remove(BEST, name)  # what format version 2 kept of the best epoch before
+
+  def remove_weights(self, name: str):
+    """Removes the weights of that name, if there are any; a kill at any moment leaves all of them or none.
+
+    Raises:
+      UserError: the manifest cannot be written.
+    """
+    if self.has(weights_file(name)):
+      self._remove(name)
+
+  def _remove(self, weights: str, best: str | None = None):
+    """Removes weights, and makes others the best in the same write of the manifest."""
+    file = weights_file(weights)
+    self._manifest.change({name: states for name, states in self._manifest.files.items() if name != file}, best)
     with contextlib.suppress(OSError):  # some systems keep what another process reads
-      (self.path / copy).unlink(missing_ok=True)
+      (self.path / file).unlink(missing_ok=True)
 
   def _read(self, read):
     return read()  # nobody else changes the manifest

@@ -5,7 +5,8 @@
     vocabulary.json    the words by id
     metrics.json       figures by epoch
     weights/*.npz      epoch-NN.npz after each epoch; last.npz from an
-                       interrupted epoch; in a shipped model best.npz alone
+                       interrupted epoch, until the next one ends; in a
+                       shipped model best.npz alone
     checkpoint.npz     where the run stopped last, see `training.checkpoint`
     events.out.*       TensorBoard
     .lock              held by the process that trains

@@ -57,12 +57,13 @@ class RunDir:
     self._manifest = manifest or _read_manifest(self.path)
 
   @classmethod
-  def open(cls, model: str | os.PathLike) -> 'RunDir':
-    """Opens a shipped model by its name, or a run directory.
+  def open(cls, model: str | os.PathLike | None) -> 'RunDir':
+    """Opens a shipped model by its name, or a run directory; with None the one of `layout.default`.
 
     Raises:
       UserError: there is neither, or there is no sound manifest.
     """
+    model = layout.default() if model is None else model
     return cls(layout.locate(os.fspath(model)), name=str(model))
 
   def has(self, name: str) -> bool:

@@ -14,10 +14,10 @@ from tangshi_tf.settings.training import (
     changes_on_resume,
     setting_names,
 )
-from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, WritingSettings
+from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, LONGEST, WritingSettings
 
 __all__ = [
-    'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'CorpusSettings', 'ModelSettings', 'Setting', 'Settings',
+    'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'LONGEST', 'CorpusSettings', 'ModelSettings', 'Setting', 'Settings',
     'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags', 'given_flags',
     'known', 'require', 'setting_names',
 ]

@@ -69,10 +69,12 @@ def _plain(number: float) -> str:
 
 
 def setting(default, text: str, **rest) -> Any:
+  """Returns a dataclass's field for a setting: its default, and what a `Setting` says of it."""
   return dataclasses.field(default=default, metadata={'setting': Setting(text, **rest)})
 
 
 def rate(text: str) -> Any:
+  """Returns the field of a setting from 0, the default, to below 1."""
   return setting(0.0, text, low=0, high=1, open_high=True)
 
 
@@ -111,10 +113,10 @@ def require(group: type, **values):
     UserError: one of them cannot be used.
   """
   for name, value in values.items():
-    setting, kind = known(group)[name], _kinds(group)[name]
-    if not setting.allows(value, kind):
+    found, kind = known(group)[name], _kinds(group)[name]
+    if not found.allows(value, kind):
       shown = shorten(value) if isinstance(value, str) else shorten(repr(value)).strip('\'"')
-      raise UserError(f'{name} {shown}{" is unknown; " if setting.choices else ": "}expected {setting.expected(kind)}')
+      raise UserError(f'{name} {shown}{" is unknown; " if found.choices else ": "}expected {found.expected(kind)}')
 
 
 def define_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS):
@@ -124,22 +126,21 @@ def define_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.F
       define_flag(field.name, field.default, field.metadata['setting'], _kinds(group)[field.name], flag_values)
 
 
-def define_flag(name: str, default, setting: Setting, kind: type, flag_values: flags.FlagValues = flags.FLAGS):
+def define_flag(name: str, default, what: Setting, kind: type, flag_values: flags.FlagValues = flags.FLAGS):
   """Defines the flag of a setting; returns what holds its value."""
   options = {'flag_values': flag_values}
-  if setting.choices:
-    return flags.DEFINE_enum(name, default, list(setting.choices), setting.text, **options)
+  if what.choices:
+    return flags.DEFINE_enum(name, default, list(what.choices), what.text, **options)
   if kind is int:
-    return flags.DEFINE_integer(name, default, setting.text, lower_bound=setting.low, upper_bound=setting.high,
-                                **options)
+    return flags.DEFINE_integer(name, default, what.text, lower_bound=what.low, upper_bound=what.high, **options)
   if kind is float:  # absl's own bounds let NaN pass
-    expected = setting.expected(float)
-    holder = flags.DEFINE_float(name, default, f'{setting.text} {expected.capitalize()}.', **options)
-    flags.register_validator(name, lambda value: value is None or setting.allows(value, float),
+    expected = what.expected(float)
+    holder = flags.DEFINE_float(name, default, f'{what.text} {expected.capitalize()}.', **options)
+    flags.register_validator(name, lambda value: value is None or what.allows(value, float),
                              message=f'expected {expected}', **options)
     return holder
   define: dict[type, Callable] = {bool: flags.DEFINE_bool, str: flags.DEFINE_string}
-  return define.get(kind, flags.DEFINE_multi_string)(name, default, setting.text, **options)
+  return define.get(kind, flags.DEFINE_multi_string)(name, default, what.text, **options)
 
 
 def given_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:

@@ -17,8 +17,8 @@ class CorpusSettings(Checked):
   stream: bool | None = setting(
       None, 'Read shards again in each epoch instead of keeping them in memory (default: wherever the corpus is in '
       'shards).')
-  shuffle_buffer: int = setting(10240, 'With --stream: how many poems wait, of which the next one is any.',
-                                 low=2, high=10**8)
+  shuffle_buffer: int = setting(10240, 'With --stream: the next poem is drawn from a buffer of this many.',
+                              low=2, high=10**8)
   corpus_format: str = setting(
       'auto', 'titled: "title:content" a line; authored: "title:author:content"; blank: blank lines between poems; '
       'lines: a poem a line; csv: with a header; json: objects; auto: detected.',
@@ -28,6 +28,12 @@ class CorpusSettings(Checked):
   vocabulary_size: int | None = setting(
       None, 'Keep the most frequent characters only, so that there are this many words with PAD, UNK, bos and eos '
       '(default: all characters of the training part). Time and memory a token grow with it.', low=5)
+
+  def __post_init__(self):
+    super().__post_init__()
+    if self.min_characters > self.max_characters:
+      raise UserError(f'--min_characters={self.min_characters} leaves no poem of at most '
+                      f'--max_characters={self.max_characters}; expected it not to be greater')
 
   @property
   def limits(self) -> dict[str, int]:
@@ -54,6 +60,12 @@ class ModelSettings(Checked):
   output_dropout: float = rate('Dropout on the last recurrent layer.')
   weight_dropout: float = rate('Dropout on the recurrent kernels.')
   locked_dropout: bool = setting(True, 'Drop the same units at all positions of a sequence; else others at each.')
+
+  def __post_init__(self):
+    super().__post_init__()
+    if self.tied and self.projection not in (0, self.embedding_size):
+      raise UserError(f'--projection={self.projection} with --tied: the output layer has the width of the embedding '
+                      f'then; expected --projection=0 or {self.embedding_size}')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,11 +97,12 @@ class TrainingSettings(Checked):
                                 'exercise writes.', low=0, high=1)
   random_states: float = setting(0.0, 'Share of the poems that begin from a random-normal state instead of zeros.',
                                   low=0, high=1)
-  state_stddev: float = setting(0.5, 'For --random_states: standard deviation.', low=0, high=100)
+  state_stddev: float = setting(0.5, 'With --random_states: their standard deviation.', low=0, high=100)
   plain_epochs: int = setting(
       0, 'Epochs at the beginning in which --bos_dropout, --random_states and --unlikelihood wait.', low=0)
   optimizer: str = setting('adam', 'Optimizer.', choices=('adam', 'adamw', 'rmsprop', 'sgd'))
-  weight_decay: float = setting(0.0, 'For adamw.', low=0, high=1)
+  weight_decay: float = setting(0.0, 'With --optimizer=adamw: a step takes this share times the learning rate off each '
+                                'weight.', low=0, high=1)
   clip_norm: float = setting(0.0, 'Scale gradients down to this global norm; 0: never.', low=0, high=1e9)
   average: float = rate('Decay by step of a moving average of the weights, which is what is validated and kept; 0: '
                          'none.')
@@ -99,9 +112,10 @@ class TrainingSettings(Checked):
       'epoch after --hold_epochs; plateau: times --decay after an epoch without better validation.',
       choices=('constant', 'cosine', 'decay', 'plateau'))
   warmup_steps: int = setting(0, 'Steps in which the learning rate rises.', low=0)
-  hold_epochs: int = setting(1, 'For --schedule=decay.', low=0)
-  decay: float = setting(0.5, 'For --schedule=decay and plateau.', low=0, high=1, open_low=True)
-  final: float = setting(0.0, 'For --schedule=cosine: the last rate as a share of the first.', low=0, high=1)
+  hold_epochs: int = setting(1, 'With --schedule=decay: epochs at the beginning with the full learning rate.', low=0)
+  decay: float = setting(0.5, 'With --schedule=decay or plateau: the factor by which the learning rate falls.', low=0,
+                         high=1, open_low=True)
+  final: float = setting(0.0, 'With --schedule=cosine: the last rate as a share of the greatest.', low=0, high=1)
   patience: int = setting(0, 'End after this many epochs in a row without better validation; 0: never.', low=0,
                            on_resume=True)
   epochs: int = setting(10, 'Passes over the training poems.', low=1, high=10**6, on_resume=True)
@@ -109,6 +123,12 @@ class TrainingSettings(Checked):
   checkpoint_every: int = setting(500, 'Steps between checkpoints within an epoch; 0: only after each.', low=0,
                                    on_resume=True)
   log_every: int = setting(10, 'Steps between points of the TensorBoard curves.', low=1, on_resume=True)
+
+  def __post_init__(self):
+    super().__post_init__()
+    if self.weight_decay and self.optimizer != 'adamw':
+      raise UserError(f'--weight_decay={self.weight_decay} with --optimizer={self.optimizer}; expected '
+                      '--optimizer=adamw')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,6 +148,9 @@ class Settings:
     """Raises a UserError for settings that contradict each other."""
     training = self.training
     if not training.bptt:
+      if training.batch_tokens and training.batching != 'bucket':
+        raise UserError(f'--batch_tokens={training.batch_tokens} with --batching={training.batching}; expected '
+                        '--batching=bucket')
       return
     if training.bos_dropout or training.random_states:
       raise UserError(f'--bptt={training.bptt} trains on all poems as one text, whose windows follow on one another; '
@@ -171,6 +194,9 @@ class Settings:
         'reset_after': (model.cell != 'gru', f'the cell is {model.cell}'),
         'state_stddev': (not training.random_states, 'no poem begins from a random state'),
         'plain_epochs': (plain, 'nothing waits for their end'),
+        **dict.fromkeys(('bos_dropout', 'random_states', 'unlikelihood'), (
+            training.plain_epochs >= training.epochs,
+            f'--plain_epochs={training.plain_epochs} leaves none of --epochs={training.epochs}')),
         'hold_epochs': (training.schedule != 'decay', f'the schedule is {training.schedule}'),
         'decay': (training.schedule not in ('decay', 'plateau'), f'the schedule is {training.schedule}'),
         'final': (training.schedule != 'cosine', f'the schedule is {training.schedule}'),

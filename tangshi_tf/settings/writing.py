@@ -5,10 +5,12 @@ from typing import Any
 
 from tangshi_tf.settings.base import Checked, setting
 
+LONGEST = 10_000  # greatest max_len
 # The exercise's bare loop.
 EXERCISE: dict[str, Any] = {'bos_first': False, 'temperature': 0.0, 'min_p': 0.0, 'max_repeat': 0, 'shortest_line': 0,
                             'max_len': 30, 'whole_sentences': False}
-# Poems without a form: chosen by scripts/reports/verse_report.py. 32 are four lines of seven with their marks.
+# Poems without a form: chosen by scripts/reports/verse_report.py. 32 are four lines of seven with their marks;
+# the 33rd, with which a poem without an end stops, belongs to a sentence that is left out.
 FREE: dict[str, Any] = {'bos_first': True, 'temperature': 0.5, 'min_p': 0.02, 'max_repeat': 1, 'shortest_line': 3,
                         'max_len': 32, 'whole_sentences': True}
 # Poems in a form, which has its own length and begins with bos.
@@ -17,7 +19,7 @@ FORM: dict[str, Any] = {'temperature': 0.8, 'min_p': 0.0, 'max_repeat': 1}
 ALWAYS: dict[str, Any] = {'init': 'zero', 'state_stddev': 0.5, 'top_k': 0, 'top_p': 1.0, 'tones': 'strict', 'num': 1,
                           'beam': 0, 'best_of': 1}
 
-_BARE = 'with --exercise, --beam or --interactive'  # these write as the exercise does
+_BARE = 'with --exercise, --beam or --interactive'  # these write as the exercise does, where there is no form
 
 
 def _default(name: str, **cases: object) -> str:
@@ -44,10 +46,10 @@ class WritingSettings(Checked):
   init: str | None = setting(None, 'Initial state (default: zero).', choices=('zero', 'random'))
   state_stddev: float | None = setting(None, 'Standard deviation of the random state (default: 0.5).', low=0, high=100)
   exercise: bool = setting(False, "The exercise's bare loop: from the begin word, the most likely character at each "
-                           'step, up to 30, with no rules.')
+                           'step, up to 31, with no rules.')
   max_len: int | None = setting(
-      None, 'A poem without an end stops once it has more characters than this; not with --form. '
-      + _default('max_len', **{_BARE: EXERCISE['max_len']}), low=1, high=10_000)
+      None, 'A poem without an end stops with one character more than this, as the exercise counts; not with --form. '
+      + _default('max_len', **{_BARE: EXERCISE['max_len']}), low=1, high=LONGEST)
   whole_sentences: bool | None = setting(None, 'Leave out the sentence that --max_len cut. '
                                          + _default('whole_sentences', **{_BARE: False}))
   temperature: float | None = setting(
@@ -62,7 +64,8 @@ class WritingSettings(Checked):
       None, 'Draw from characters with at least this share of the greatest probability. '
       + _default('min_p', **{'with --form or --exercise': 0}), low=0, high=1)
   max_repeat: int | None = setting(None, 'How often a character may occur in a poem, 0: any number. '
-                                   + _default('max_repeat', **{_BARE: 0}), low=0)
+                                   f'(default: {FREE["max_repeat"]}; {EXERCISE["max_repeat"]} with --exercise, and '
+                                   'without --form also with --beam or --interactive)', low=0)
   shortest_line: int | None = setting(
       None, 'How many characters a line has at least, and a poem ends only after a mark; 0: whatever comes; not with '
       '--form. ' + _default('shortest_line', **{_BARE: 0}), low=0, high=100)

@@ -1,9 +1,10 @@
 """A moving average of a model's weights."""
 
 import contextlib
-import functools
 
 import tensorflow as tf
+
+from tangshi_tf.model.kept import kept_with_model
 
 
 class Averages:
@@ -43,7 +44,7 @@ class Averages:
         variable.assign(value)
 
 
-@functools.lru_cache(maxsize=4)
+@kept_with_model(None)
 def average_of(model, decay: float) -> Averages | None:
   """Returns the model's one moving average of that decay; None where it is 0."""
   return Averages(model, decay) if decay else None

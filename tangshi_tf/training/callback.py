@@ -103,5 +103,5 @@ class Callback:
     """Epoch `epoch` is done; `metrics` as `fit` returns them."""
 
   def checkpoint(self) -> dict:
-    """Makes what it has written last, and returns, for JSON, what it needs to continue from here."""
+    """Flushes what it has written, and returns, for JSON, what it needs to continue from here."""
     return {}

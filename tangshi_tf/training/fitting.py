@@ -77,7 +77,11 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
   Returns:
     For each complete epoch its number, 'train_loss', 'train_perplexity',
     'tokens_per_second', 'seconds' and, where there is validation,
-    'validation_loss', 'validation_nll' and 'validation_perplexity'.
+    'validation_loss', 'validation_nll' and 'validation_perplexity'. The
+    perplexities are of the same kind, over tokens. The losses are not:
+    'train_loss' is what is minimised, by `options` (reduction, smoothing,
+    unlikelihood); 'validation_loss' is the exercise's in every run, the mean
+    over poems of each poem's mean, so that runs can be compared by it.
 
   Raises:
     DivergedError: the loss is no longer finite. The model then has weights from at

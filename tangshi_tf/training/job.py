@@ -81,27 +81,36 @@ class Job:
         'tensorflow': tf.__version__, 'python': platform.python_version()}})
 
   def restore(self):
-    """Brings model, optimizer and position to the checkpoint."""
+    """Brings model, optimizer and position to the checkpoint.
+
+    Raises:
+      UserError: the run cannot continue from there with these settings.
+    """
     from tangshi_tf.training import checkpoint
     reading = self.batches.reading
     self.position = checkpoint.restore(self._directory, self.model, self.optimizer, self._average)
     if self.position.batches and self.position.reading != reading:
       raise UserError(f'{self.path}: was stopped within an epoch whose poems were {self.position.reading}, now they '
                       f'are {reading}; expected the same')
+    begun, epochs = self.position.epoch - (not self.position.batches), self.settings.training.epochs
+    if epochs < begun:
+      raise UserError(f'--epochs={epochs}: the run in {self.path} has begun epoch {begun}; expected {begun} or more')
     self.position.reading = reading
     self.replicas.sums(0.0)  # the chief writes a new one only when all have read this one
     if self.replicas.chief:
       checkpoint.cut_events(self.path, self.steps_taken(), self.position.epoch - 1)
 
-  def note_changes(self) -> list[str]:
-    """Writes the settings of a resumed run, so that more epochs need not be given again; returns notes."""
-    import tensorflow as tf
-    config = self._directory.config()
-    training, values = config['training'], self.settings.values()
-    if training['flags'] != values:
-      training['flags'] = values
+  def keep_settings(self):
+    """Writes the settings of a resumed run into its config.json, so that more epochs need not be given again."""
+    config, values = self._directory.config(), self.settings.values()
+    if config['training']['flags'] != values:
+      config['training']['flags'] = values
       self._directory.write_json(run_dir.CONFIG, config)
-    before = training.get('tensorflow')
+
+  def version_notes(self) -> list[str]:
+    """Returns what a person should know of a run that is resumed with another TensorFlow."""
+    import tensorflow as tf
+    before = self._directory.config()['training'].get('tensorflow')
     if before == tf.__version__:
       return []
     return [f'The run was started with TensorFlow {before}, this is {tf.__version__}: its figures may differ in their '
@@ -115,8 +124,7 @@ class Job:
     from tangshi_tf.training.tensorboard import TensorBoard
     from tangshi_tf.training.weights_keeper import WeightsKeeper
     return [TensorBoard(self.path, self.model, self.optimizer, self._word2id, self._id2word,
-                                  every=self.settings.training.log_every,
-                        validation_poem=self._material.validation_poem),
+                        every=self.settings.training.log_every, validation_poem=self._material.validation_poem),
             WeightsKeeper(self._directory, self.model)]
 
   def save(self, position):

@@ -18,8 +18,7 @@ class Progress(Callback):
   def __init__(self):
     self._terminal = sys.stdout.isatty()
     self._interval = 0.5 if self._terminal else 30.0
-    self._start = self._shown = time.perf_counter()
-    self._first = None  # the step before the first one that was seen
+    self._first = None  # the first step that was seen, from whose end on the time is measured
 
   def on_note(self, text):
     print(text, flush=True)
@@ -35,9 +34,9 @@ class Progress(Callback):
 
   def on_step(self, step, result):
     self._totals.add(result)
-    if self._first is None:
-      self._first = step - 1
     now = time.perf_counter()
+    if self._first is None:
+      self._first, self._start, self._shown = step, now, now
     if now - self._shown < self._interval:
       return
     self._shown = now
@@ -57,9 +56,8 @@ class Progress(Callback):
   def on_epoch_end(self, epoch, metrics):
     line = (f'{_epoch_name(epoch, self._epochs)}: loss {metrics["train_loss"]:.3f}, '
             f'perplexity {metrics["train_perplexity"]:.1f}')
-    if 'validation_loss' in metrics:
-      line += (f'; validation loss {metrics["validation_loss"]:.3f}, '
-               f'perplexity {metrics["validation_perplexity"]:.1f}')
+    if 'validation_perplexity' in metrics:  # its loss is another kind than that of training, see `fitting.fit`
+      line += f'; validation perplexity {metrics["validation_perplexity"]:.1f}'
       if metrics['validation_perplexity'] < self._best:
         self._best = metrics['validation_perplexity']
         line += ' (best)'

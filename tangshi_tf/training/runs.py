@@ -32,7 +32,8 @@ class Result:
   Attributes:
     path: the run directory.
     history: the figures of each epoch, see `fitting.fit`.
-    stopped: 0, or what told the run to stop before its end.
+    stopped: 0, or the exit status that belongs to what told the run to stop:
+      what the function of `stopping` returned first that is not 0.
     chief: whether this process is the one that writes.
   """
 
@@ -208,26 +209,34 @@ class _Process:
       job.create()
     self._say(f'Model: {job.settings.model.cell}, {job.model.count_params():,} parameters; run directory {job.path}')
     if has_checkpoint:
-      for note in job.note_changes() if self._chief else ():
-        self._say(note)
+      if self._chief:
+        job.keep_settings()
+        for note in job.version_notes():
+          self._say(note)
       self._say(f'Resumed at step {job.steps_taken():,} of {training.epochs * steps:,}.')
     if job.batches.validation is None:
       self._say('The corpus is too small for a validation part; the last epoch counts as the best.')
     schedule = job.schedule(self._say)
     callbacks = [*self._callbacks, *job.keepers()] if self._chief else []
+    status = 0
     with self._stopping() as stopped:
+
+      def told_to_stop() -> int:
+        nonlocal status
+        status = status or stopped()  # once told, always told
+        return status
+
       try:
         history = fitting.fit(
             job.model, job.optimizer, epochs=training.epochs, epoch_batches=job.batches.epoch, steps_per_epoch=steps,
-            validation=job.batches.validation, callbacks=callbacks, should_stop=stopped, schedule=schedule,
+            validation=job.batches.validation, callbacks=callbacks, should_stop=told_to_stop, schedule=schedule,
             patience=training.patience, options=job.options, plain_epochs=training.plain_epochs,
             position=job.position, save_every=training.checkpoint_every,
             save=job.save if self._chief else lambda position: None, replicas=job.replicas)
       except fitting.DivergedError as error:
         job.save_last()
         raise UserError(f'{error}; the last good weights are kept in {job.path} as {run_dir.LAST}') from None
-      status = stopped()
-      if any(job.replicas.sums(status)):  # perhaps another worker was told to stop
+      if any(job.replicas.sums(told_to_stop())):  # perhaps another worker was told to stop
         status = status or TERMINATED
     if status:
       job.save_last()

@@ -1,12 +1,12 @@
 """One step of training, and one pass over the data."""
 
 import dataclasses
-import functools
 
 import tensorflow as tf
 
 from tangshi_tf.data.reading import BATCH_SPEC, read
 from tangshi_tf.model import loss as losses
+from tangshi_tf.model.kept import kept_with_model
 from tangshi_tf.training import starts
 from tangshi_tf.training.averages import average_of
 from tangshi_tf.training.callback import StepResult
@@ -21,7 +21,7 @@ class StepOptions:
     reduction, label_smoothing: of the loss, see `loss.compute_loss`.
     unlikelihood: how strongly a character is made unlikely where it is in
       the poem already, see `loss.compute_loss`; 0 for not at all.
-    precision: of the output layer's products, see `loss`.
+    precision: of the output layer's products, see `loss.fused_loss`.
     clip_norm: scale the gradients down to this global norm where it is
       greater (Pascanu et al. 2013, arXiv:1211.5063); 0 for never.
     average: decay by step of an exponential moving average of the weights,
@@ -65,6 +65,9 @@ def train_one_step(model, optimizer, x, y, seqlen, *, options: StepOptions = Ste
 
   Returns:
     The loss before the step, a scalar.
+
+  Raises:
+    UserError: one of the options is out of range.
   """
   options = dataclasses.replace(options, carry_state=False)
   batch = (tf.cast(tensor, tf.int32) for tensor in (x, y, seqlen))
@@ -79,10 +82,11 @@ def compiled_step(model, optimizer, options: StepOptions, replicas: Replicas = O
   With several replicas each argument is what `Replicas.place` makes of their
   rows; loss and step are those of the whole batch.
   """
-  return _compiled_step(model, optimizer, options, replicas)  # the cache tells a default from the same value given
+  # Not kept itself: the last argument given and left out would count as two.
+  return _compiled_step(model, optimizer, options, replicas)
 
 
-@functools.lru_cache(maxsize=4)
+@kept_with_model(4)
 def _compiled_step(model, optimizer, options, replicas):
   optimizer.build(model.trainable_variables)
   average = average_of(model, options.average)
@@ -156,6 +160,9 @@ def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: 
 
   Returns:
     The last step's loss, a scalar tensor.
+
+  Raises:
+    PassingError, UserError: the dataset's files cannot be read, see `reading.read`.
   """
   step_function = compiled_step(model, optimizer, options, replicas)
   taken = int(optimizer.iterations.numpy())

@@ -33,3 +33,4 @@ class WeightsKeeper(Callback):
     if self._take_in(metrics):
       self._run.mark_best(name)
     self._run.write_json(run_dir.METRICS, {'best_epoch': self._best[1], 'epochs': self._epochs})
+    self._run.remove_weights(run_dir.LAST)  # of an epoch that was interrupted: these are newer

@@ -31,7 +31,7 @@ def meet(addresses: list[str], index: int, timeout: float, agreement: str = ''):
     agreement: what must be the same for all workers, such as corpus and flags.
 
   Raises:
-    LostWorkerError: a worker has not come in time.
+    LostWorkerError: a worker did not arrive in time.
     UserError: an address has another form, this worker's port is in use, or
       worker 0 has other addresses, another agreement or another worker of this
       index.

@@ -377,6 +377,7 @@ def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, t
     ([], 'gru'), (['--cell=lstm'], 'lstm'), (['--cell', 'rnn', '--bptt=0'], 'rnn'), (['--recipe=best'], 'best'),
     (['--recipe', 'tensorflow', '--cell=lstm'], 'tensorflow'), (['--flagfile=mine.flags'], 'lstm'),
     (['--recipe=none'], None), (['--resume'], None), (['--resume=True', '--cell=lstm'], None), (['--resume=0'], 'gru'),
+    (['--recipe=best', '--resume'], None),
     (['--cell=tree'], None),
 ])
 def test_training_takes_the_recipe_of_its_cell(load_train, monkeypatch, tmp_path, arguments, expected):
@@ -444,6 +445,10 @@ def test_evaluate(command, trained, poems_file, tmp_path):
   mine = command('tangshi_tf.evaluate', model, '--split=mine.txt')
   assert re.search(r'mine.txt: 1 poems, 13 tokens, \d of them outside the vocabulary \(1 poems of more', mine.stdout)
   assert_one_line(command('tangshi_tf.evaluate', model, '--split=tset'), 'tset: cannot be read')
+  assert_one_line(command('tangshi_tf.evaluate', model, '--split=mine.txt', '--corpus=/no/such'),
+                  '--split=mine.txt is a file, which is measured as a whole; expected no --corpus beside it')
+  (tmp_path / 'long.txt').write_text('长:' + '月' * 300, encoding='utf-8')
+  assert_one_line(command('tangshi_tf.evaluate', model, '--split=long.txt'), 'evaluate: long.txt has no poem of at')
 
 
 def test_score(command, trained, tmp_path):
@@ -494,6 +499,7 @@ def test_poems_in_a_form(command, trained, tmp_path):
   assert together.returncode == 0 and not together.stderr
   assert prosody.check(''.join(together.stdout.split()[-2:]), prosody.FORMS['五绝']).keeps()
   assert command('tangshi_tf.generate', model, '--interactive', input='1\n').returncode == 130
+  assert command('tangshi_tf.generate', model, '--interactive', input='1\nq\n').returncode == 0
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

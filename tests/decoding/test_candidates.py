@@ -1,6 +1,5 @@
 """Choosing among candidates."""
 
-import numpy as np
 import pytest
 
 from tangshi_tf import corpus, decoding, prosody
@@ -24,14 +23,13 @@ def test_the_best_of_several(run):
                   if key[0] == begin and (key[1] - seed) % 2 == 0}
     assert single[begin, poem.seed] == poem.text
     assert (begin, poem.seed) == max(candidates, key=candidates.get)
-    assert poem.perplexity == pytest.approx(np.exp(-poem.log_probability / 24))
 
 
 def test_copies_are_drawn_again_and_cost_rank(run):
   plan = decoding.FormPlan(prosody.FORMS['五绝'], run.word2id)
   options = {'plan': plan, 'temperature': 1.0, 'max_repeat': 1}
   first, = decoding.write_best([('', 0)], run=run, **options)
-  assert first.log_probability is None and first.perplexity is None and not first.copied
+  assert first.log_probability is None and not first.copied
   index = originality.Index([corpus.Poem('', first.text)])
   copy, = decoding.write_best([('', 0)], run=run, index=index, measure=True, **options)
   assert len(copy.copied) == 4
@@ -42,3 +40,5 @@ def test_copies_are_drawn_again_and_cost_rank(run):
   assert begun.text[:12] == first.text[:12] and begun.copied == []
   with pytest.raises(UserError, match='temperature 0 writes the same poem'):
     list(decoding.write_best([('', 0)], run=run, best_of=2, plan=plan))
+  with pytest.raises(UserError, match='original poems without an index of the corpus'):
+    list(decoding.write_best([('', 0)], run=run, original=True, **options))

@@ -67,6 +67,17 @@ def test_objections(run):
 
 
 def test_leaving_before_the_end(run):
-  session, complete, _ = converse(run, ['1', 'q'], begin='日')
-  assert not complete and len(session.text) == 2
-  assert not converse(run, [], begin='日')[1]
+  session, ended, _ = converse(run, ['1', 'q'], begin='日')
+  assert ended and not session.complete and len(session.text) == 2
+  assert not converse(run, [], begin='日')[1]  # there is nothing more to read
+
+
+def test_typing_the_end(run):
+  session, ended, lines = converse(run, ['1', 'eos'], begin='日')
+  assert ended and session.complete and len(session.text) == 2
+  assert not any('expected' in line for line in lines)
+
+
+def test_a_number_of_thousands_of_digits(run):
+  _, _, lines = converse(run, ['9' * 5000, 'q'], begin='日')
+  assert sum(line.startswith("'99999999999999999999…': expected 1 to ") for line in lines) == 1

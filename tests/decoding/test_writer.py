@@ -1,5 +1,6 @@
 """What a Python user has: a model that writes."""
 
+import collections
 import html.parser
 import math
 import pathlib
@@ -51,6 +52,7 @@ def test_many_poems_are_the_same_one_by_one(writer):
   listed = writer.write(begin=['春', '秋'], num=2, seed=1)
   assert [(poem.begin, poem.seed) for poem in listed] == [('春', 1), ('春', 2), ('秋', 3), ('秋', 4)]
   assert len(writer.write(begin=('春', '秋'))) == 2 and len(writer.write(num=1)) == 1
+  assert [poem.begin for poem in writer.write(begin=collections.deque(['春']))] == ['春']
 
 
 def test_without_a_begin_word_the_seed_takes_one(writer):
@@ -96,6 +98,23 @@ def test_choices_are_what_may_come_next(writer):
   assert writer.choices(whole, '五绝') == []
   with pytest.raises(UserError, match='begin word is empty'):
     writer.choices('')
+
+
+def test_a_text_may_be_as_long_as_a_poem(writer):
+  assert len(writer.complete('月' * 9_999, exercise=False, seed=1).text) >= 9_999
+  for ask in (writer.complete, writer.choices):
+    with pytest.raises(UserError, match='^text .*… has 10,000 characters; expected fewer than 10,000$'):
+      ask('月' * 10_000)
+
+
+def test_a_session_draws_nothing(writer):
+  for name in ('temperature', 'seed'):
+    with pytest.raises(UserError, match=f'^{name} of a session'):
+      writer.session('五绝', **{name: 1})
+    assert writer.session('五绝', **{name: None}).text == ''
+  for settings, temperature in (({}, 0.8), ({'form': '五绝'}, 0.8), ({'temperature': 0.3}, 0.3)):
+    request = Request.of(WritingSettings(**settings), interactive=True)
+    assert request.options['temperature'] == temperature
 
 
 def test_score(writer):

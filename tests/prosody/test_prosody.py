@@ -43,6 +43,16 @@ def test_good_poems(content, tones):
   assert (checked.form.name, checked.pattern.name, checked.rhyme) == GOOD[content]
 
 
+@pytest.mark.parametrize('tones', ['OFF', 'lose', ''])
+def test_tones_that_there_are_not(tones):
+  message = f"tones '{tones}' is unknown; expected one of strict, loose, off"
+  for ask in (lambda: prosody.check('月，', prosody.find_form('6x5'), tones),
+              lambda: prosody.check_text('', None, tones), lambda: prosody.line_pattern('A', 5, tones)):
+    with pytest.raises(UserError, match=message):
+      ask()
+  assert prosody.line_pattern('A', 7, 'off') == '中' * 7
+
+
 def test_texts_far_beyond_a_form():
   checked = prosody.check('月，' * 1_000_000, prosody.FORMS['七绝'])
   assert [fault.line for fault in checked.faults] == [0, 1, 2, 3, 4]

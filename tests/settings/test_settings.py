@@ -63,6 +63,10 @@ def test_python_and_the_command_line_refuse_the_same_values(group):
     ({'temperatur': 1}, "setting 'temperatur' is unknown; expected one of corpus, "),
     ({'bptt': 20, 'bos_dropout': 0.1}, '--bptt=20 trains on all poems as one text'),
     ({'bptt': 20, 'batch_tokens': 200}, '--bptt=20 goes neither with --batch_tokens=200'),
+    ({'batch_tokens': 200, 'batching': 'shuffle'}, '--batch_tokens=200 with --batching=shuffle; expected --batching=b'),
+    ({'weight_decay': 0.1}, '--weight_decay=0.1 with --optimizer=adam; expected --optimizer=adamw'),
+    ({'tied': True, 'projection': 32}, '--projection=32 with --tied: .*; expected --projection=0 or 64'),
+    ({'min_characters': 9, 'max_characters': 8}, '--min_characters=9 leaves no poem of at most --max_characters=8'),
 ])
 def test_a_value_that_cannot_be_used_is_one_line(values, message):
   with pytest.raises(UserError, match='^' + message):
@@ -101,6 +105,9 @@ def test_what_has_no_effect_is_told():
       '--final=0.5 has no effect: the schedule is constant.',
       '--shuffle_buffer=3 has no effect: the poems are in memory.']
   assert not Settings().without_effect(streamed=True)
+  assert Settings.of(bos_dropout=0.1, plain_epochs=3, epochs=3).without_effect(streamed=False) == [
+      '--bos_dropout=0.1 has no effect: --plain_epochs=3 leaves none of --epochs=3.']
+  assert not Settings.of(bos_dropout=0.1, plain_epochs=2, epochs=3).without_effect(streamed=False)
 
 
 def test_settings_load_no_numpy():

@@ -17,9 +17,9 @@ SMALL = {'units': 8, 'embedding_size': 4, 'batch_size': 40, 'learning_rate': 0.0
 class Notes(Callback):
   """Keeps what it is told."""
 
-  def __init__(self, stop_after=0):
+  def __init__(self, stop_after=0, forgets=False):
     self.notes, self.steps, self.epochs = [], 0, None
-    self._stop_after = stop_after
+    self._stop_after, self._forgets, self._told = stop_after, forgets, False
 
   def on_note(self, text):
     self.notes.append(text)
@@ -32,7 +32,13 @@ class Notes(Callback):
 
   def stopping(self):
     """Makes the context of `run` that stops it after so many steps."""
-    return contextlib.nullcontext(lambda: 7 if self._stop_after and self.steps >= self._stop_after else 0)
+    def told():
+      if not self._stop_after or self.steps < self._stop_after or self._forgets and self._told:
+        return 0
+      self._told = True
+      return 7
+
+    return contextlib.nullcontext(told)
 
 
 def test_a_run_from_python(tmp_path, poems_file, capfd):
@@ -55,12 +61,14 @@ def test_a_run_from_python(tmp_path, poems_file, capfd):
   assert [epoch['train_loss'] for epoch in other.history] == [epoch['train_loss'] for epoch in result.history]
 
 
-def test_a_stopped_run_is_resumed(tmp_path, poems_file):
+@pytest.mark.parametrize('forgets', [False, True])
+def test_a_stopped_run_is_resumed(tmp_path, poems_file, forgets):
   settings = Settings.of(corpus=[str(poems_file)], epochs=2, **SMALL)
   whole = training.run(settings, tmp_path / 'whole')
-  notes = Notes(stop_after=5)
+  notes = Notes(stop_after=5, forgets=forgets)
   stopped = training.run(settings, tmp_path / 'part', callbacks=[notes], stopping=notes.stopping)
   assert stopped.stopped == 7 and notes.steps == 5 and stopped.history == []
+  assert run_dir.RunDir(stopped.path).weights() == ['weights/last.npz']
   with pytest.raises(UserError, match='--units=9: the run in .*part has 8'):
     training.resume(stopped.path, units=9, corpus=[str(poems_file)])
   with pytest.raises(UserError, match="setting 'unit' is unknown"):
@@ -71,8 +79,15 @@ def test_a_stopped_run_is_resumed(tmp_path, poems_file):
   resumed = training.resume(stopped.path, corpus=[str(poems_file)], epochs=3, callbacks=[notes])
   assert any(note.startswith('Resumed at step 5 of ') for note in notes.notes)
   assert len(resumed.history) == 3
+  # Weights of the epoch that was stopped would be older than those of the epochs that ended since.
+  assert run_dir.RunDir(stopped.path).weights() == [f'weights/epoch-0{epoch}.npz' for epoch in (1, 2, 3)]
+  assert not (stopped.path / 'weights/last.npz').exists()
   assert [epoch['validation_loss'] for epoch in resumed.history[:2]] == [
       epoch['validation_loss'] for epoch in whole.history]
+  config = json.loads((resumed.path / 'config.json').read_text(encoding='utf-8'))
+  assert config['training']['flags']['epochs'] == 3
+  with pytest.raises(UserError, match='^--epochs=2: the run in .*part has begun epoch 3; expected 3 or more$'):
+    training.resume(stopped.path, corpus=[str(poems_file)], epochs=2)
   config = json.loads((resumed.path / 'config.json').read_text(encoding='utf-8'))
   assert config['training']['flags']['epochs'] == 3
 

@@ -255,12 +255,27 @@ def test_the_progress_line_fits_the_terminal(columns, monkeypatch):
   assert ('[====' in lines[-1]) == (columns == 200)
 
 
+def test_the_time_left_does_not_count_what_was_before_the_first_step(monkeypatch):
+  screen, now = io.StringIO(), 0.0
+  screen.isatty = lambda: True
+  monkeypatch.setattr('sys.stdout', screen)
+  monkeypatch.setattr('time.perf_counter', lambda: now)
+  progress = Progress()
+  now += 1000  # the corpus, TensorFlow, building the graph
+  progress.on_begin(callback.Position(), 2)
+  progress.on_epoch_begin(1, 50)
+  for step in (1, 2, 3):
+    now += 1
+    progress.on_step(step, training.StepResult(6.6, 6.6 * 5000, 5000, 1.0))
+  assert screen.getvalue().rstrip().endswith(' 1:37 left')
+
+
 def test_a_real_run(trained, poems_file):
   path, done = trained
   lines = done.stdout.splitlines()
   assert lines[0].startswith('Device: ')
   assert 'run directory runs/lstm' in done.stdout.replace('\\', '/')
-  assert sum('validation loss' in line for line in lines) == 3
+  assert sum('; validation perplexity ' in line for line in lines) == 3
   assert not done.stderr
 
   metrics = json.loads((path / 'metrics.json').read_text(encoding='utf-8'))

@@ -1,0 +1,26 @@
+"""What is made once for a model and kept with it."""
+
+import functools
+from collections.abc import Callable
+
+
+def kept_with_model(most: int | None) -> Callable[[Callable], Callable]:
+  """Makes a function of a model and more, such as one that compiles a graph, remember what it returned last.
+
+  A cache of the function would keep the model alive, since graphs refer to it.
+  This one is a part of the model, and goes with it.
+
+  Args:
+    most: how many results are kept for a model, None for all.
+  """
+  def decorate(make):
+    @functools.wraps(make)
+    def find(model, *arguments):
+      kept = model.__dict__.setdefault('_kept', {})  # past Keras, which tracks what is set as an attribute
+      if make not in kept:
+        kept[make] = functools.lru_cache(most)(functools.partial(make, model))
+      return kept[make](*arguments)
+
+    return find
+
+  return decorate
