@@ -46,16 +46,15 @@ class Candidate:
     return self.log_probability / len(self.words) - COPY_PENALTY * len(self.copied) / lines
 
 
-def write_best(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, best_of: int = 1, original: bool = False,
+def write_best(requests: Iterable[tuple[str, int]], *, run, best_of: int = 1, original: bool = False,
                index: originality.Index | None = None, measure: bool = False, **options) -> Iterator[Candidate]:
   """Writes poems, each the best of several.
 
   Args:
     requests: begin word and seed of each poem.
     run: a `run_dir.Run`.
-    stride: candidate k of a poem has its seed plus k times this; with the
-      number of poems no two have the same.
-    best_of: candidates a poem.
+    best_of: candidates a poem. The first has the poem's seed, the seeds of the
+      others are drawn with it, so that no two poems have the same candidates.
     original: whether poems with a copied line are drawn again; of `MAX_ROUNDS`
       draws with one in each the poem with the fewest stays.
     index: of the corpus; needed for `original`, and for ranking copies.
@@ -88,8 +87,7 @@ def write_best(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, bes
     best: dict[int, Candidate] = {}
     waiting = list(range(len(some)))
     for attempt in range(MAX_ROUNDS if original else 1):
-      candidates = [(some[i][0], some[i][1] + (attempt * best_of + k) * stride)
-                    for i in waiting for k in range(best_of)]
+      candidates = [(some[i][0], _seed(some[i][1], attempt * best_of + k)) for i in waiting for k in range(best_of)]
       for position, found in enumerate(_candidates(candidates, run, index, measure, options)):
         i = waiting[position // best_of]
         if i not in best or _better(found, best[i], original):
@@ -98,6 +96,11 @@ def write_best(requests: Iterable[tuple[str, int]], *, run, stride: int = 1, bes
       if not waiting:
         break
     yield from (best[i] for i in range(len(some)))
+
+
+def _seed(seed: int, candidate: int) -> int:
+  """Returns the seed of a candidate (from 0) for the poem of a seed."""
+  return int(np.random.SeedSequence((seed, candidate)).generate_state(1)[0] >> 1) if candidate else seed
 
 
 def _better(poem: Candidate, other: Candidate, original: bool) -> bool:

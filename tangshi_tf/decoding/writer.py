@@ -115,7 +115,7 @@ class Writer:
     request = self.spelled(request)
     pairs = self._pairs(request)
     options = self._options(request)
-    for found in candidates.write_best(pairs, run=self._run, stride=len(pairs), measure=measure, index=index,
+    for found in candidates.write_best(pairs, run=self._run, measure=measure, index=index,
                                        best_of=request.best_of, original=request.original, **options):
       yield WrittenPoem(found.text, found.begin, None if request.beam else found.seed, request.form, request.tones,
                         request.rhyme, found.log_probability, tuple(found.copied), self.name)

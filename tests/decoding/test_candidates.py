@@ -15,14 +15,15 @@ def test_the_best_of_several(run):
   # Of few words, so that rounding, which is not the same for one poem and for several, does not choose among them.
   options = {'plan': plan, 'temperature': 1.0, 'max_repeat': 1, 'top_k': 5}
   requests = [('', 5), ('日', 6)]
-  single = {(begin, seed + 2 * k): ''.join(next(decoding.generate([(begin, seed + 2 * k)], **options, **tables(run))))
-            for begin, seed in requests for k in range(4)}
-  best = list(decoding.write_best(requests, run=run, stride=2, best_of=4, **options))
+  seeds = {seed: [candidates._seed(seed, k) for k in range(4)] for _, seed in requests}
+  assert seeds[5][0] == 5 and len({*seeds[5], *seeds[6]}) == 8  # the next seed has no candidate in common
+  single = {(begin, one): ''.join(next(decoding.generate([(begin, one)], **options, **tables(run))))
+            for begin, seed in requests for one in seeds[seed]}
+  best = list(decoding.write_best(requests, run=run, best_of=4, **options))
   for (begin, seed), poem in zip(requests, best):
-    candidates = {key: log_probability(run, text) for key, text in single.items()
-                  if key[0] == begin and (key[1] - seed) % 2 == 0}
+    likely = {one: log_probability(run, single[begin, one]) for one in seeds[seed]}
     assert single[begin, poem.seed] == poem.text
-    assert (begin, poem.seed) == max(candidates, key=candidates.get)
+    assert poem.seed == max(likely, key=likely.get)
 
 
 def test_copies_are_drawn_again_and_cost_rank(run):
@@ -34,9 +35,9 @@ def test_copies_are_drawn_again_and_cost_rank(run):
   copy, = decoding.write_best([('', 0)], run=run, index=index, measure=True, **options)
   assert len(copy.copied) == 4
   assert copy.rank() == pytest.approx(copy.log_probability / 24 - candidates.COPY_PENALTY)
-  again, = decoding.write_best([('', 0)], run=run, stride=1, index=index, original=True, **options)
-  assert not again.copied and again.seed == 1
-  begun, = decoding.write_best([(first.text[:12], 0)], run=run, stride=1, index=index, original=True, **options)
+  again, = decoding.write_best([('', 0)], run=run, index=index, original=True, **options)
+  assert not again.copied and again.seed == candidates._seed(0, 1)
+  begun, = decoding.write_best([(first.text[:12], 0)], run=run, index=index, original=True, **options)
   assert begun.text[:12] == first.text[:12] and begun.copied == []
   with pytest.raises(UserError, match='temperature 0 writes the same poem'):
     list(decoding.write_best([('', 0)], run=run, best_of=2, plan=plan))
