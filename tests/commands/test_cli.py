@@ -250,7 +250,7 @@ def test_columns_beside_lines(command, trained):
     ['evaluate', '--model=gru', '--split=poem.txt']])
 def test_tensorflow_starts_off_the_screen(tmp_path, arguments):
   # In a process of its own: those that the other tests fork have loaded TensorFlow before.
-  (tmp_path / 'poem.txt').write_text('题:床前明月光', encoding='utf-8')
+  (tmp_path / 'poem.txt').write_text('题:床前明月光。', encoding='utf-8')
   environment = {name: value for name, value in os.environ.items() if name != 'TF_CPP_MIN_LOG_LEVEL'}
   done = subprocess.run([sys.executable, '-m', f'tangshi_tf.{arguments[0]}', *arguments[1:]], cwd=tmp_path,
                         env={**environment, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True, encoding='utf-8',

@@ -103,7 +103,7 @@ def test_choices_are_what_may_come_next(writer):
 def test_a_text_may_be_as_long_as_a_poem(writer):
   assert len(writer.complete('月' * 9_999, exercise=False, seed=1).text) >= 9_999
   for ask in (writer.complete, writer.choices):
-    with pytest.raises(UserError, match='^text .*… has 10,000 characters; expected fewer than 10,000$'):
+    with pytest.raises(UserError, match="^text .*…' has 10,000 characters; expected fewer than 10,000$"):
       ask('月' * 10_000)
 
 
