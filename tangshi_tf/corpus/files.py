@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from tangshi_tf.errors import UserError
+from tangshi_tf.plain_file import open_plain
 
 _BLOCK = 2**20  # bytes
 _LONGEST_LINE = 2**24  # bytes
@@ -20,13 +21,13 @@ def has_scheme(path: str | os.PathLike) -> bool:
 
 @contextlib.contextmanager
 def open_binary(path: str | os.PathLike) -> Iterator[BinaryIO]:
-  """Opens a file to read its bytes.
+  """Opens a file to read its bytes; a plain one, where it is on this machine.
 
   Raises:
     OSError, ValueError: it cannot be opened or read.
   """
   if not has_scheme(path):
-    with open(path, 'rb') as file:
+    with open_plain(path) as file:
       yield file
     return
   import tensorflow as tf
