@@ -171,7 +171,9 @@ def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: 
 
 def _start_process(starting: shards.Starting | None):
   """Leaves Ctrl-C to the process that has started this one, and ends with it; starts TensorFlow in a given context."""
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  for name in ('SIGINT', 'SIGHUP'):
+    if hasattr(signal, name):
+      signal.signal(getattr(signal, name), signal.SIG_IGN)
   if starting is not None:
     with starting():
       import tensorflow  # noqa: F401
