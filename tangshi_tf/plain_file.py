@@ -9,23 +9,15 @@ _KINDS = {stat.S_IFDIR: 'a directory', stat.S_IFIFO: 'a pipe', stat.S_IFSOCK: 'a
           stat.S_IFBLK: 'a device'}
 
 
-def open_plain(path: str | os.PathLike, *, pipe: bool = False) -> BinaryIO:
+def open_plain(path: str | os.PathLike) -> BinaryIO:
   """Opens a file for reading that must be a plain one, or a link to one.
-
-  Args:
-    path: the file.
-    pipe: whether it may be a pipe, too. One that nobody writes into is at its
-      end at once.
 
   Raises:
     OSError: it is something else, or cannot be opened; its `strerror` says why.
     ValueError: the name has a NUL in it.
   """
   kind = stat.S_IFMT(os.stat(path).st_mode)
-  if kind != stat.S_IFREG and not (pipe and kind == stat.S_IFIFO):
+  if kind != stat.S_IFREG:
     raise OSError(errno.EINVAL, f'{_KINDS.get(kind, "something else")}, not a file', os.fspath(path))
   # Not waited for, should it have become a pipe by now.
-  file = open(path, 'rb', opener=lambda name, mode: os.open(name, mode | getattr(os, 'O_NONBLOCK', 0)))
-  if kind == stat.S_IFIFO:
-    os.set_blocking(file.fileno(), True)
-  return file
+  return open(path, 'rb', opener=lambda name, mode: os.open(name, mode | getattr(os, 'O_NONBLOCK', 0)))

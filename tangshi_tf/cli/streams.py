@@ -82,7 +82,7 @@ class Streams:
     if self._output is None:
       return
     self._output.needed = needs_output
-    self._output.on_loss = lambda error: self.complain(f'{program}: {error}; going on without it')
+    self._output.on_loss = lambda error: print(f'{program}: {error}; going on without it', file=sys.stderr, flush=True)
     if needs_output and 1 in self._closed:
       self._output.write(b'.')
 

@@ -1,5 +1,6 @@
 """Files by their path, or by one with a scheme that TensorFlow's file systems know (gs://, file://, ...)."""
 
+import codecs
 import contextlib
 import errno
 import glob
@@ -33,6 +34,22 @@ def open_binary(path: str | os.PathLike) -> Iterator[BinaryIO]:
   import tensorflow as tf
   with os_errors(), tf.io.gfile.GFile(os.fspath(path), 'rb') as file:
     yield file
+
+
+def read(path: str | os.PathLike) -> bytes:
+  """Returns the bytes of a text file; of one that is no UTF-8 text those up to the first block that shows it.
+
+  Raises:
+    OSError, ValueError: it cannot be opened or read.
+  """
+  blocks, decoder = [], codecs.getincrementaldecoder('utf-8')()
+  with open_binary(path) as file, contextlib.suppress(UnicodeDecodeError):
+    while block := file.read(_BLOCK):
+      blocks.append(block)
+      if b'\0' in block:
+        break
+      decoder.decode(block)
+  return b''.join(blocks)
 
 
 @contextlib.contextmanager

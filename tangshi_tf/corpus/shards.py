@@ -199,6 +199,9 @@ def _lines(path: str) -> Iterator[bytes]:
     yield from (line for _, line in files.lines(path))
     return
   import tensorflow as tf
+  if not files.has_scheme(path):
+    with files.open_binary(path):  # which waits for no pipe
+      pass
   with files.os_errors():
     with _without_warnings():  # deprecated, but what tf.data offers instead would start TensorFlow's devices
       records = tf.compat.v1.io.tf_record_iterator(path)

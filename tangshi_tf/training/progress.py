@@ -31,7 +31,7 @@ class Progress(Callback):
       return
     try:
       print(text, end=end, flush=True)
-    except (OSError, ValueError) as error:  # full, without a reader, closed
+    except (OSError, ValueError, AttributeError) as error:  # full, without a reader, closed, no stream
       self._shows = False
       with contextlib.suppress(OSError, ValueError):
         print(f'The progress cannot be shown any more ({error}); training goes on.', file=sys.stderr)

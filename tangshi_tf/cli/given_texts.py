@@ -12,9 +12,9 @@ from typing import TextIO
 
 from tangshi_tf import corpus, long_work
 from tangshi_tf.errors import UserError, shorten
-from tangshi_tf.plain_file import open_plain
 
 _STANDARD_INPUT = ('-', '/dev/stdin')
+_DESCRIPTORS = ('/dev/fd/', '/proc/self/fd/')  # where a shell has <(zcat poems.gz)
 _LONGEST = 10**6  # characters of a text
 _MOST_BYTES = 2**26  # of a file, which is held in memory
 
@@ -50,7 +50,7 @@ def _lines_of_file(file: str) -> Iterator[str]:
   found = None
   with contextlib.suppress(OSError, ValueError):  # read_text says what is wrong
     found = os.stat(file)
-  if found and stat.S_ISFIFO(found.st_mode):
+  if found and stat.S_ISFIFO(found.st_mode) and file.startswith(_DESCRIPTORS):
     return _begun(_lines_of_pipe(file))
   if found and found.st_size > _MOST_BYTES:
     raise UserError(f'{file}: holds {found.st_size:,} bytes; expected at most {_MOST_BYTES:,}, or the file on standard '
@@ -62,8 +62,8 @@ def _lines_of_file(file: str) -> Iterator[str]:
 
 
 def _lines_of_pipe(file: str) -> Iterator[str]:
-  """Yields the lines of a pipe, such as <(zcat poems.gz)."""
-  with open_plain(file, pipe=True) as pipe:
+  """Yields the lines of a pipe that a shell has made."""
+  with open(file, 'rb') as pipe:
     if not select.select([pipe], [], [], long_work.SILENCE)[0]:
       print(f'Waiting for what is written into {file} ...', file=sys.stderr, flush=True)
     lines = _lines_of_stream(io.TextIOWrapper(pipe, 'utf-8-sig', 'surrogateescape'), file)
