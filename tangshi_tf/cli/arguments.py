@@ -36,17 +36,16 @@ def parse(arguments: list[str], expand: Callable[[list[str]], list[str]]) -> lis
   except ValueError as error:  # as a NUL in a name raises it
     raise UserError(f'the flags cannot be read ({error}); expected UTF-8 text') from None
   for argument in rest if '--' not in arguments else ():
-    name = argument.lstrip(_DASHES).partition('=')[0]
-    if argument[0] in _DASHES and name in flags.FLAGS:
-      raise UserError(f'{shorten(argument)}: begins with a dash; did you mean --{name}, with two hyphens?')
+    if argument[:1] in _DASHES and argument.lstrip(_DASHES).partition('=')[0] in flags.FLAGS:
+      raise unexpected(argument)
   return rest
 
 
 def unexpected(argument: str) -> UserError:
   """Returns the error for an argument that is no flag."""
-  name = argument.partition('=')[0]
-  meant = did_you_mean(argument[:len(name)], [name], before='--') if name in flags.FLAGS else ''
-  return UserError(f'unexpected argument {shorten(argument, 100)}; expected flags only{meant or " (see --help)"}')
+  name = argument.lstrip(_DASHES).partition('=')[0]
+  meant = f'; did you mean --{name}?' if name in flags.FLAGS else ' (see --help)'
+  return UserError(f'unexpected argument {shorten(argument)}; expected flags only{meant}')
 
 
 def _names() -> list[str]:

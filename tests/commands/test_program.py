@@ -74,7 +74,7 @@ def test_the_installed_program(monkeypatch, capsys):
     ('launch', '--worker=2', '--worker: unknown flag; did you mean --workers.'),
     ('generate', '--qqqqqq', '--qqqqqq: unknown flag; see --help'),
     ('generate', 'form=七绝', "unexpected argument 'form=七绝'; expected flags only; did you mean --form."),
-    ('prosody', '—form=七绝', "'—form=七绝': begins with a dash; did you mean --form, with two hyphens."),
+    ('prosody', '—form=七绝', "unexpected argument '—form=七绝'; expected flags only; did you mean --form."),
     ('generate', '--model=gur', 'model .gur.: no such directory.*did you mean gru.'),
     ('generate', '--model=BEST', 'did you mean best.'),
     ('train', '--recipe=tensorflwo', "recipe 'tensorflwo' is unknown.*did you mean tensorflow."),
