@@ -1,6 +1,9 @@
 """The exceptions that command lines turn into one line, and what their messages quote."""
 
-INTERRUPTED = 130  # exit status: 128 + SIGINT, as shells count
+from collections.abc import Iterable
+
+HUNG_UP = 129  # exit status: 128 + SIGHUP, as shells count
+INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
 
 
@@ -31,3 +34,21 @@ class LostWorkerError(PassingError):
 def shorten(text: str, limit: int = 20) -> str:
   """Quotes `text` for a message, cut to `limit` characters, on one line."""
   return repr(text if len(text) <= limit else text[:limit] + '…')
+
+
+def did_you_mean(given: str, known: Iterable[str], *, before: str = '', likeness: float = 0.6) -> str:
+  """Returns what a message about an unknown name ends with: the nearest of the known ones, or nothing.
+
+      >>> did_you_mean('frm', ['form', 'num'], before='--')
+      '; did you mean --form?'
+
+  Args:
+    given: the unknown name.
+    known: the names that there are.
+    before: what stands before each of them.
+    likeness: from 0 to 1, at least.
+  """
+  import difflib
+  names = {name.lower(): name for name in known}
+  near = difflib.get_close_matches(given[:100].lower(), names, n=1, cutoff=likeness)
+  return f'; did you mean {before}{names[near[0]]}?' if near else ''

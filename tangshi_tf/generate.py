@@ -40,6 +40,10 @@ def main() -> int:
   if _TRADITIONAL.value:
     corpus.to_traditional('')  # where OpenCC is missing, this says so before TensorFlow starts
   request = Request.of(settings, interactive=_INTERACTIVE.value)
+  index = None
+  if request.original or _JSON.value or request.best_of > 1:
+    path = corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value
+    index = originality.Index(corpus.read_poems(path))
   with cli.quiet_start():
     from tangshi_tf.decoding.writer import Writer
     from tangshi_tf.model import devices
@@ -54,10 +58,6 @@ def main() -> int:
   writer.require(request)
   if _INTERACTIVE.value:
     return _interact(writer, request)
-  index = None
-  if request.original or _JSON.value or request.best_of > 1:
-    path = corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value
-    index = originality.Index(corpus.read_poems(path))
   if _MODEL.value is None:
     print(f'model: {found.name}', file=sys.stderr)
   for number, poem in enumerate(writer.compose(request, index=index, measure=_JSON.value)):
@@ -100,6 +100,8 @@ def _interact(writer, request: Request) -> int:
 def _check_flags(settings: WritingSettings):
   """Raises a UserError for flags of this command that contradict each other."""
   given = {name for name in flags.FLAGS if flags.FLAGS[name].present}
+  if _INTERACTIVE.value and sys.stdin is None:
+    raise UserError('standard input is closed; --interactive reads from it what you choose')
   if _INTERACTIVE.value and _JSON.value:
     raise UserError('both --interactive and --json; expected one of them')
   if 'choices' in given and not _INTERACTIVE.value:

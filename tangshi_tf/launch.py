@@ -13,6 +13,7 @@ import sys
 from absl import flags
 
 from tangshi_tf import cli, recipes, run_dir
+from tangshi_tf.settings import expand_flag_files
 from tangshi_tf.workers import local
 
 _WORKERS = flags.DEFINE_integer('workers', 2, 'Processes.', lower_bound=1, upper_bound=256)
@@ -21,7 +22,8 @@ _RESTARTS = flags.DEFINE_integer('restarts', 3, 'Most starts beyond the first.',
 
 def main(arguments: list[str]) -> int:
   return local.run(_WORKERS.value, arguments, restarts=_RESTARTS.value, begun_at=lambda: _begun_at(arguments),
-                   on_death=lambda status: print(f'A worker ended with status {status}.', file=sys.stderr, flush=True))
+                   on_death=lambda status: print(f'A worker ended with status {status}.', file=sys.stderr, flush=True),
+                   stopping=lambda: cli.interruptible(''))
 
 
 def _begun_at(arguments: list[str]) -> float | None:
@@ -29,7 +31,7 @@ def _begun_at(arguments: list[str]) -> float | None:
   values = flags.FlagValues()
   for name, default in {'run_dir': None, 'recipe': None, 'cell': 'gru'}.items():
     flags.DEFINE_string(name, default, '', flag_values=values)
-  values(['train', *arguments], known_only=True)
+  values(['train', *expand_flag_files(arguments)], known_only=True)
   try:
     recipe = None if values.recipe == recipes.NONE else values.recipe
     path = run_dir.for_training(values.run_dir, recipe, values.cell)
@@ -39,4 +41,4 @@ def _begun_at(arguments: list[str]) -> float | None:
 
 
 if __name__ == '__main__':
-  cli.run(main, rest_of_line=True)
+  cli.run(main, rest_of_line=True, needs_output=False)

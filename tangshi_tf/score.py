@@ -7,14 +7,13 @@
 A text a line, a result a line. The most surprising character is marked.
 """
 
-import itertools
 import json
 import sys
 from collections.abc import Iterator
 
 from absl import flags
 
-from tangshi_tf import cli, run_dir
+from tangshi_tf import cli, long_work, run_dir
 
 _MODEL, _WEIGHTS = cli.define_model()
 _FILE = flags.DEFINE_string(
@@ -22,7 +21,7 @@ _FILE = flags.DEFINE_string(
 _WHOLE = flags.DEFINE_bool('whole', False, 'The texts are whole poems: that they end there counts, too.')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 
-_LINES = 4096  # measured together
+_LINES, _CHARACTERS = 4096, 10**6  # measured together, at most about
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -37,17 +36,32 @@ def main(texts: list[str]) -> int:
   if _MODEL.value is None:
     print(f'model: {found.name}', file=sys.stderr)
   # A person who types waits for an answer to each line.
-  together = 1 if not texts and _FILE.value is None and sys.stdin.isatty() else _LINES
-  changed = 0
-  while lines := list(itertools.islice(source, together)):
+  typed = not texts and _FILE.value is None and sys.stdin.isatty()
+  meter, done, changed = long_work.Meter('texts scored'), 0, 0
+  for lines in _together(source, 1 if typed else _LINES):
+    meter.update(done)
     for line, scored in zip(lines, scoring.score(run.model, run.word2id, lines, whole=_WHOLE.value)):
       changed += scored.text != ''.join(line.split())
       sys.stdout.writelines(_json_pieces(found.name, scored) if _JSON.value else scored.pieces())
-      print(flush=together == 1)
+      print(flush=typed)
+    done += len(lines)
   if changed:
     print(f'{changed:,} of the texts had other marks, spaces or variants; they were measured as shown.',
           file=sys.stderr)
   return 0
+
+
+def _together(texts: Iterator[str], most: int) -> Iterator[list[str]]:
+  """Yields texts that are measured together: so many, or fewer that are long."""
+  lines, size = [], 0
+  for text in texts:
+    lines.append(text)
+    size += len(text)
+    if len(lines) == most or size > _CHARACTERS:
+      yield lines
+      lines, size = [], 0
+  if lines:
+    yield lines
 
 
 def _json_pieces(model: str, scored) -> Iterator[str]:

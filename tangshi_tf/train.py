@@ -43,7 +43,8 @@ def main() -> int:
   if _RECIPE.present:
     given['recipe'] = None if _RECIPE.value == recipes.NONE else _RECIPE.value
   path = run_dir.for_training(_RUN_DIR.value, given.get('recipe'), flags.FLAGS['cell'].value)
-  how = {'callbacks': [Progress()], 'strategy': _STRATEGY.value, 'worker_timeout': _WORKER_TIMEOUT.value,
+  progress = Progress()
+  how = {'callbacks': [progress], 'strategy': _STRATEGY.value, 'worker_timeout': _WORKER_TIMEOUT.value,
          'starting': cli.quiet_start, 'stopping': cli.interruptible}
   if _RESUME.value:
     result = training.resume(path, **how, **given)
@@ -51,21 +52,21 @@ def main() -> int:
     result = training.run(Settings.of(**given), path, overwrite=_OVERWRITE.value,
                           command=shlex.join(['python', '-m', 'tangshi_tf.train', *sys.argv[1:]]), **how)
   if result.chief:
-    print(_last_words(result))
+    progress.on_note(_last_words(result))
   return result.stopped
 
 
 def _last_words(result: training.Result) -> str:
   """Returns what to do next."""
   if not result.stopped:
-    return (f'Done. Write poems: python -m tangshi_tf.generate --model={result.path}\n'
+    return (f'Done. Write poems: {cli.called("generate")} --model={result.path}\n'
             f'See the curves: tensorboard --logdir={result.path.parent}')
   again = shlex.join(['--resume', f'--run_dir={result.path}',
                       *(f'--corpus={pattern}' for pattern in flags.FLAGS['corpus'].value or [])])
-  return (f'Stopped; the weights so far are kept. To continue: python -m tangshi_tf.train {again}\n'
-          f'Write poems with the weights so far: '
-          f'python -m tangshi_tf.generate --model={result.path} --weights={run_dir.LAST}')
+  return (f'Stopped; the weights so far are kept. To continue: {cli.called("train")} {again}\n'
+          f'Write poems with the weights so far: {cli.called("generate")} --model={result.path} '
+          f'--weights={run_dir.LAST}')
 
 
 if __name__ == '__main__':
-  cli.run(main, expand=recipes.expand)
+  cli.run(main, expand=recipes.expand, needs_output=False)

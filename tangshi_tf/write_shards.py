@@ -11,7 +11,6 @@ the program was killed. tangshi_tf/corpus/sharding.py says more.
 import glob
 import pathlib
 import shlex
-import signal
 import sys
 import time
 
@@ -35,7 +34,7 @@ def main() -> int:
   start = time.perf_counter()
   paths, source = shards.find(_CORPUS.value, cli.quiet_start)
   from tangshi_tf.corpus import sharding  # here, so that --help does not wait for NumPy
-  signal.signal(signal.SIGTERM, lambda *_: sys.exit(cli.TERMINATED))  # so that what is half done is removed
+  cli.exit_in_order()  # so that what is half done is removed
   report = corpus.Report()
   made = sharding.write(paths, _OUT.value, count=_SHARDS.value, shard_format=_FORMAT.value,
                         corpus_format=_CORPUS_FORMAT.value, processes=_PROCESSES.value,
@@ -45,7 +44,7 @@ def main() -> int:
   print(f'{sum(counts["poems"] for counts in made.values()):,} poems in {time.perf_counter() - start:.0f} s')
   for part, counts in made.items():
     print(f'{counts["poems"]:>12,} {part}, in {counts["shards"]} shards')
-  print(f'Train: python -m tangshi_tf.train --corpus={shlex.quote(glob.escape(str(pathlib.Path(_OUT.value))) + "/*")}')
+  print(f'Train: {cli.called("train")} --corpus={shlex.quote(glob.escape(str(pathlib.Path(_OUT.value))) + "/*")}')
   return 0
 
 

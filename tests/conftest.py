@@ -4,6 +4,7 @@ import collections
 import importlib
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,8 @@ from tangshi_tf import corpus, run_dir
 from . import forked
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+os.environ['TANGSHI_SILENCE'] = '1e6'  # seconds; how long work takes is for no test to find
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script runs the tests in the background
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 os.environ['PYTHONPATH'] = str(ROOT)  # so that no process that a test starts depends on an installation

@@ -1,5 +1,6 @@
 """Files by their path, or by one with a scheme that TensorFlow's file systems know (gs://, file://, ...)."""
 
+import codecs
 import contextlib
 import errno
 import glob
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from tangshi_tf.errors import UserError
+from tangshi_tf.plain_file import open_plain
 
 _BLOCK = 2**20  # bytes
 _LONGEST_LINE = 2**24  # bytes
@@ -20,18 +22,34 @@ def has_scheme(path: str | os.PathLike) -> bool:
 
 @contextlib.contextmanager
 def open_binary(path: str | os.PathLike) -> Iterator[BinaryIO]:
-  """Opens a file to read its bytes.
+  """Opens a file to read its bytes; a plain one, where it is on this machine.
 
   Raises:
     OSError, ValueError: it cannot be opened or read.
   """
   if not has_scheme(path):
-    with open(path, 'rb') as file:
+    with open_plain(path) as file:
       yield file
     return
   import tensorflow as tf
   with os_errors(), tf.io.gfile.GFile(os.fspath(path), 'rb') as file:
     yield file
+
+
+def read(path: str | os.PathLike) -> bytes:
+  """Returns the bytes of a text file; of one that is no UTF-8 text those up to the first block that shows it.
+
+  Raises:
+    OSError, ValueError: it cannot be opened or read.
+  """
+  blocks, decoder = [], codecs.getincrementaldecoder('utf-8')()
+  with open_binary(path) as file, contextlib.suppress(UnicodeDecodeError):
+    while block := file.read(_BLOCK):
+      blocks.append(block)
+      if b'\0' in block:
+        break
+      decoder.decode(block)
+  return b''.join(blocks)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from tangshi_tf import long_work
 from tangshi_tf.corpus.poems import Poem
 from tangshi_tf.corpus.text import verse_lines
 
@@ -13,8 +14,8 @@ class Index:
 
   def __init__(self, poems: Iterable[Poem]):
     contents = [poem.content for poem in poems]
-    self._lines = frozenset(line for content in contents for line in verse_lines(content)
-                            if len(line) >= SHORTEST_LINE)
+    self._lines = frozenset(line for content in long_work.told(contents, 'poems indexed', len(contents))
+                            for line in verse_lines(content) if len(line) >= SHORTEST_LINE)
     self._text = '\n'.join(contents)
 
   def copied_lines(self, content: str, given: int = 0) -> list[str]:

@@ -49,8 +49,7 @@ def read_text(path: str | os.PathLike, *, content: str = 'poems, one "title:cont
     UserError: the file is missing, unreadable, empty, binary or not UTF-8.
   """
   try:
-    with files.open_binary(path) as file:
-      data = file.read()
+    data = files.read(path)
   except (OSError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or error
     name = str(path) or repr('')

@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from tangshi_tf import long_work
 from tangshi_tf.corpus.poems import Poem, read_text
 from tangshi_tf.corpus.text import HAN, PUNCTUATION, clean, verse, verse_lines
 from tangshi_tf.errors import UserError, shorten
@@ -97,7 +98,8 @@ def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto', report: 
   if corpus_format == 'auto':
     corpus_format = detect(text)
   report.formats.add(corpus_format)
-  poems = [poem for poem in _READERS[corpus_format](text, path, report) if poem.content]
+  found = long_work.told(_READERS[corpus_format](text, path, report), f'poems of {path} read')
+  poems = [poem for poem in found if poem.content]
   if not poems:
     raise UserError(f'{path}: holds no poem; every title is followed by nothing')
   return poems

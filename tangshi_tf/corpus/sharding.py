@@ -26,12 +26,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tangshi_tf import long_work
 from tangshi_tf.corpus import files, poems, reading, shards, split
 from tangshi_tf.errors import UserError
 
 _BLOCK = 2**24  # bytes
 _LINES_A_BYTE = 1 / 16  # at most, about; of a poem's lines of verse
 _HASHES_AT_ONCE = 2**23  # 64 MB
+_LOOK = 0.5  # seconds between looks at how far the processes are
 
 
 def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_format: str = shards.TEXT,
@@ -82,8 +84,9 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
   except OSError as error:
     if os.path.lexists(out):
       raise UserError(f'{out}: exists by now; expected the name of a new folder') from None
-    raise UserError(f'{out}: cannot be written ({error.strerror or error}); expected a place with room for three times '
-                    'the corpus') from None
+    reason = error.strerror or f'the disk may be full: {error}'  # NumPy says how many items it did not write
+    raise UserError(f'{out}: cannot be written ({reason}); expected a place with room for three times the '
+                    'corpus') from None
   except concurrent.futures.BrokenExecutor:
     raise UserError('a process was killed, perhaps for lack of memory; expected fewer --processes or more '
                     '--shards') from None
@@ -149,20 +152,32 @@ def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: 
   with concurrent.futures.ProcessPoolExecutor(
       processes, multiprocessing.get_context('spawn'), _start_process, (starting,)) as pool:
 
-    def each(work, items, *arguments) -> list:
-      return list(pool.map(work, items, *([argument] * len(items) for argument in arguments)))
+    def each(what: str, work, items, *arguments) -> list:
+      meter = long_work.Meter(what, len(items))
+      waiting = [pool.submit(work, item, *arguments) for item in items]
+      try:
+        while not all(future.done() for future in waiting):
+          done, _ = concurrent.futures.wait(waiting, _LOOK, concurrent.futures.FIRST_EXCEPTION)
+          meter.update(len(done))
+          for future in done:
+            future.result()  # raises what went wrong
+        return [future.result() for future in waiting]
+      finally:
+        for future in waiting:
+          future.cancel()
 
-    for found in each(_hash_lines, list(zip(numbers, blocks)), folder):
+    for found in each('blocks hashed', _hash_lines, list(zip(numbers, blocks)), folder):
       report.add(found)
-    shared = each(_find_shared, range(partitions), folder, len(blocks), partitions)
+    shared = each('parts of the hashes compared', _find_shared, range(partitions), folder, len(blocks), partitions)
     np.save(folder / 'shared.npy', np.concatenate(shared))
-    kin = each(_find_kin_lines, blocks, folder)
+    kin = each('blocks searched for lines', _find_kin_lines, blocks, folder)
     np.save(folder / 'kin.npy', np.unique(np.concatenate(kin)))
-    related = dict.fromkeys(itertools.chain.from_iterable(each(_find_related, blocks, folder)))
+    related = dict.fromkeys(itertools.chain.from_iterable(
+        each('blocks searched for poems', _find_related, blocks, folder)))
     np.save(folder / 'moved.npy', _find_moved(list(related)))
-    each(_distribute, list(zip(numbers, blocks)), folder, counts)
+    each('blocks divided', _distribute, list(zip(numbers, blocks)), folder, counts)
     places = [(part, i, count) for part, count in counts.items() for i in range(count)]
-    written = each(_write_shard, places, folder, len(blocks), shard_format)
+    written = each('shards written', _write_shard, places, folder, len(blocks), shard_format)
   made = {part: {'poems': 0, 'shards': count} for part, count in counts.items()}
   for (part, _, _), number in zip(places, written):
     made[part]['poems'] += number
@@ -171,7 +186,9 @@ def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: 
 
 def _start_process(starting: shards.Starting | None):
   """Leaves Ctrl-C to the process that has started this one, and ends with it; starts TensorFlow in a given context."""
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  for name in ('SIGINT', 'SIGHUP'):
+    if hasattr(signal, name):
+      signal.signal(getattr(signal, name), signal.SIG_IGN)
   if starting is not None:
     with starting():
       import tensorflow  # noqa: F401

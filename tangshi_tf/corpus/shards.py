@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+from tangshi_tf import long_work
 from tangshi_tf.corpus import files
 from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, default_corpus_path, to_line
 from tangshi_tf.corpus.poems import fingerprint as fingerprint_of
@@ -199,6 +200,9 @@ def _lines(path: str) -> Iterator[bytes]:
     yield from (line for _, line in files.lines(path))
     return
   import tensorflow as tf
+  if not files.has_scheme(path):
+    with files.open_binary(path):  # which waits for no pipe
+      pass
   with files.os_errors():
     with _without_warnings():  # deprecated, but what tf.data offers instead would start TensorFlow's devices
       records = tf.compat.v1.io.tf_record_iterator(path)
@@ -241,7 +245,7 @@ def read_parts(paths: list[str], *, corpus_format: str = 'auto',
 
   def every() -> Iterator[Poem]:
     for part, shards in found.items():
-      for poem in itertools.chain.from_iterable(map(read, shards)):
+      for poem in long_work.told(itertools.chain.from_iterable(map(read, shards)), f'poems of the {part} part read'):
         if only in (None, part):
           parts[part].append(poem)
         yield poem
@@ -269,7 +273,7 @@ def count(parts: dict[str, list[str]], *, max_tokens: int = MAX_TOKENS, min_toke
     for path in part.paths:
       lengths: dict[int, int] = collections.Counter()
       part.lengths.append(lengths)
-      for poem in read(path):
+      for poem in long_work.told(read(path), f'poems of {path} counted'):
         fingerprint.update(to_line(poem))
         next(number)
         tokens = len(poem.content) + 2

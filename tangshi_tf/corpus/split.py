@@ -5,6 +5,7 @@ import collections
 import hashlib
 import os
 
+from tangshi_tf import long_work
 from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, keep_short, to_bytes
 from tangshi_tf.corpus.text import verse_lines
 from tangshi_tf.errors import UserError
@@ -61,7 +62,7 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
         settled.add(line)
         for j in holders[line]:
           join(i, j)
-  for i, poem_lines in enumerate(lines):
+  for i, poem_lines in enumerate(long_work.told(lines, 'poems compared', len(lines))):
     occurrences = collections.Counter(poem_lines)
     rare, common = _divide(occurrences, len(poem_lines), holders)
     rare = [line for line in rare if len(holders[line]) > 1 and line not in settled]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
+from tangshi_tf import long_work
 from tangshi_tf.decoding.form_plan import FormPlan
 from tangshi_tf.decoding.rules import MAX_LEN, NEVER, UNFIXED, GraphRules, RuleOptions, Rules, RuleState
 from tangshi_tf.decoding.text import without_cut_sentence
@@ -46,8 +47,9 @@ def beam_search(begins: Iterable[str], *, model, word2id: dict[str, int], id2wor
   for begin in begins:
     start = rules.start(begin)
     fixed = start.fixed + [UNFIXED] * (start.limit - len(start.fixed))
-    ids = find(np.array(fixed, np.int32), np.int32(start.patterns), np.int32(start.group), rules.tables)
-    ids = ids.numpy().tolist()
+    with long_work.waiting('searching'):
+      ids = find(np.array(fixed, np.int32), np.int32(start.patterns), np.int32(start.group), rules.tables)
+      ids = ids.numpy().tolist()
     first = fixed.index(UNFIXED) if UNFIXED in fixed else len(fixed)
     ended = eos in ids[first:]
     words = [id2word[i] for i in (ids[:ids.index(eos, first)] if ended else ids)[bos:]]

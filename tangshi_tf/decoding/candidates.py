@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from tangshi_tf import corpus, evaluation
+from tangshi_tf import corpus, evaluation, long_work
 from tangshi_tf.corpus import originality
 from tangshi_tf.decoding import beam, loop, sampling
 from tangshi_tf.errors import UserError
@@ -112,7 +112,7 @@ def _better(poem: Candidate, other: Candidate, original: bool) -> bool:
 
 def _candidates(requests: list[tuple[str, int]], run, index, measure: bool, options) -> Iterator[Candidate]:
   """Writes poems and, if asked, measures them."""
-  poems = list(_written(requests, run, options))
+  poems = list(long_work.told(_written(requests, run, options), 'candidates written', len(requests)))
   totals: list[float | None] = [None] * len(poems)
   if measure:
     ids, splits = corpus.encode_all([corpus.Poem('', ''.join(words)) for words in poems], run.word2id)

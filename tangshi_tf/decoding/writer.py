@@ -8,7 +8,7 @@ from typing import overload
 
 from tangshi_tf import corpus, evaluation, prosody, run_dir
 from tangshi_tf.corpus import originality
-from tangshi_tf.decoding import candidates, loop
+from tangshi_tf.decoding import candidates, loop, sampling
 from tangshi_tf.decoding.form_plan import FormPlan
 from tangshi_tf.decoding.interactive import Session
 from tangshi_tf.decoding.poem import WrittenPoem
@@ -245,6 +245,7 @@ class Writer:
       UserError: as `write`.
     """
     request = self.spelled(request)
+    self._check_variety(request)
     options = self._options(request)
     rules = Rules(self.word2id, **{name: value for name, value in options.items()
                                    if name in ('plan', 'acrostic', 'max_len', 'bos_first')})
@@ -267,8 +268,20 @@ class Writer:
     known = self.sample_begins()
     return [known[seed % len(known)]]
 
+  def _check_variety(self, request: Request):
+    """Raises a UserError where nothing is drawn and the same poem is asked for several times."""
+    different = 1 if request.begins is not None or request.form is not None else len(self.sample_begins())
+    if request.num <= different:
+      return
+    options = request.options
+    drawn = options['temperature'] >= sampling.MIN_TEMPERATURE and options['top_k'] != 1 and options['min_p'] < 1
+    if not drawn and options['init'] != 'random':
+      raise UserError(f'flag --num={request.num}: the most likely characters alone make the same poem each time; '
+                      f'expected --num={different}, a --temperature above 0, or --init=random')
+
   def _pairs(self, request: Request) -> list[tuple[str, int]]:
     """Returns the begin word and the seed of each poem."""
+    self._check_variety(request)
     first = request.seed if request.seed is not None else random.randrange(2**31)
     if request.begins is None:
       return [(self._begins(request, seed)[0], seed) for seed in range(first, first + request.num)]

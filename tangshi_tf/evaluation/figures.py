@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from tangshi_tf import corpus, prosody
+from tangshi_tf import corpus, long_work, prosody
 from tangshi_tf.evaluation.held_out import HeldOut
 from tangshi_tf.evaluation.likelihood import token_nll
 from tangshi_tf.evaluation.measures import perplexity as perplexity_of
@@ -66,7 +66,7 @@ def summarize(poems: list[corpus.Poem], ids: np.ndarray, splits: np.ndarray, nll
   character = np.zeros(len(ids), bool)
   line_place = collections.defaultdict(list)  # (characters of the line, position from 0): where they stand
   forms = collections.defaultdict(list)
-  for i, poem in enumerate(poems):
+  for i, poem in enumerate(long_work.told(poems, 'poems summed up', len(poems))):
     forms[prosody.form_of(poem.content)].append(i)
     first = splits[i] + 1
     character[first:splits[i + 1] - 1] = [mark not in corpus.PUNCTUATION for mark in poem.content]

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tangshi_tf import corpus
+from tangshi_tf import corpus, long_work
 from tangshi_tf.data.reading import BATCH_SPEC, read
 from tangshi_tf.evaluation.measures import perplexity
 from tangshi_tf.model import loss as losses
@@ -43,6 +43,7 @@ def token_nll(model, ids: np.ndarray, splits: np.ndarray) -> np.ndarray:
   order = np.argsort(lengths, kind='stable')
   result = np.zeros(len(ids), np.float32)
   measure = compiled_nll(model)
+  meter, measured = long_work.Meter('characters measured', len(ids) - len(lengths)), 0
   done = 0
   while done < len(order):
     # Texts come by rising length, so the last of a batch is its longest.
@@ -58,6 +59,8 @@ def token_nll(model, ids: np.ndarray, splits: np.ndarray) -> np.ndarray:
       tokens = np.where(real, ids[np.where(real, place, 0)], corpus.PAD_ID).astype(np.int32)
       nll, state = measure(tokens[:, :-1], tokens[:, 1:], real[:, 1:].sum(1).astype(np.int32), state)
       result[place[:, 1:][real[:, 1:]]] = nll
+      measured += len(nll)
+      meter.update(measured)
     done += size
   return result
 

@@ -14,7 +14,7 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, prosody
+from tangshi_tf import cli, corpus, long_work, prosody
 from tangshi_tf.errors import UserError
 
 _FORM = flags.DEFINE_string('form', None, f'{", ".join(prosody.FORMS)}, or LINESxCHARACTERS such as 6x5 '
@@ -33,7 +33,7 @@ def main(texts: list[str]) -> int:
   poems = map(corpus.to_poem, given) if texts else corpus.poems_in(given)
   if not texts and _FILE.value is None and sys.stdin.isatty():
     print('Type poems; an empty line ends each.', file=sys.stderr)
-  for poem in poems:
+  for poem in long_work.told(poems, 'poems checked'):
     if not poem.content:
       continue
     content, spelled = prosody.spelled(poem.content)

@@ -18,7 +18,7 @@ import itertools
 import re
 
 from tangshi_tf import corpus
-from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.errors import UserError, did_you_mean, shorten
 from tangshi_tf.prosody.tones import EITHER
 from tangshi_tf.settings import WritingSettings, known, require
 
@@ -87,7 +87,7 @@ def find_form(name: str) -> Form:
     if 1 <= lines <= MAX_LINES and 1 <= characters <= MAX_CHARACTERS:
       return Form(f'{lines}x{characters}', lines, characters)
   raise UserError(f'form {shorten(name)} is unknown; expected {", ".join(FORMS)}, or LINESxCHARACTERS such as 6x5, up '
-                  f'to {MAX_LINES}x{MAX_CHARACTERS}')
+                  f'to {MAX_LINES}x{MAX_CHARACTERS}{did_you_mean(name, FORMS, likeness=0.5)}')
 
 
 def form_of(content: str) -> str:

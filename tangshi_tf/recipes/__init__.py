@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from tangshi_tf.errors import UserError
-from tangshi_tf.settings import GROUPS, Settings, define_flags, given_flags
+from tangshi_tf.errors import UserError, did_you_mean, shorten
+from tangshi_tf.settings import GROUPS, Settings, define_flags, expand_flag_files, given_flags
 
 FOLDER = pathlib.Path(__file__).parent
 NONE = 'none'  # asks for the flags' own defaults
@@ -49,7 +49,8 @@ def read_lines(name: str) -> list[str]:
     UserError: there is no such recipe.
   """
   if name not in names():
-    raise UserError(f'recipe {name!r} is unknown; expected one of {", ".join([*names(), NONE])}')
+    raise UserError(f'recipe {shorten(name)} is unknown; expected one of {", ".join([*names(), NONE])}'
+                    f'{did_you_mean(name, [*names(), NONE])}')
   lines = map(str.strip, (FOLDER / f'{name}.flags').read_text(encoding='utf-8').splitlines())
   return [line for line in lines if line and not line.startswith('#')]
 
@@ -65,7 +66,7 @@ def expand(arguments: list[str]) -> list[str]:
   Raises:
     UserError: there is no such recipe, or a flag in it is unknown.
   """
-  arguments = flags.FLAGS.read_flags_from_files(arguments)
+  arguments = expand_flag_files(arguments)
   given = _given(arguments)
   if given.get('resume', '').lower() in ('true', 't', '1'):
     return arguments

@@ -141,16 +141,18 @@ def claim(path: str | os.PathLike, *, overwrite: bool = False, resume: bool = Fa
       raise UserError(f'{path}: is a file; expected a directory to write the run into')
     made = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
-    names = {file.name for file in path.iterdir() if not fnmatch.fnmatch(file.name, 'events.out.*')}
-    if not _is_ours(path, names):
+    if not _is_ours(path):
       raise UserError(f'{path}: holds files that are no run; expected a new or empty directory')
-    has_run = CONFIG in names or any(path.glob(weights_file('*')))
     lock = open(path / LOCK, 'a+', encoding='ascii')
   try:
     with lock:
-      _hold(lock, path, replace=overwrite or resume or not has_run)
+      _hold(lock, path, replace=overwrite or resume)
       try:
-        yield ClaimedRunDir(path, manifest=None if resume else Manifest(path))
+        claimed = ClaimedRunDir(path, manifest=None if resume else Manifest(path))
+        yield claimed
+      except safe_files.NoRoomError as error:
+        again = '--resume' if claimed.has(CHECKPOINT) else 'the same command'
+        raise UserError(f'{error}, then continue with {again}') from None
       finally:
         lock.truncate(0)
   finally:
@@ -165,16 +167,28 @@ def _hold(lock, path: pathlib.Path, *, replace: bool):
     lock.seek(0)
     raise UserError(f'{path}: process {lock.read().strip() or "?"} is training into it; '
                     'expected a directory of its own for each run')
-  if not replace:
+  if not replace and _has_run(path):
     raise UserError(f'{path}: holds a run already; give --resume to continue it, --overwrite to replace it, or '
                     'another --run_dir')
-  lock.truncate(0)
-  lock.write(str(os.getpid()))
-  lock.flush()
+  with safe_files.clear_writing(path / LOCK):
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
 
 
-def _is_ours(path: pathlib.Path, names: set[str]) -> bool:
+def _has_run(path: pathlib.Path) -> bool:
+  """Returns whether there is something in a directory that a new run would destroy."""
+  if not (path / CONFIG).exists() and not any(path.glob(weights_file('*'))):
+    return False
+  try:
+    return not RunDir(path).is_unsaved()
+  except UserError:
+    return True
+
+
+def _is_ours(path: pathlib.Path) -> bool:
   """Tells a run, damaged or not, from other people's files."""
+  names = {file.name for file in path.iterdir() if not fnmatch.fnmatch(file.name, 'events.out.*')}
   if CONFIG not in names and MANIFEST not in names:  # at most what a run leaves that was killed before its first file
     return names <= _OWN_NAMES and not any(path.glob(f'{WEIGHTS}/*'))
   if MANIFEST in names:

@@ -15,7 +15,7 @@
 import os
 import pathlib
 
-from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.errors import UserError, did_you_mean, shorten
 
 RUNS = 'runs'
 PRETRAINED = pathlib.Path(__file__).parent.parent / 'pretrained'
@@ -45,7 +45,7 @@ def locate(model: str) -> pathlib.Path:
   path = pathlib.Path(model)
   if not os.path.isdir(path):
     raise UserError(f'model {shorten(model, 100)}: no such directory; expected a run directory or one of '
-                    f'the shipped models: {", ".join(shipped_names())}')
+                    f'the shipped models: {", ".join(shipped_names())}{did_you_mean(model, shipped_names())}')
   if not os.path.lexists(path / MANIFEST) and not os.path.lexists(path / CONFIG):
     raise UserError(f'{path}: has no {MANIFEST}; expected a run directory made by tangshi_tf.train')
   return path

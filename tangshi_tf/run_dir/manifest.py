@@ -101,6 +101,10 @@ class Manifest:
     changed.write()
     self.files, self.best = changed.files, changed.best
 
+  def lists(self, name: str) -> bool:
+    """Returns whether a file belongs to the directory, be it there or not."""
+    return name in self.files
+
   def has(self, name: str) -> bool:
     """Returns whether a listed file should be there; one that is still to come counts once it is."""
     return name in self.files and (None not in self.files[name] or os.path.lexists(self.folder / name))

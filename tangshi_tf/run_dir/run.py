@@ -9,7 +9,17 @@ from typing import TypeVar
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.run_dir import layout, safe_files
-from tangshi_tf.run_dir.layout import BEST, CONFIG, LAST, MANIFEST, METRICS, VOCABULARY, WEIGHTS, weights_file
+from tangshi_tf.run_dir.layout import (
+  BEST,
+  CHECKPOINT,
+  CONFIG,
+  LAST,
+  MANIFEST,
+  METRICS,
+  VOCABULARY,
+  WEIGHTS,
+  weights_file,
+)
 from tangshi_tf.run_dir.manifest import Manifest, is_weights_name
 
 _TRIES = 10  # reads of a run that is being written meanwhile
@@ -73,6 +83,10 @@ class RunDir:
   def weights(self) -> list[str]:
     """Returns the files of weights that there are."""
     return [name for name in self._manifest.files if name.startswith(f'{WEIGHTS}/') and self.has(name)]
+
+  def is_unsaved(self) -> bool:
+    """Returns whether the run was stopped before its first checkpoint, so that it can only begin again."""
+    return not self._manifest.lists(CHECKPOINT) and set(self.weights()) <= {weights_file('epoch-01')}
 
   @property
   def best(self) -> str:

@@ -1,20 +1,21 @@
 """Single files: reading those that need not be trusted, and writing so that a kill leaves the old or the new one."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import pathlib
-import stat
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
+from tangshi_tf import plain_file
 from tangshi_tf.errors import UserError
 
 PARTIAL = '.partial'
 MAX_JSON = 4 * 2**20  # bytes; parsed, JSON takes up to 25 times its size
 _BLOCK = 2**20  # bytes
-_KINDS = {stat.S_IFDIR: 'a directory', stat.S_IFIFO: 'a pipe'}
+_FULL = {errno.ENOSPC: 'the disk is full', errno.EDQUOT: 'the quota is used up'}
 
 
 class State(NamedTuple):
@@ -28,16 +29,13 @@ class State(NamedTuple):
 
 
 def open_plain(path: pathlib.Path) -> BinaryIO:
-  """Opens a file for reading that must be a plain one, or a link to one; waits for no pipe.
+  """Opens a file for reading that must be a plain one, see `plain_file.open_plain`.
 
   Raises:
     UserError: it is missing, something else, or cannot be read.
   """
   with _clear_reading(path):
-    kind = stat.S_IFMT(os.stat(path).st_mode)
-    if kind != stat.S_IFREG:
-      raise UserError(f'{path}: is {_KINDS.get(kind, "no plain file")}; expected a file')
-    return open(path, 'rb', opener=lambda name, mode: os.open(name, mode | getattr(os, 'O_NONBLOCK', 0)))
+    return plain_file.open_plain(path)
 
 
 @contextlib.contextmanager
@@ -139,7 +137,8 @@ def beside(path: pathlib.Path, content: bytes | Callable[[BinaryIO], object]) ->
   partial = path.with_name(path.name + PARTIAL)
   with clear_writing(path):
     try:
-      with open(partial, 'wb') as file:
+      partial.unlink(missing_ok=True)  # a pipe of that name would be waited for
+      with open(partial, 'xb') as file:
         content(file) if callable(content) else file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -160,11 +159,17 @@ def move(partial: pathlib.Path, path: pathlib.Path):
       os.close(folder)
 
 
+class NoRoomError(UserError):
+  """The disk is full."""
+
+
 @contextlib.contextmanager
 def clear_writing(path: pathlib.Path):
   """Says in one line that something could not be written."""
   try:
     yield
   except OSError as error:
+    if error.errno in _FULL:
+      raise NoRoomError(f'{path}: cannot be written ({error.strerror}); {_FULL[error.errno]}: make room') from None
     raise UserError(f'{path}: cannot be written ({error.strerror or error}); '
                     'expected a writable directory with room') from None

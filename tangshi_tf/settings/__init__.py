@@ -5,6 +5,7 @@ that uses it. From Python the dataclasses are used as they are; a value that can
 """
 
 from tangshi_tf.settings.base import Setting, define_flag, define_flags, given_flags, known, require
+from tangshi_tf.settings.flag_files import expand_flag_files
 from tangshi_tf.settings.training import (
     GROUPS,
     CorpusSettings,
@@ -18,6 +19,6 @@ from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, LONGEST, W
 
 __all__ = [
     'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'LONGEST', 'CorpusSettings', 'ModelSettings', 'Setting', 'Settings',
-    'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags', 'given_flags',
-    'known', 'require', 'setting_names',
+    'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags', 'expand_flag_files',
+    'given_flags', 'known', 'require', 'setting_names',
 ]

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.errors import UserError, did_you_mean, shorten
 from tangshi_tf.settings.base import Checked, known, rate, setting
 
 
@@ -172,7 +172,8 @@ class Settings:
     groups = {name: {key: given.pop(key) for key in known(group) if key in given}
               for name, group in GROUPS.items()}
     for name in given:
-      raise UserError(f'setting {shorten(name)} is unknown; expected one of {", ".join(setting_names())}')
+      raise UserError(f'setting {shorten(name)} is unknown; expected one of {", ".join(setting_names())}'
+                      f'{did_you_mean(name, setting_names())}')
     return cls(recipe=recipe, **{name: GROUPS[name](**group) for name, group in groups.items()})
 
   def values(self) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class WritingSettings(Checked):
   shortest_line: int | None = setting(
       None, 'How many characters a line has at least, and a poem ends only after a mark; 0: whatever comes; not with '
       '--form. ' + _default('shortest_line', **{_BARE: 0}), low=0, high=100)
-  num: int | None = setting(None, 'Poems for each begin word (default: 1).', low=1)
+  num: int | None = setting(None, 'Poems for each begin word (default: 1).', low=1, high=10**6)
   seed: int | None = setting(None, 'Seed of the first poem, the next has one more (default: random).',
                              low=0, high=2**63 - 1)
   bos_first: bool | None = setting(None, 'Feed bos before the begin word, as in most of training. '

@@ -93,7 +93,7 @@ def cut_events(path: pathlib.Path, steps: int, epochs: int):
   """Takes from TensorBoard's files what came after this many steps and epochs, which will come again."""
   for partial in path.glob(f'{_EVENTS}{PARTIAL}'):  # the process ended while it cut
     partial.unlink()
-  for file in list(path.glob(_EVENTS)):
+  for file in filter(pathlib.Path.is_file, list(path.glob(_EVENTS))):
     kept, cut = [], False
     try:
       for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
@@ -105,9 +105,13 @@ def cut_events(path: pathlib.Path, steps: int, epochs: int):
           cut = True
     except tf.errors.DataLossError:  # the process ended while it wrote
       cut = True
-    if cut:
-      partial = file.with_name(file.name + PARTIAL)
+    if not cut:
+      continue
+    partial = file.with_name(file.name + PARTIAL)
+    try:
       with tf.io.TFRecordWriter(str(partial)) as writer:
         for record in kept:
           writer.write(record)
       partial.replace(file)
+    except (OSError, tf.errors.OpError):  # points that are there twice are no reason to end a run
+      partial.unlink(missing_ok=True)

@@ -119,11 +119,11 @@ class Job:
   def steps_taken(self) -> int:
     return int(self.optimizer.iterations.numpy())
 
-  def keepers(self) -> list:
-    """Returns the callbacks that write the run directory."""
+  def keepers(self, say: Callable[[str], None]) -> list:
+    """Returns the callbacks that write the run directory; they may have something to say."""
     from tangshi_tf.training.tensorboard import TensorBoard
     from tangshi_tf.training.weights_keeper import WeightsKeeper
-    return [TensorBoard(self.path, self.model, self.optimizer, self._word2id, self._id2word,
+    return [TensorBoard(self.path, self.model, self.optimizer, self._word2id, self._id2word, say=say,
                         every=self.settings.training.log_every, validation_poem=self._material.validation_poem),
             WeightsKeeper(self._directory, self.model)]
 

@@ -1,5 +1,6 @@
 """The progress of a run on a terminal or in a log."""
 
+import contextlib
 import math
 import shutil
 import sys
@@ -16,12 +17,24 @@ class Progress(Callback):
   """
 
   def __init__(self):
-    self._terminal = sys.stdout.isatty()
+    self._terminal = bool(getattr(sys.stdout, 'isatty', bool)())
     self._interval = 0.5 if self._terminal else 30.0
     self._first = None  # the first step that was seen, from whose end on the time is measured
+    self._shows = True
 
   def on_note(self, text):
-    print(text, flush=True)
+    self._show(text)
+
+  def _show(self, text: str, end: str = '\n'):
+    """Prints; once that is not possible no more, since no run is to end for it."""
+    if not self._shows:
+      return
+    try:
+      print(text, end=end, flush=True)
+    except (OSError, ValueError, AttributeError) as error:  # full, without a reader, closed, no stream
+      self._shows = False
+      with contextlib.suppress(OSError, ValueError):
+        print(f'The progress cannot be shown any more ({error}); training goes on.', file=sys.stderr)
 
   def on_begin(self, position, epochs):
     self._epochs = epochs
@@ -49,9 +62,9 @@ class Progress(Callback):
       # One column stays free: a full line would wrap, and \r not reach its start.
       room = shutil.get_terminal_size().columns - 1
       line = f'{_epoch_name(self._epoch, self._epochs)} {_bar(done / self._steps, room - len(line) - 15)}{line}'
-      print('\r' + line[:room].ljust(room), end='', flush=True)
+      self._show('\r' + line[:room].ljust(room), end='')
     else:
-      print(f'{_epoch_name(self._epoch, self._epochs)} {line}', flush=True)
+      self._show(f'{_epoch_name(self._epoch, self._epochs)} {line}')
 
   def on_epoch_end(self, epoch, metrics):
     line = (f'{_epoch_name(epoch, self._epochs)}: loss {metrics["train_loss"]:.3f}, '
@@ -64,9 +77,9 @@ class Progress(Callback):
     line += f'; {_duration(metrics["seconds"])}'
     if self._terminal:
       room = shutil.get_terminal_size().columns - 1
-      print('\r' + ' ' * room + '\r' + line, flush=True)
+      self._show('\r' + ' ' * room + '\r' + line)
     else:
-      print(line, flush=True)
+      self._show(line)
 
 
 def _epoch_name(epoch: int, epochs: int) -> str:

@@ -217,7 +217,7 @@ class _Process:
     if job.batches.validation is None:
       self._say('The corpus is too small for a validation part; the last epoch counts as the best.')
     schedule = job.schedule(self._say)
-    callbacks = [*self._callbacks, *job.keepers()] if self._chief else []
+    callbacks = [*self._callbacks, *job.keepers(self._say)] if self._chief else []
     status = 0
     with self._stopping() as stopped:
 
@@ -250,7 +250,7 @@ def _has_checkpoint(directory: run_dir.RunDir, material: Material) -> bool:
     UserError: the run has other poems, or is one that left no checkpoint.
   """
   if not directory.has(run_dir.CHECKPOINT):
-    if directory.weights():
+    if not directory.is_unsaved():
       raise UserError(f'{directory.path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a '
                       'checkpoint')
     return False

@@ -11,6 +11,7 @@ from tangshi_tf.training import starts
 from tangshi_tf.training.averages import average_of
 from tangshi_tf.training.callback import StepResult
 from tangshi_tf.training.distribution import ONE, Replicas
+from tangshi_tf.training.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +167,7 @@ def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: 
   """
   step_function = compiled_step(model, optimizer, options, replicas)
   taken = int(optimizer.iterations.numpy())
-  loss = tf.constant(0.0)
+  loss, progress = tf.constant(0.0), Progress()
   state = replicas.share(state) if state else []
   for step, batch in enumerate(read(ds)):
     if schedule is not None:
@@ -181,5 +182,5 @@ def train(epoch, model, optimizer, ds, *, on_step=None, schedule=None, options: 
       if on_step(step, result, state):
         break
     elif step % 500 == 0:
-      print(f'epoch {epoch} step {step}: loss {float(loss):.4f}')
+      progress.on_note(f'epoch {epoch} step {step}: loss {float(loss):.4f}')
   return loss

@@ -3,11 +3,11 @@
 import contextlib
 import os
 import pathlib
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from tangshi_tf import corpus, decoding
-from tangshi_tf.errors import UserError
 from tangshi_tf.training.callback import Callback, Totals
 
 
@@ -22,8 +22,10 @@ class TensorBoard(Callback):
   """
 
   def __init__(self, path: pathlib.Path, model, optimizer, word2id, id2word, *,
-               validation_poem: corpus.Poem | None = None, every: int = 10):
-    self._path = path
+               say: Callable[[str], None] = lambda line: None, validation_poem: corpus.Poem | None = None,
+               every: int = 10):
+    self._path, self._say = path, say
+    self._fails = False
     self._writer = tf.summary.create_file_writer(os.fsencode(path), flush_millis=10_000)
     self._model, self._optimizer = model, optimizer
     self._word2id, self._id2word = word2id, id2word
@@ -43,11 +45,10 @@ class TensorBoard(Callback):
       self._write_step()
 
   def _write_step(self):
-    means = self._totals.take()
-    with self._writing(), self._writer.as_default(self._step):
-      for name in ('loss', 'perplexity', 'gradient_norm', 'tokens_per_second'):
+    means = self._totals.take() | {'learning_rate': float(self._optimizer.learning_rate.numpy())}
+    with self._writing(self._step):
+      for name in ('loss', 'perplexity', 'gradient_norm', 'tokens_per_second', 'learning_rate'):
         tf.summary.scalar(f'step/{name}', means[name])
-      tf.summary.scalar('step/learning_rate', float(self._optimizer.learning_rate.numpy()))
 
   def on_epoch_end(self, epoch, metrics):
     if len(self._totals):
@@ -55,7 +56,7 @@ class TensorBoard(Callback):
     texts = {'poems': self._sample_poems()}
     if self._validation_poem is not None:
       texts['prediction'] = self._prediction(self._validation_poem)
-    with self._writing(), self._writer.as_default(epoch):
+    with self._writing(epoch):
       for name in ('train_loss', 'train_perplexity', 'validation_loss', 'validation_perplexity'):
         if name in metrics:
           tf.summary.scalar(f'epoch/{name}', metrics[name])
@@ -69,13 +70,16 @@ class TensorBoard(Callback):
     return self._totals.sums()
 
   @contextlib.contextmanager
-  def _writing(self):
-    """Says in one line that the points could not be written."""
+  def _writing(self, step: int | None = None):
+    """A context that writes the points of a step; training goes on where that fails, and this is said once."""
     try:
-      yield
+      with self._writer.as_default(step) if not self._fails else contextlib.nullcontext():
+        yield
     except tf.errors.OpError as error:
-      raise UserError(f"{self._path}: TensorBoard's points cannot be written ({error.message}); "
-                      'expected a writable directory with room') from None
+      if not self._fails:
+        self._say(f"{self._path}: TensorBoard's points cannot be written ({error.message}); training goes on without "
+                  'them')
+      self._fails = True
 
   def _sample_poems(self) -> str:
     begins = [begin for begin in corpus.SAMPLE_BEGINS if begin in self._word2id]

@@ -1,5 +1,6 @@
 """Workers of this machine that train together, and find each other over loopback through TF_CONFIG."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,13 +10,21 @@ import sys
 import time
 from collections.abc import Callable
 
-from tangshi_tf.errors import INTERRUPTED, TERMINATED, UserError
+from tangshi_tf.errors import HUNG_UP, INTERRUPTED, TERMINATED, UserError
 
 _GRACE = 30  # seconds in which the others may end by themselves
+_FINAL = {UserError.status, HUNG_UP, INTERRUPTED, TERMINATED}  # statuses after which nothing is started again
+Stopping = Callable[[], contextlib.AbstractContextManager[Callable[[], int]]]
+
+
+@contextlib.contextmanager
+def never():
+  """A context in which nothing is told to stop."""
+  yield lambda: 0
 
 
 def run(count: int, arguments: list[str], *, restarts: int = 3, begun_at: Callable[[], float | None] = lambda: None,
-        on_death: Callable[[int], None] = lambda status: None) -> int:
+        on_death: Callable[[int], None] = lambda status: None, stopping: Stopping = never) -> int:
   """Trains with several workers; if one dies, ends all of them and starts them again.
 
   Args:
@@ -24,26 +33,30 @@ def run(count: int, arguments: list[str], *, restarts: int = 3, begun_at: Callab
     restarts: most starts beyond the first.
     begun_at: tells when the run was started, None if it was not. One that was begun by these workers is resumed.
     on_death: gets the status of a worker that has died.
+    stopping: makes a context that yields a function; once it returns another
+      number than 0 the workers are told to stop.
 
   Returns:
-    The exit status: 0, or that of bad input, or the greatest.
+    The exit status: 0, or that of bad input, or what told them to stop, or the
+    greatest.
 
   Raises:
     UserError: the workers died once more than `restarts`.
   """
   before = begun_at()
-  for _ in range(restarts + 1):
-    began = begun_at() not in (None, before)
-    workers = start(count, [*arguments, '--nooverwrite', '--resume'] if began else arguments)
-    try:
-      statuses = watch(workers)
-    except KeyboardInterrupt:  # it went to the workers, too
-      statuses = [worker.wait() for worker in workers]
-    finally:
-      end(workers)
-    if not any(statuses) or {UserError.status, INTERRUPTED, TERMINATED} & set(statuses):
-      return max(statuses, key=lambda status: (status == UserError.status, abs(status)))
-    on_death(next(filter(None, statuses)))
+  with stopping() as stopped:
+    for _ in range(restarts + 1):
+      began = begun_at() not in (None, before)
+      workers = start(count, [*arguments, '--nooverwrite', '--resume'] if began else arguments)
+      try:
+        statuses = watch(workers, stopped)
+      finally:
+        end(workers)
+      if any(statuses) and stopped():
+        return stopped()
+      if not any(statuses) or _FINAL & set(statuses):
+        return max(statuses, key=lambda status: (status == UserError.status, abs(status)))
+      on_death(next(filter(None, statuses)))
   raise UserError(f'the workers died {restarts + 1} times; see above')
 
 
@@ -77,10 +90,16 @@ def free_ports(count: int) -> list[int]:
       held.close()
 
 
-def watch(workers: list[subprocess.Popen]) -> list[int]:
-  """Waits until all have ended, or one has failed and the others had time to notice; returns their statuses."""
-  deadline = None
+def watch(workers: list[subprocess.Popen], stopped: Callable[[], int] = lambda: 0) -> list[int]:
+  """Waits until all have ended, or one has failed and the others had time to notice; returns their statuses.
+
+  Once `stopped` returns another number than 0 they are told to end.
+  """
+  deadline, told = None, False
   while any(worker.poll() is None for worker in workers):
+    if stopped() and not told:
+      told = True
+      end(workers, signal.SIGTERM)  # Ctrl-C went to them, too, but other signals may have come to this process alone
     if any(worker.poll() for worker in workers):
       deadline = deadline or time.monotonic() + _GRACE
       if time.monotonic() > deadline:

@@ -181,14 +181,14 @@ def test_what_is_no_file(one, name):
 
   file.unlink()
   file.mkdir()
-  found('is a directory')
-  for target, message in ((file.name, 'cannot be read'), ('nowhere', 'is missing'), (os.devnull, 'is no plain file'),
-                          (str(one[0]), 'is a directory')):
+  found('a directory, not a file')
+  for target, message in ((file.name, 'cannot be read'), ('nowhere', 'is missing'),
+                          (os.devnull, 'a device, not a file'), (str(one[0]), 'a directory, not a file')):
     file.symlink_to(target)
     found(message)
   if hasattr(os, 'mkfifo'):
     os.mkfifo(file)
-    found('is a pipe')
+    found('a pipe, not a file')
 
 
 def test_weights_that_are_not_finite(saved):
