@@ -1,6 +1,8 @@
 """Sets everything up in .venv and writes the first poems with a shipped model.
 
     python3 scripts/quickstart.py
+
+The first run fetches about 700 MB, nearly all of it TensorFlow.
 """
 
 import sys
@@ -18,7 +20,13 @@ SHOWN = (
 )
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+  if arguments and arguments[0] in ('-h', '--help'):
+    print(__doc__)
+    return 0
+  if arguments:
+    print(f'quickstart.py: unexpected argument {arguments[0]!r}; expected none', file=sys.stderr)
+    return 2
   environment.prepare()
   for title, command in SHOWN:
     print(f'\n{title}')
@@ -32,4 +40,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-  sys.exit(main())
+  sys.exit(main(sys.argv[1:]))

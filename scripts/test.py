@@ -1,6 +1,8 @@
 """Sets everything up in .venv, checks the source text and runs the tests.
 
     python3 scripts/test.py [arguments for pytest]
+
+The first run fetches about 700 MB, nearly all of it TensorFlow.
 """
 
 import configparser
@@ -19,6 +21,8 @@ def lint() -> int:
 
 
 if __name__ == '__main__':
+  if {'-h', '--help'} & set(sys.argv[1:]):
+    sys.exit(print(__doc__))
   environment.prepare('corpus,lint,plot,test')
   status = lint()
   several = '--numprocesses=auto', '--maxprocesses=4', '--dist=worksteal'

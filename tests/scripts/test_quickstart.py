@@ -25,13 +25,20 @@ def test_it_shows_what_its_commands_print(quickstart, command, monkeypatch, caps
     return 0
 
   monkeypatch.setattr(quickstart.environment, 'run', run)
-  assert quickstart.main() == 0
+  assert quickstart.main([]) == 0
   shown = capsys.readouterr().out
   for (title, _), poems in zip(quickstart.SHOWN, ran, strict=True):
     assert f'\n{title}\n{poems}' in shown
   assert len(shown.splitlines()) == sum(len(text.splitlines()) for text in ran) + 2 * len(ran) + 4
   acrostic = ran[2].replace('，', '\n').split()
   assert [line[0] for line in acrostic] == list('春夏秋冬')
+
+
+def test_help_and_bad_arguments_prepare_nothing(quickstart, monkeypatch, capsys):
+  monkeypatch.setattr(quickstart.environment, 'prepare', lambda: pytest.fail('prepared'))
+  assert quickstart.main(['--help']) == 0 and '700 MB' in capsys.readouterr().out
+  assert quickstart.main(['now']) == 2 and capsys.readouterr().err == (
+      "quickstart.py: unexpected argument 'now'; expected none\n")
 
 
 def test_a_command_is_shown_as_it_is_run(quickstart, monkeypatch, capfd):
@@ -45,4 +52,4 @@ def test_a_command_is_shown_as_it_is_run(quickstart, monkeypatch, capfd):
 def test_a_command_that_fails_ends_it(quickstart, monkeypatch):
   calls = []
   monkeypatch.setattr(quickstart.environment, 'run', lambda *arguments: calls.append(arguments) or 3)
-  assert quickstart.main() == 3 and len(calls) == 1
+  assert quickstart.main([]) == 3 and len(calls) == 1
