@@ -65,7 +65,7 @@ def run(main: Callable[..., int | None], *, expand: Callable[[list[str]], list[s
   except OutputError as error:
     status = BROKEN_PIPE if error.errno == errno.EPIPE else UNWRITABLE
     if status == UNWRITABLE:
-      streams.complain(f'{program}: {error}')
+      streams.complain(f'{program}: {error}; expected a file, a pipe or a terminal with room')
   finally:
     long_work.listen(None)
   sys.exit(status)

@@ -18,9 +18,8 @@ class OutputError(OSError):
   """Standard output cannot be written."""
 
   def __str__(self):
-    if self.errno == errno.EBADF:
-      return 'standard output is closed; expected a file, a pipe or a terminal'
-    return f'standard output: cannot be written ({self.strerror}); expected a place with room'
+    known = {errno.EBADF: 'standard output is closed', errno.EPIPE: 'nobody reads standard output any more'}
+    return known.get(self.errno or 0, f'standard output: cannot be written ({self.strerror})')
 
 
 class _Descriptor(io.FileIO):

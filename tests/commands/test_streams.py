@@ -46,7 +46,7 @@ def test_standard_output_full(command, lines, name):
   done = command(f'tangshi_tf.{name}', *lines[name], instead={1: FULL})
   assert done.returncode == cli.UNWRITABLE
   assert done.stderr == (f'python -m tangshi_tf.{name}: standard output: cannot be written (No space left on device); '
-                         'expected a place with room\n')
+                         'expected a file, a pipe or a terminal with room\n')
 
 
 @pytest.mark.parametrize('name', COMMANDS)
@@ -54,7 +54,7 @@ def test_standard_output_closed(command, lines, name):
   done = command(f'tangshi_tf.{name}', *lines[name], instead={1: CLOSED})
   assert done.returncode == cli.UNWRITABLE
   assert done.stderr == (f'python -m tangshi_tf.{name}: standard output is closed; expected a file, a pipe or a '
-                         'terminal\n')
+                         'terminal with room\n')
 
 
 @pytest.mark.parametrize('name', COMMANDS)
