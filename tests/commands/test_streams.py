@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
-from tangshi_tf import cli, training
+import tangshi_tf
+from tangshi_tf import cli, recipes, training
 from tangshi_tf.cli.streams import _Descriptor
 
 from ..conftest import ROOT
@@ -149,3 +151,22 @@ def test_progress_in_python_ends_no_training(monkeypatch, out, capsys):
   for _ in range(2):
     progress.on_note('a note')
   assert capsys.readouterr().err.count('training goes on') == (out is not None)
+
+
+def test_python_without_streams(monkeypatch, trained, poems_file, tmp_path):
+  for name in ('stdin', 'stdout'):
+    monkeypatch.setattr(sys, name, None)  # as pythonw has them
+  writer = tangshi_tf.load(trained[0])
+  assert writer.write(begin='日', seed=1).text == writer.write(begin='日', seed=1).text
+  settings = recipes.settings_of('none', corpus=[str(poems_file)], epochs=1, units=4, embedding_size=4)
+  assert training.run(settings, tmp_path / 'r', callbacks=[training.Progress()]).history
+
+
+def test_a_start_without_room_for_its_log(monkeypatch):
+  def full(*_, **__):
+    raise FileNotFoundError('No usable temporary directory found')
+
+  monkeypatch.setattr(tempfile, 'TemporaryFile', full)
+  monkeypatch.delenv('TF_CPP_MIN_LOG_LEVEL')
+  with cli.quiet_start():
+    os.write(2, b'a log')

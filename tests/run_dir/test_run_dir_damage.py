@@ -181,14 +181,14 @@ def test_what_is_no_file(one, name):
 
   file.unlink()
   file.mkdir()
-  found('a directory, not a file')
+  found('cannot be read .a directory, not a file')
   for target, message in ((file.name, 'cannot be read'), ('nowhere', 'is missing'),
-                          (os.devnull, 'a device, not a file'), (str(one[0]), 'a directory, not a file')):
+                          (os.devnull, 'cannot be read .a device'), (str(one[0]), 'cannot be read .a directory')):
     file.symlink_to(target)
     found(message)
   if hasattr(os, 'mkfifo'):
     os.mkfifo(file)
-    found('a pipe, not a file')
+    found('cannot be read .a pipe, not a file')
 
 
 def test_weights_that_are_not_finite(saved):
