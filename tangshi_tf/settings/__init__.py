@@ -12,6 +12,7 @@ from tangshi_tf.settings.training import (
     Settings,
     TrainingSettings,
     changes_on_resume,
+    model_decides,
     setting_names,
 )
 from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, LONGEST, WritingSettings
@@ -19,5 +20,5 @@ from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, LONGEST, W
 __all__ = [
     'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'LONGEST', 'CorpusSettings', 'ModelSettings', 'Setting', 'Settings',
     'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags', 'given_flags',
-    'known', 'require', 'setting_names',
+    'known', 'model_decides', 'require', 'setting_names',
 ]
