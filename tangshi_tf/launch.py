@@ -29,12 +29,12 @@ def main(arguments: list[str]) -> int:
 def _begun_at(arguments: list[str]) -> float | None:
   """Returns when the run that tangshi_tf.train writes with these arguments was started, None if it was not."""
   values = flags.FlagValues()
-  for name, default in {'run_dir': None, 'recipe': None, 'cell': 'gru'}.items():
+  for name, default in {'run_dir': None, 'recipe': None, 'start_from': None, 'cell': 'gru'}.items():
     flags.DEFINE_string(name, default, '', flag_values=values)
   values(['train', *expand_flag_files(arguments)], known_only=True)
   try:
-    recipe = None if values.recipe == recipes.NONE else values.recipe
-    path = run_dir.for_training(values.run_dir, recipe, values.cell)
+    recipe = recipes.implied(values.start_from, values.cell) if values.recipe in (None, recipes.NONE) else values.recipe
+    path = run_dir.for_training(values.run_dir, recipe)
     return os.path.getmtime(os.path.join(path, run_dir.CONFIG))
   except OSError:
     return None

@@ -3,6 +3,7 @@
     python -m tangshi_tf.train                        # the recipe gru
     python -m tangshi_tf.train --cell=lstm            # the recipe lstm
     python -m tangshi_tf.train --recipe=tensorflow    # the exercise to the letter
+    python -m tangshi_tf.train --start_from=best --corpus=mine.txt
     python -m tangshi_tf.train --resume --run_dir=runs/best
     tensorboard --logdir=runs
 """
@@ -20,7 +21,8 @@ from tangshi_tf.workers import cluster
 
 _RECIPE = flags.DEFINE_string(
     'recipe', None, f'Take the flags of a recipe: {", ".join(recipes.names())}. Flags given with it win. '
-    f'(default: the recipe of the --cell; {recipes.NONE}: the defaults below, the exercise, batches by length)')
+    f'(default: {recipes.START} with --start_from, else the recipe of the --cell; {recipes.NONE}: the defaults below, '
+    'the exercise, batches by length)')
 settings.define_flags(GROUPS.values())
 _RUN_DIR = flags.DEFINE_string('run_dir', None, 'Where the run is written (default: runs/<recipe>, or runs/<cell>).')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace the run in --run_dir.')
@@ -42,7 +44,8 @@ def main() -> int:
   given = settings.given_flags(GROUPS.values())
   if _RECIPE.present:
     given['recipe'] = None if _RECIPE.value == recipes.NONE else _RECIPE.value
-  path = run_dir.for_training(_RUN_DIR.value, given.get('recipe'), flags.FLAGS['cell'].value)
+  path = run_dir.for_training(_RUN_DIR.value, given.get('recipe') or recipes.implied(
+      given.get('start_from'), flags.FLAGS['cell'].value))
   progress = Progress()
   how = {'callbacks': [progress], 'strategy': _STRATEGY.value, 'worker_timeout': _WORKER_TIMEOUT.value,
          'starting': cli.quiet_start, 'stopping': cli.interruptible}
@@ -61,11 +64,14 @@ def _last_words(result: training.Result) -> str:
   if not result.stopped:
     return (f'Done. Write poems: {cli.called("generate")} --model={result.path}\n'
             f'See the curves: tensorboard --logdir={result.path.parent}')
-  again = shlex.join(['--resume', f'--run_dir={result.path}',
-                      *(f'--corpus={pattern}' for pattern in flags.FLAGS['corpus'].value or [])])
-  return (f'Stopped; the weights so far are kept. To continue: {cli.called("train")} {again}\n'
-          f'Write poems with the weights so far: {cli.called("generate")} --model={result.path} '
-          f'--weights={run_dir.LAST}')
+  again = ['--resume', f'--run_dir={result.path}']
+  if _STRATEGY.value is not None:
+    again.append(f'--strategy={_STRATEGY.value}')
+  everywhere = ', on every worker' if cluster.choose(_STRATEGY.value) == 'multi_worker' else ''
+  return (f'Stopped; the weights so far are kept. To continue{everywhere}: '
+          f'{cli.called("train")} {shlex.join(again)}\n'
+          f'Write poems with the weights so far: '
+          f'{cli.called("generate")} --model={result.path} --weights={run_dir.LAST}')
 
 
 if __name__ == '__main__':

@@ -228,7 +228,8 @@ def shard_speeds() -> tuple[float, float]:
                   for name, part in census.parts.items()}
     with cli.quiet_start():
       from tangshi_tf.data import streaming
-    stream = streaming.Stream(census.parts['train'], corpus.word_tables(census.words)[0], batch_tokens=2000)
+    word2id, _ = corpus.word_tables(corpus.vocabulary_of(census.counts))
+    stream = streaming.Stream(census.parts['train'], word2id, batch_tokens=2000)
     start = time.perf_counter()
     for _ in stream.batches(shuffle_buffer=10240, seed=0):
       pass

@@ -5,7 +5,7 @@
 
 Without --package it runs `npm pack` itself. Needs OpenCC: pip install '.[corpus]'.
 The package (MIT licence, https://github.com/chinese-poetry/chinese-poetry) holds the
-Quan Tangshi and the Song poems in traditional characters.
+Quan Tangshi and the Song poems in traditional characters, and the Song lyrics.
 
 What is done to each poem, in this order:
 
@@ -44,7 +44,8 @@ VERSION = '2.0.1'
 
 _PACKAGE = flags.DEFINE_string(
     'package', None, 'The package as a .tgz file or an unpacked folder; fetched with npm by default.')
-_DYNASTY = flags.DEFINE_enum('dynasty', 'tang', ['tang', 'song', 'all'], 'Whose poems to take.')
+_DYNASTY = flags.DEFINE_enum('dynasty', 'tang', ['tang', 'song', 'all', 'ci'],
+                             'Whose poems to take; ci: the lyrics of the Song (宋词), whose titles are their tunes.')
 _OUT = flags.DEFINE_string('out', 'poems.txt', 'The file to write.')
 
 _HAN = r'\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff'
@@ -84,13 +85,13 @@ def clean_title(title: str, simplify) -> str:
 
 def source_files(folder: pathlib.Path, dynasty: str) -> list[pathlib.Path]:
   """Returns the JSON files of a dynasty, in numerical order."""
-  names = ['tang', 'song'] if dynasty == 'all' else [dynasty]
+  patterns = [f'quantangshi/poet.{name}.*.json' for name in ('tang', 'song') if dynasty in (name, 'all')]
   files = []
-  for name in names:
-    found = folder.glob(f'dist/quantangshi/poet.{name}.*.json')
+  for pattern in patterns or ['songci/ci.song.*.json']:
+    found = folder.glob(f'dist/{pattern}')
     files += sorted(found, key=lambda path: int(path.name.split('.')[2]))
   if not files:
-    raise UserError(f'{folder}: no dist/quantangshi/poet.*.json inside; expected {PACKAGE} {VERSION}')
+    raise UserError(f'{folder}: no poems of {dynasty} inside; expected {PACKAGE} {VERSION}')
   return files
 
 
@@ -109,7 +110,7 @@ def unpack(package: str | None, scratch: pathlib.Path) -> pathlib.Path:
     try:
       with tarfile.open(path) as archive:
         for member in archive.getmembers():
-          if re.fullmatch(r'package/(package\.json|dist/quantangshi/poet\.\w+\.\d+\.json)', member.name):
+          if re.fullmatch(r'package/(package\.json|dist/(quantangshi/poet|songci/ci)\.\w+\.\d+\.json)', member.name):
             (scratch / member.name).parent.mkdir(parents=True, exist_ok=True)
             (scratch / member.name).write_bytes(archive.extractfile(member).read())
     except (tarfile.TarError, EOFError, OSError):
@@ -145,7 +146,7 @@ def main() -> int:
           continue
         seen.add(content)
         characters += len(content)
-        lines.append(f'{clean_title(poem["title"], simplify)}:{content}\n')
+        lines.append(f'{clean_title(poem.get("title") or poem["rhythmic"], simplify)}:{content}\n')
   data = ''.join(lines).encode('utf-8')
   try:
     run_dir.write_bytes(pathlib.Path(_OUT.value), data)

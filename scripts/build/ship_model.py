@@ -58,7 +58,7 @@ def main() -> int:
                     f'expected less than {MOST_BYTES / 1e6:.0f} MB and at most {MOST_LOST:.1%}')
   with run_dir.claim(run_dir.PRETRAINED / _NAME.value, overwrite=True) as target:
     target.create(list(run.word2id), {
-        **run.config, 'training': {**run.config['training'], 'command': anywhere(run.config['training']['command'])}})
+        **run.config, 'training': anywhere(run.config['training'])})
     target.save_weights(run_dir.BEST, run.model, np.float16)
     target.write_json(run_dir.METRICS, {**figures, **metrics})
   (target.path / run_dir.LOCK).unlink()
@@ -69,9 +69,10 @@ def main() -> int:
   return 0
 
 
-def anywhere(command: str) -> str:
-  """Returns a command line without the directory of its run, which says something of one machine alone."""
-  return shlex.join(word for word in shlex.split(command) if not word.startswith('--run_dir='))
+def anywhere(training: dict) -> dict:
+  """Returns what config.json says of a training without the paths of its run, which say something of one machine."""
+  command = shlex.join(word for word in shlex.split(training['command']) if not word.startswith('--run_dir='))
+  return {**{name: value for name, value in training.items() if name != 'corpus_files'}, 'command': command}
 
 
 if __name__ == '__main__':

@@ -29,7 +29,8 @@ from tangshi_tf import cli, corpus, run_dir
 from tangshi_tf.corpus import sharding
 from tangshi_tf.errors import UserError
 
-_COMMON = ('--recipe=none', '--units=16', '--embedding_size=8', '--learning_rate=0.01', '--log_every=4')
+_COMMON = ('--recipe=none', '--learning_rate=0.01', '--log_every=4')
+_SIZES = ('--units=16', '--embedding_size=8')
 MODES = {
     'rnn': ('--cell=rnn', '--batch_size=20', '--epochs=3', '--optimizer=rmsprop', '--schedule=plateau'),
     'lstm': ('--cell=lstm', '--batch_size=20', '--epochs=3', '--average=0.9', '--output_dropout=0.2', '--clip_norm=1',
@@ -37,6 +38,8 @@ MODES = {
     'gru': ('--cell=gru', '--layers=2', '--batching=shuffle', '--batch_size=20', '--epochs=3', '--optimizer=adamw',
             '--weight_decay=0.01', '--weight_dropout=0.2', '--tied', '--random_states=0.5', '--unlikelihood=0.5'),
     'bptt': ('--cell=lstm', '--bptt=30', '--batch_size=10', '--epochs=2', '--reduction=sum', '--input_dropout=0.1'),
+    'start': ('--start_from=rnn', '--batch_tokens=2000', '--epochs=2', '--average=0.9', '--output_dropout=0.1',
+              '--patience=1'),
     'shards': ('--cell=gru', '--batch_size=20', '--epochs=3', '--shuffle_buffer=50'),
 }
 PLACES = 'step', 'write', 'sync', 'replace', 'replaced'
@@ -79,7 +82,8 @@ class Trial:
   def __init__(self, folder: pathlib.Path, mode: str, poems: str, rng: random.Random):
     self._folder, self._mode, self._rng = folder / mode, mode, rng
     self._command = [sys.executable, pathlib.Path(__file__).with_name('crash_worker.py'), f'--corpus={poems}',
-                     f'--checkpoint_every={_EVERY.value}', *_COMMON, *MODES[mode]]
+                     f'--checkpoint_every={_EVERY.value}', *_COMMON, *(() if mode == 'start' else _SIZES),
+                     *MODES[mode]]
     self._folder.mkdir()
     self.sound = True
     self._kills = collections.Counter()

@@ -39,6 +39,7 @@ from tangshi_tf.corpus.vocabulary import (
     SPECIAL_TOKENS,
     UNK_ID,
     build_vocabulary,
+    count_words,
     encode,
     encode_all,
     end_token,
@@ -47,14 +48,17 @@ from tangshi_tf.corpus.vocabulary import (
     start_token,
     tokenize,
     unknown_token,
+    vocabulary_of,
     word_tables,
 )
 
 __all__ = [
     'FORMATS', 'FORMATS_HELP', 'MAX_TOKENS', 'PAD_ID', 'PUNCTUATION', 'Poem', 'Report', 'SAMPLE_BEGINS',
     'SPECIAL_TOKENS', 'SPLITS', 'Spelling', 'UNK_ID', 'build_vocabulary', 'check_training_part', 'clean',
-    'default_corpus_path', 'digest', 'digests', 'encode', 'encode_all', 'end_token', 'fingerprint', 'id_table',
-    'judged_lines', 'keep_parts', 'keep_short', 'near_duplicate_groups', 'note_of', 'pad_token', 'part_of', 'poems_in',
-    'read_poems', 'read_text', 'split_poems', 'start_token', 'to_bytes', 'to_line', 'to_poem', 'to_traditional',
-    'tokenize', 'training_parts', 'unknown_token', 'verse', 'verse_lines', 'without_notes', 'word_tables',
+    'count_words', 'default_corpus_path', 'digest', 'digests', 'encode', 'encode_all', 'end_token', 'fingerprint',
+    'id_table', 'judged_lines', 'keep_parts', 'keep_short', 'near_duplicate_groups', 'note_of', 'pad_token', 'part_of',
+    'poems_in', 'read_poems', 'read_text', 'split_poems', 'start_token', 'to_bytes', 'to_line', 'to_poem',
+    'to_traditional',
+    'tokenize', 'training_parts', 'unknown_token', 'verse', 'verse_lines', 'vocabulary_of', 'without_notes',
+    'word_tables',
 ]

@@ -20,7 +20,7 @@ from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, default_corpus_pat
 from tangshi_tf.corpus.poems import fingerprint as fingerprint_of
 from tangshi_tf.corpus.reading import Report, read_poems
 from tangshi_tf.corpus.split import split_poems
-from tangshi_tf.corpus.vocabulary import build_vocabulary
+from tangshi_tf.corpus.vocabulary import count_words
 from tangshi_tf.errors import UserError, shorten
 
 TEXT, RECORDS = 'txt', 'tfrecord'
@@ -51,14 +51,14 @@ class Census:
   """What one reading of a corpus tells.
 
   Attributes:
-    words: the vocabulary by id, see `corpus.build_vocabulary`.
+    counts: how often each token of the train part occurs, see `corpus.count_words`.
     parts: by name, those without a poem too.
     validation_poem: the first one, if there is any.
     poems: how many there are, those that are left out for their length too.
     fingerprint: of all poems, see `corpus.fingerprint`.
   """
 
-  words: list[str]
+  counts: collections.Counter[str]
   parts: dict[str, Part]
   validation_poem: Poem | None
   poems: int
@@ -253,14 +253,12 @@ def read_parts(paths: list[str], *, corpus_format: str = 'auto',
   return parts, fingerprint_of(every())
 
 
-def count(parts: dict[str, list[str]], *, max_tokens: int = MAX_TOKENS, min_tokens: int = 0,
-          vocabulary_size: int | None = None) -> Census:
+def count(parts: dict[str, list[str]], *, max_tokens: int = MAX_TOKENS, min_tokens: int = 0) -> Census:
   """Reads all shards once, in memory that does not grow with them.
 
   Args:
     parts: the shards of each part, see `by_part`.
     max_tokens, min_tokens: which poems count, see `corpus.keep_short`.
-    vocabulary_size: see `corpus.build_vocabulary`.
 
   Raises:
     UserError: one of them cannot be read.
@@ -281,9 +279,9 @@ def count(parts: dict[str, list[str]], *, max_tokens: int = MAX_TOKENS, min_toke
           lengths[tokens] += 1
           yield poem
 
-  words = build_vocabulary(kept(counted['train']), size=vocabulary_size)
+  counts = count_words(kept(counted['train']))
   validation = kept(counted['validation'])
   validation_poem = next(validation, None)
   for rest in (validation, kept(counted['test'])):
     collections.deque(rest, maxlen=0)
-  return Census(words, counted, validation_poem, next(number), fingerprint.hexdigest())
+  return Census(counts, counted, validation_poem, next(number), fingerprint.hexdigest())

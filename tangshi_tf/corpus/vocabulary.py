@@ -20,27 +20,42 @@ def tokenize(content: str) -> list[str]:
   return [start_token, *content, end_token]
 
 
-def build_vocabulary(poems: Iterable[Poem], *, size: int | None = None) -> list[str]:
-  """Returns the words by id: PAD, UNK, then all tokens by falling frequency.
-
-  Tokens of equal frequency stand in the order of their first occurrence.
-
-  Args:
-    poems: the texts that are counted, one at a time.
-    size: keep this many words at most, PAD and UNK included; the rarest
-      characters go and become UNK.
-  """
+def count_words(poems: Iterable[Poem]) -> collections.Counter[str]:
+  """Returns how often each token occurs, in the order of their first occurrence."""
   counts: collections.Counter[str] = collections.Counter()
   for poem in poems:
     counts[start_token] += 1
     counts.update(poem.content)
     counts[end_token] += 1
-  words = [word for word, _ in counts.most_common()]
+  return counts
+
+
+def vocabulary_of(counts: collections.Counter[str], *, size: int | None = None,
+                  known: Sequence[str] | None = None) -> list[str]:
+  """Returns the words by id: the known ones, then all tokens by falling frequency.
+
+  Tokens of equal frequency stand in the order of their first occurrence.
+
+  Args:
+    counts: see `count_words`.
+    size: keep this many words at most, the special ones included; of the
+      characters that are not known the rarest go and become UNK.
+    known: words that come first, by default PAD and UNK.
+  """
+  known = (pad_token, unknown_token) if known is None else known
+  ours = set(known)
+  first = {*known, *SPECIAL_TOKENS}
+  words = [word for word, _ in counts.most_common() if word not in ours]
   if size is not None:
-    characters = [word for word in words if word not in SPECIAL_TOKENS]
-    dropped = set(characters[max(size - len(SPECIAL_TOKENS), 0):])
+    characters = [word for word in words if word not in first]
+    dropped = set(characters[max(size - len(first), 0):])
     words = [word for word in words if word not in dropped]
-  return [pad_token, unknown_token, *words]
+  return [*known, *words]
+
+
+def build_vocabulary(poems: Iterable[Poem], *, size: int | None = None) -> list[str]:
+  """Returns the words of poems by id, PAD and UNK first; see `vocabulary_of`."""
+  return vocabulary_of(count_words(poems), size=size)
 
 
 def word_tables(words: list[str]) -> tuple[dict[str, int], dict[int, str]]:

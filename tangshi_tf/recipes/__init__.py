@@ -7,15 +7,21 @@ from collections.abc import Mapping
 from absl import flags
 
 from tangshi_tf.errors import UserError, did_you_mean, shorten
-from tangshi_tf.settings import GROUPS, Settings, define_flags, expand_flag_files, given_flags
+from tangshi_tf.settings import GROUPS, Settings, define_flags, expand_flag_files, given_flags, model_decides
 
 FOLDER = pathlib.Path(__file__).parent
 NONE = 'none'  # asks for the flags' own defaults
+START = 'finetune'  # of a run that starts from a model
 
 
 def names() -> list[str]:
   """Returns the names of the recipes in the package."""
   return sorted(path.stem for path in FOLDER.glob('*.flags'))
+
+
+def implied(start_from: str | None, cell: str) -> str:
+  """Returns the recipe of a run that names none."""
+  return cell if start_from is None else START
 
 
 def settings_of(name: str, **changes) -> Settings:
@@ -27,7 +33,8 @@ def settings_of(name: str, **changes) -> Settings:
   Args:
     name: one of `names()`, or 'none' for the defaults of the settings.
     **changes: settings by name that are to be others. What the recipe says of
-      batches gives way to another kind of batches.
+      batches gives way to another kind of batches, and of a model's sizes to
+      a model to start from.
 
   Raises:
     UserError: there is no such recipe or setting, or a value cannot be used.
@@ -58,10 +65,10 @@ def read_lines(name: str) -> list[str]:
 def expand(arguments: list[str]) -> list[str]:
   """Puts the flags of a recipe before all others, so that those given with it win.
 
-  Where no recipe is asked for it is the one with the name of `--cell`. A run
-  that is resumed has its own flags; none of a recipe's is put before them.
-  `--recipe` and `--cell` in a flag file count, too. What a recipe says of
-  batches gives way to flags for another kind of batches.
+  Where no recipe is asked for it is the `implied` one. A run that is resumed has
+  its own flags; none of a recipe's is put before them. `--recipe`, `--start_from`
+  and `--cell` in a flag file count, too. What is left out of a recipe: see
+  `settings_of`.
 
   Raises:
     UserError: there is no such recipe, or a flag in it is unknown.
@@ -72,17 +79,18 @@ def expand(arguments: list[str]) -> list[str]:
     return arguments
   name = given.get('recipe')
   if name is None:
-    name = given.get('cell', flags.FLAGS['cell'].default)
-    if name not in flags.FLAGS['cell'].parser.enum_values:
+    name = implied(given.get('start_from'), given.get('cell', flags.FLAGS['cell'].default))
+    if name not in names():
       return arguments
   if name == NONE:
     return arguments
   kept, left_out = [], _displaced_by(given)
   for line in read_lines(name):
     flag = line.lstrip('-').partition('=')[0]
-    if flag not in flags.FLAGS and flag.removeprefix('no') not in flags.FLAGS:
+    bare = flag if flag in flags.FLAGS else flag.removeprefix('no')
+    if bare not in flags.FLAGS:
       raise UserError(f'{FOLDER / name}.flags: flag {line!r} is unknown; expected flags of tangshi_tf.train')
-    if flag not in left_out:
+    if bare not in left_out:
       kept.append(line)
   return [f'--recipe={name}', *kept, *arguments]
 
@@ -100,8 +108,9 @@ def _given(arguments: list[str]) -> dict[str, str]:
 
 def _displaced_by(given: Mapping[str, object]) -> set[str]:
   """Returns the settings of a recipe that are left out beside those that are given, as values or as a flag's text."""
+  left_out = set() if given.get('start_from') is None else model_decides()
   if given.get('bptt') not in (None, 0, '0'):
-    return {'batch_tokens', 'bos_dropout', 'random_states'}
+    left_out |= {'batch_tokens', 'bos_dropout', 'random_states'}
   if given.get('batch_size') is not None or given.get('batching') not in (None, 'bucket'):
-    return {'batch_tokens'}
-  return set()
+    left_out |= {'batch_tokens'}
+  return left_out

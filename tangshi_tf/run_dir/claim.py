@@ -35,8 +35,10 @@ class ClaimedRunDir(RunDir):
   one that lies there.
   """
 
-  def create(self, words: list[str], config: dict):
+  def create(self, words: list[str], config: dict, *, checkpoint: dict | None = None):
     """Begins the run; what is left of an earlier one is removed.
+
+    `config.json` comes last, so that all of a run is there which has one.
 
     Where the directory was claimed to resume a run, which has no weights yet, a
     kill leaves its old `config.json`, which says how to begin once more.
@@ -44,6 +46,7 @@ class ClaimedRunDir(RunDir):
     Args:
       words: the vocabulary by id.
       config: what `config.json` says.
+      checkpoint: arrays to begin from, if there are any.
 
     Raises:
       UserError: it cannot be written.
@@ -55,8 +58,10 @@ class ClaimedRunDir(RunDir):
       for old in (*self.path.glob('events.out.tfevents.*'), *weights.glob('*.npz'), *weights.glob('*.partial'),
                   *self.path.glob('*.partial'), self.path / METRICS, self.path / CHECKPOINT):
         old.unlink(missing_ok=True)
-    self.write_json(CONFIG, config)
+    if checkpoint is not None:
+      self.write_arrays(CHECKPOINT, checkpoint)
     self.write_file(VOCABULARY, safe_files.encode_json(words, indent=None))
+    self.write_json(CONFIG, config)
 
   def write_file(self, name: str, content: bytes | Callable[[BinaryIO], object]):
     """Writes a file of the run; a kill at any moment leaves the old one or the new one.

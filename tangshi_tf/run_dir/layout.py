@@ -51,9 +51,9 @@ def locate(model: str) -> pathlib.Path:
   return path
 
 
-def for_training(given: str | None, recipe: str | None, cell: str) -> str:
-  """Returns where a training writes its run: the directory it was given, else one by its recipe or its cell."""
-  return given if given is not None else os.path.join(RUNS, recipe or cell)
+def for_training(given: str | None, recipe: str) -> str:
+  """Returns where a training writes its run: the directory it was given, else one by its recipe."""
+  return given if given is not None else os.path.join(RUNS, recipe)
 
 
 def newest(runs: str | os.PathLike = RUNS) -> pathlib.Path | None:

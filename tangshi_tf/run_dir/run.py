@@ -134,6 +134,18 @@ class RunDir:
                       f'{", ".join(corpus.SPECIAL_TOKENS)}')
     return words
 
+  def digest(self, name: str) -> str:
+    """Returns the SHA-256 of a file.
+
+    Raises:
+      UserError: it is missing or damaged.
+    """
+    def read():
+      with self._manifest.open(name) as file:
+        return safe_files.measure_open(self.path / name, file).sha256
+
+    return self._read(read)
+
   def read_arrays(self, name: str) -> dict:
     """Returns the arrays of an `.npz` file by name, once it is known to be sound.
 
@@ -167,15 +179,22 @@ class RunDir:
   def _load(self, weights: str | None) -> Run:
     from tangshi_tf.run_dir.archive import Archive
     from tangshi_tf.run_dir.weights import rebuild
-    file_name = weights_file(self._choose(weights))
+    file_name = weights_file(self.choose(weights))
     config = self._manifest.read_json(CONFIG, dict)
     word2id, id2word = corpus.word_tables(self._vocabulary())
     with self._manifest.open(file_name) as file:
       model = rebuild(self.path, config, word2id, Archive(self.path / file_name, file))
     return Run(self.name, model, word2id, id2word, config)
 
-  def _choose(self, weights: str | None) -> str:
-    """Returns the name of the weights to load; the manifest alone decides what there is."""
+  def choose(self, weights: str | None = None) -> str:
+    """Returns the name of the weights to load, which the manifest alone decides.
+
+    Args:
+      weights: see `load`.
+
+    Raises:
+      UserError: there are none of that name.
+    """
     if weights is None:
       weights = BEST
       if self.best == BEST and not self.has(weights_file(BEST)):  # no epoch is over

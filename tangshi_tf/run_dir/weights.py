@@ -11,11 +11,18 @@ from tangshi_tf.run_dir.layout import CONFIG, WEIGHTS
 
 _GREATEST = 1e9  # of a weight; products of such ones stay finite in float32
 _GATES = {'rnn': 1, 'lstm': 4, 'gru': 3}
+VOCABULARY_AXES = {'embedding': 0, 'dense_bias': 0, 'dense_kernel': 1}  # by array: the axis that has one entry a word
 
 
 def arrays(model, dtype) -> dict[str, np.ndarray]:
   """Returns a copy of a model's weights by name."""
   return {key: np.asarray(variable).astype(dtype) for key, variable in _variables(model).items()}
+
+
+def assign(model, arrays: dict[str, np.ndarray]):
+  """Gives a model the weights that `arrays` returned for one of the same settings."""
+  for key, variable in _variables(model).items():
+    variable.assign(arrays[key])
 
 
 def rebuild(path: pathlib.Path, config: dict, word2id: dict[str, int], archive: Archive):

@@ -13,6 +13,7 @@ from tangshi_tf.settings.training import (
     Settings,
     TrainingSettings,
     changes_on_resume,
+    model_decides,
     setting_names,
 )
 from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, LONGEST, WritingSettings
@@ -20,5 +21,5 @@ from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, LONGEST, W
 __all__ = [
     'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'LONGEST', 'CorpusSettings', 'ModelSettings', 'Setting', 'Settings',
     'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags', 'expand_flag_files',
-    'given_flags', 'known', 'require', 'setting_names',
+    'given_flags', 'known', 'model_decides', 'require', 'setting_names',
 ]

@@ -25,6 +25,8 @@ class Setting:
     low, high: the bounds of a number; None for none.
     open_low, open_high: whether the number must lie above `low`, below `high`.
     on_resume: whether a run may be resumed with another value.
+    on_start: of a model's settings, whether a run that starts from a model may
+      have another value than it.
   """
 
   text: str
@@ -34,6 +36,7 @@ class Setting:
   open_low: bool = False
   open_high: bool = False
   on_resume: bool = False
+  on_start: bool = False
 
   def expected(self, kind: type) -> str:
     """Returns what is expected, in words, such as 'a number above 0 up to 1'."""
@@ -73,9 +76,9 @@ def setting(default, text: str, **rest) -> Any:
   return dataclasses.field(default=default, metadata={'setting': Setting(text, **rest)})
 
 
-def rate(text: str) -> Any:
+def rate(text: str, **rest) -> Any:
   """Returns the field of a setting from 0, the default, to below 1."""
-  return setting(0.0, text, low=0, high=1, open_high=True)
+  return setting(0.0, text, low=0, high=1, open_high=True, **rest)
 
 
 @functools.cache

@@ -55,11 +55,12 @@ class ModelSettings(Checked):
   projection: int = setting(0, 'Width of a linear layer before the output layer; 0: none.', low=0, high=16384)
   tied: bool = setting(False, 'Use the embedding as the output layer, behind a projection if need be.')
   layer_norm: bool = setting(False, "Normalise each recurrent layer's output.")
-  input_dropout: float = rate('Dropout on the embedded characters.')
-  layer_dropout: float = rate('Dropout between recurrent layers.')
-  output_dropout: float = rate('Dropout on the last recurrent layer.')
-  weight_dropout: float = rate('Dropout on the recurrent kernels.')
-  locked_dropout: bool = setting(True, 'Drop the same units at all positions of a sequence; else others at each.')
+  input_dropout: float = rate('Dropout on the embedded characters.', on_start=True)
+  layer_dropout: float = rate('Dropout between recurrent layers.', on_start=True)
+  output_dropout: float = rate('Dropout on the last recurrent layer.', on_start=True)
+  weight_dropout: float = rate('Dropout on the recurrent kernels.', on_start=True)
+  locked_dropout: bool = setting(True, 'Drop the same units at all positions of a sequence; else others at each.',
+                                 on_start=True)
 
   def __post_init__(self):
     super().__post_init__()
@@ -72,6 +73,9 @@ class ModelSettings(Checked):
 class TrainingSettings(Checked):
   """How a model is trained."""
 
+  start_from: str | None = setting(
+      None, "Start from a trained model, a shipped name or a run directory: with its sizes, and its vocabulary, which "
+      "new characters of the corpus join (default: new weights).")
   batch_size: int = setting(100, 'Poems a batch.', low=1, high=10**6)
   batch_tokens: int = setting(
       0, 'With --batching=bucket: as many poems a batch as fit into this many tokens; 0: --batch_size.',
@@ -137,12 +141,14 @@ class Settings:
 
   Attributes:
     recipe: the name of the recipe that the others were taken from, or None.
+    given: the names of those that `of` was given.
   """
 
   model: ModelSettings = ModelSettings()
   corpus: CorpusSettings = CorpusSettings()
   training: TrainingSettings = TrainingSettings()
   recipe: str | None = None
+  given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False, repr=False)
 
   def __post_init__(self):
     """Raises a UserError for settings that contradict each other."""
@@ -168,13 +174,14 @@ class Settings:
       UserError: a value cannot be used, or a name is unknown.
     """
     given = {name: value for name, value in values.items() if value is not None}
+    names = frozenset(given)
     recipe = given.pop('recipe', None)
     groups = {name: {key: given.pop(key) for key in known(group) if key in given}
               for name, group in GROUPS.items()}
     for name in given:
       raise UserError(f'setting {shorten(name)} is unknown; expected one of {", ".join(setting_names())}'
                       f'{did_you_mean(name, setting_names())}')
-    return cls(recipe=recipe, **{name: GROUPS[name](**group) for name, group in groups.items()})
+    return cls(recipe=recipe, given=names, **{name: GROUPS[name](**group) for name, group in groups.items()})
 
   def values(self) -> dict[str, Any]:
     """Returns all settings by name, without the corpus."""
@@ -221,3 +228,8 @@ def changes_on_resume(schedule: str | None) -> set[str]:
   """Returns the settings that may differ when a run is resumed: no weight that was trained before depends on them."""
   free = {name for group in GROUPS.values() for name, setting in known(group).items() if setting.on_resume}
   return free - {'epochs'} if schedule == 'cosine' else free
+
+
+def model_decides() -> set[str]:
+  """Returns the settings that a run which starts from a model has from it."""
+  return {name for name, setting in known(ModelSettings).items() if not setting.on_start}

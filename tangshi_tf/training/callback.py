@@ -73,6 +73,9 @@ class Position:
     watchers: what `Callback.checkpoint` returned, by the callback's class.
     reading: what the order of the poems within an epoch depends on, besides the
       seed: how they are read.
+    first_nll: nats a token of the first batch of all.
+    start: the validation figures of the model that the run starts from, as those of
+      epoch 0; empty where it starts from new weights or has no validation.
   """
 
   epoch: int = 1
@@ -82,6 +85,13 @@ class Position:
   history: list[dict[str, float]] = dataclasses.field(default_factory=list)
   watchers: dict[str, dict] = dataclasses.field(default_factory=dict)
   reading: str = 'in memory'
+  first_nll: float = 0.0
+  start: dict[str, float] = dataclasses.field(default_factory=dict)
+
+  @property
+  def measured(self) -> list[dict[str, float]]:
+    """The figures of the start, if there are any, and of each epoch."""
+    return [self.start, *self.history] if self.start else self.history
 
 
 class Callback:
@@ -92,6 +102,9 @@ class Callback:
 
   def on_begin(self, position: Position, epochs: int):
     """The run begins or continues at `position`; it is to have `epochs` epochs."""
+
+  def on_start(self, metrics: dict[str, float]):
+    """The model that the run starts from has been measured: `Position.start`."""
 
   def on_epoch_begin(self, epoch: int, steps: int):
     """Epoch `epoch` (from 1) of `steps` steps begins or continues."""

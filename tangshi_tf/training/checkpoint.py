@@ -50,13 +50,17 @@ def write(run: run_dir.ClaimedRunDir, model, optimizer, average, position: Posit
   Raises:
     UserError: it cannot be written.
   """
-  if not all(np.isfinite(variable.numpy()).all() for variable in model.trainable_variables):
-    return
-  arrays = {name: variable.numpy() for name, variable in _variables(model, optimizer, average).items()}
-  arrays |= {f'{_STATE}/{i}': array for i, array in enumerate(position.state)}
+  if all(np.isfinite(variable.numpy()).all() for variable in model.trainable_variables):
+    run.write_arrays(run_dir.CHECKPOINT, arrays(model, optimizer, average, position))
+
+
+def arrays(model, optimizer, average, position: Position) -> dict[str, np.ndarray]:
+  """Returns what the checkpoint of a run holds; arguments as of `write`."""
+  kept = {name: variable.numpy() for name, variable in _variables(model, optimizer, average).items()}
+  kept |= {f'{_STATE}/{i}': array for i, array in enumerate(position.state)}
   described = json.dumps(dataclasses.asdict(dataclasses.replace(position, state=[])))
-  arrays[_POSITION] = np.frombuffer(described.encode(), np.uint8)
-  run.write_arrays(run_dir.CHECKPOINT, arrays)
+  kept[_POSITION] = np.frombuffer(described.encode(), np.uint8)
+  return kept
 
 
 def restore(run: run_dir.RunDir, model, optimizer, average) -> Position:
@@ -73,19 +77,19 @@ def restore(run: run_dir.RunDir, model, optimizer, average) -> Position:
     UserError: the file is damaged, or belongs to a model or an optimizer with
       other settings.
   """
-  arrays = run.read_arrays(run_dir.CHECKPOINT)
+  found = run.read_arrays(run_dir.CHECKPOINT)
   variables = _variables(model, optimizer, average)
   try:
-    position = Position(**json.loads(arrays.pop(_POSITION).tobytes()))
-    position.state = [arrays.pop(f'{_STATE}/{i}') for i in range(model.state_tensors) if f'{_STATE}/{i}' in arrays]
-    if {name: array.shape for name, array in arrays.items()} != {
+    position = Position(**json.loads(found.pop(_POSITION).tobytes()))
+    position.state = [found.pop(f'{_STATE}/{i}') for i in range(model.state_tensors) if f'{_STATE}/{i}' in found]
+    if {name: array.shape for name, array in found.items()} != {
         name: tuple(variable.shape) for name, variable in variables.items()}:
       raise ValueError('other variables than those of this model and optimizer')
   except (KeyError, TypeError, ValueError) as error:
     raise UserError(f'{run.path / run_dir.CHECKPOINT}: cannot be resumed ({error}); expected a checkpoint of this very '
                     'run') from None
   for name, variable in variables.items():
-    variable.assign(arrays[name])
+    variable.assign(found[name])
   return position
 
 

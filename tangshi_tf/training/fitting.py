@@ -1,7 +1,6 @@
 """A whole run: epochs, validation, those who watch it, and how far it is."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable
 
@@ -10,38 +9,12 @@ from tangshi_tf.errors import UserError
 from tangshi_tf.training.averages import average_of
 from tangshi_tf.training.callback import Position, Totals
 from tangshi_tf.training.distribution import ONE, Replicas
+from tangshi_tf.training.divergence import Watch
 from tangshi_tf.training.step import StepOptions, train
 
 _EXERCISE = StepOptions()
 _AGREE_EVERY = 10  # steps between questions to the other processes whether to stop
-_CHECK_EVERY = 20  # steps between looks at whether the loss is still finite
-
-
-class DivergedError(UserError):
-  """The loss of a run is no longer finite; the model has its last good weights again."""
-
-
-class _GoodWeights:
-  """A context of training that, when it ends as `DivergedError`, brings back weights with a finite loss."""
-
-  def __init__(self, model, average):
-    self._variables = [*model.trainable_variables, *(pair[1] for pair in (average.pairs if average else ()))]
-    self._good = self._newest = self._copy()
-
-  def _copy(self):
-    return [variable.numpy() for variable in self._variables]
-
-  def confirm(self):
-    """Says that the losses since the last call are finite: so the weights of then are good."""
-    self._good, self._newest = self._newest, self._copy()
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, kind, error, traceback):
-    if isinstance(error, DivergedError):
-      for variable, value in zip(self._variables, self._good):
-        variable.assign(value)
+_CHECK_EVERY = 20  # steps between looks at whether the run diverges
 
 
 def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, validation=None, callbacks=(),
@@ -75,7 +48,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       this with the same arguments, callbacks and `save` perhaps excepted.
 
   Returns:
-    For each complete epoch its number, 'train_loss', 'train_perplexity',
+    For each complete epoch its number, 'train_loss', 'train_nll', 'train_perplexity',
     'tokens_per_second', 'seconds' and, where there is validation,
     'validation_loss', 'validation_nll' and 'validation_perplexity'. The
     perplexities are of the same kind, over tokens. The losses are not:
@@ -84,17 +57,19 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     over poems of each poem's mean, so that runs can be compared by it.
 
   Raises:
-    DivergedError: the loss is no longer finite. The model then has weights from at
-      most forty steps before.
+    DivergedError: the run diverges, see `divergence`. The model then has the last
+      weights that were better than that.
     UserError: there are fewer batches than `steps_per_epoch`, or they cannot be
       read any more.
   """
   position = position or Position()
   average = average_of(model, options.average)
-  for metrics in position.history:
+  for metrics in position.measured:
     _tell(schedule, metrics)
   for callback in callbacks:
     callback.on_begin(position, epochs)
+    if position.start and (position.epoch, position.batches) == (1, 0):
+      callback.on_start(position.start)
 
   def keep():
     position.totals = totals.sums()
@@ -115,8 +90,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     totals.add(result)
     step = (position.epoch - 1) * steps_per_epoch + position.batches
     if step % _CHECK_EVERY == 1:
-      _check_finite(float(result.loss), position.epoch)
-      good.confirm()
+      watch.step(result, first=step == 1)
     for callback in callbacks:
       callback.on_step(step, result)
     stopped = stops(step)
@@ -125,8 +99,8 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       keep()
     return stopped
 
-  with _GoodWeights(model, average) as good:
-    while position.epoch <= epochs and not _epochs_since_best(position.history) >= patience > 0:
+  with Watch(model, average, position) as watch:
+    while position.epoch <= epochs and not epochs_since_best(position.measured) >= patience > 0:
       totals = Totals(position.totals)
       for callback in callbacks:
         callback.on_epoch_begin(position.epoch, steps_per_epoch)
@@ -142,7 +116,8 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       start = time.perf_counter()
       with average.in_place() if average is not None else contextlib.nullcontext():
         if validation is not None:
-          metrics |= _validated(model, validation, replicas, position.epoch)
+          metrics |= validated(model, validation, replicas)
+        watch.epoch(metrics)
         _tell(schedule, metrics)
         metrics['seconds'] += time.perf_counter() - start
         position.history.append(metrics)
@@ -152,6 +127,8 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
       keep()
       if stops(0):
         break
+    else:
+      watch.end(position.history)
   return position.history
 
 
@@ -159,15 +136,13 @@ def _trained(totals: Totals, epoch: int) -> dict[str, float]:
   """Returns the figures of an epoch's training."""
   seconds = totals.sums()['seconds']
   means = totals.take()
-  _check_finite(means['loss'], epoch)
-  return {'epoch': epoch, 'train_loss': means['loss'], 'train_perplexity': means['perplexity'],
-          'tokens_per_second': means['tokens_per_second'], 'seconds': seconds}
+  return {'epoch': epoch, 'train_loss': means['loss'], 'train_nll': means['nll'],
+          'train_perplexity': means['perplexity'], 'tokens_per_second': means['tokens_per_second'], 'seconds': seconds}
 
 
-def _validated(model, validation, replicas: Replicas, epoch: int) -> dict[str, float]:
+def validated(model, validation, replicas: Replicas = ONE) -> dict[str, float]:
   """Returns the figures of the model on the validation batches."""
   measured = evaluation.validate(model, validation.shard(replicas.processes, replicas.process), total=replicas.sums)
-  _check_finite(measured['loss'], epoch)
   return {'validation_loss': measured['loss'], 'validation_nll': measured['nll'],
           'validation_perplexity': measured['perplexity']}
 
@@ -177,13 +152,7 @@ def _tell(schedule, metrics: dict[str, float]):
     schedule.after_epoch(metrics['validation_nll'])
 
 
-def _epochs_since_best(history: list[dict[str, float]]) -> int:
+def epochs_since_best(history: list[dict[str, float]]) -> int:
   """Returns how many epochs ago validation was best; 0 without validation."""
   nll = [metrics.get('validation_nll', -i) for i, metrics in enumerate(history)]
   return len(nll) - 1 - nll.index(min(nll)) if nll else 0
-
-
-def _check_finite(loss: float, epoch: int):
-  if not math.isfinite(loss):
-    raise DivergedError(f'the loss became {loss} in epoch {epoch}; expected a finite number '
-                        '(try a lower --learning_rate)')

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 import platform
 from collections.abc import Callable
@@ -25,7 +26,7 @@ class Job:
   """
 
   def __init__(self, path: pathlib.Path, directory, settings: Settings, material: Material, replicas,
-               command: str | None):
+               command: str | None, weights: dict | None = None):
     """Makes the model and the batches; `material.parts` are given up where they are in memory.
 
     Args:
@@ -36,10 +37,12 @@ class Job:
       material: what is trained on.
       replicas: among which the batches are divided.
       command: what began the run, None where it is resumed.
+      weights: to start from, see `StartModel.arrays`; by default new ones.
     """
     import keras
 
     from tangshi_tf.model import myRNNModel
+    from tangshi_tf.run_dir.weights import assign
     from tangshi_tf.training import optimizers, step
     from tangshi_tf.training.averages import average_of
     self.path, self.settings, self.replicas = path, settings, replicas
@@ -48,7 +51,9 @@ class Job:
     self._word2id, self._id2word = corpus.word_tables(material.words)
     training = settings.training
     keras.utils.set_random_seed(training.seed)
-    self.model = myRNNModel(self._word2id, **dataclasses.asdict(settings.model))
+    self.model = myRNNModel(self._word2id, **dataclasses.asdict(settings.model), blank=weights is not None)
+    if weights is not None:
+      assign(self.model, weights)
     self.optimizer = optimizers.make_optimizer(training.learning_rate, name=training.optimizer,
                                                weight_decay=training.weight_decay)
     self.options = step.StepOptions(
@@ -71,14 +76,39 @@ class Job:
         training.learning_rate, schedule=training.schedule, steps_per_epoch=steps, epochs=training.epochs,
         warmup_steps=warmup_steps, hold_epochs=training.hold_epochs, decay=training.decay, final=training.final)
 
-  def create(self):
-    """Begins the run directory."""
+  def measure_start(self, name: str) -> str:
+    """Measures the model that the run starts from; returns what it is, in words.
+
+    Raises:
+      UserError: its loss is not finite.
+    """
+    from tangshi_tf.training import fitting
+    if self.batches.validation is None:
+      return name
+    figures = fitting.validated(self.model, self.batches.validation, self.replicas)
+    if not math.isfinite(figures['validation_loss']):
+      raise UserError(f'{name}: its loss on the validation poems is {figures["validation_loss"]}; expected a model '
+                      'with a finite one')
+    self.position.start = {'epoch': 0, **figures}
+    return f'{name}, validation perplexity {figures["validation_perplexity"]:.1f}'
+
+  def create(self, start: dict | None = None):
+    """Begins the run directory.
+
+    Args:
+      start: what config.json says of the model that the run starts from. Such a
+        run has a checkpoint from the first, so that it never needs that again.
+    """
     import tensorflow as tf
+
+    from tangshi_tf.training import checkpoint
     again = self._command is None  # a run that was killed before its first checkpoint
     command = self._directory.config()['training']['command'] if again else self._command
+    first = None if start is None else checkpoint.arrays(self.model, self.optimizer, self._average, self.position)
     self._directory.create(self._material.words, {'model': self.model.hyperparameters, 'training': {
-        **self._material.origin, 'command': command, 'flags': self.settings.values(),
-        'tensorflow': tf.__version__, 'python': platform.python_version()}})
+        **self._material.origin, **({} if start is None else {'start': start}), 'command': command,
+        'flags': self.settings.values(), 'tensorflow': tf.__version__, 'python': platform.python_version(),
+    }}, checkpoint=first)
 
   def restore(self):
     """Brings model, optimizer and position to the checkpoint.
@@ -98,13 +128,18 @@ class Job:
     self.position.reading = reading
     self.replicas.sums(0.0)  # the chief writes a new one only when all have read this one
     if self.replicas.chief:
-      checkpoint.cut_events(self.path, self.steps_taken(), self.position.epoch - 1)
+      begun = self.position.epoch > 1 or self.position.batches > 0  # else the point of the start comes again, too
+      checkpoint.cut_events(self.path, self.steps_taken(), self.position.epoch - 1 if begun else -1)
 
   def keep_settings(self):
-    """Writes the settings of a resumed run into its config.json, so that more epochs need not be given again."""
+    """Writes the settings of a resumed run into its config.json, so that more epochs need not be given again.
+
+    So it does with the place of its poems.
+    """
     config, values = self._directory.config(), self.settings.values()
-    if config['training']['flags'] != values:
-      config['training']['flags'] = values
+    training, files = config['training'], self._material.origin['corpus_files']
+    if (training['flags'], training.get('corpus_files')) != (values, files):
+      training |= {'flags': values, 'corpus_files': files}
       self._directory.write_json(run_dir.CONFIG, config)
 
   def version_notes(self) -> list[str]:

@@ -1,13 +1,14 @@
 """From a corpus to the batches of a run."""
 
+import collections
 import dataclasses
 import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tangshi_tf import corpus
-from tangshi_tf.corpus import shards
+from tangshi_tf.corpus import files, shards
 from tangshi_tf.errors import UserError
 from tangshi_tf.settings import Settings
 
@@ -18,16 +19,20 @@ class Material:
 
   Attributes:
     words: the vocabulary by id.
+    counts: how often each token of the training part occurs.
     parts: 'train' and, where there is one, 'validation': encoded (see
       `corpus.encode_all`), or `shards.Part`s if they are to be streamed. The
       texts themselves, which take far more memory, are not kept.
     validation_poem: the first one, or None.
-    origin: what config.json says of it: 'corpus', 'corpus_sha256', 'poems'.
+    origin: what config.json says of it: 'corpus', its name; 'corpus_files', the
+      paths and globs that were 'given' and the same, 'absolute', or None for the
+      package's own poems; 'corpus_sha256'; 'poems', how many.
     notes: how the files were read, where that needs to be said.
     streamed: whether shards are read again in each epoch.
   """
 
   words: list[str]
+  counts: collections.Counter[str]
   parts: dict[str, Any]
   validation_poem: corpus.Poem | None
   origin: dict[str, Any]
@@ -35,12 +40,14 @@ class Material:
   notes: tuple[str, ...] = ()
 
 
-def read_corpus(settings: Settings, starting: shards.Starting = shards.at_once) -> Material:
+def read_corpus(settings: Settings, starting: shards.Starting = shards.at_once, *,
+                known: Sequence[str] | None = None) -> Material:
   """Reads the corpus of a run.
 
   Args:
     settings: of the run.
     starting: see `shards.find`.
+    known: the words that come first in the vocabulary; by default PAD and UNK.
 
   Raises:
     UserError: it cannot be used, or not in that way.
@@ -56,22 +63,32 @@ def read_corpus(settings: Settings, starting: shards.Starting = shards.at_once) 
     if training.bptt or training.batching == 'sorted':
       flag = f'--bptt={training.bptt}' if training.bptt else '--batching=sorted'
       raise UserError(f'{flag} of shards that are streamed; expected --nostream, or another way of training')
-    census = shards.count(found, vocabulary_size=given.vocabulary_size, **given.limits)
-    counts = {name: part.poems for name, part in census.parts.items()}
-    corpus.check_training_part(counts['train'], source, census.poems, **given.limits)
-    parts: dict[str, Any] = {name: census.parts[name] for name in ('train', 'validation') if counts[name]}
-    words, validation_poem, fingerprint = census.words, census.validation_poem, census.fingerprint
+    census = shards.count(found, **given.limits)
+    poems = {name: part.poems for name, part in census.parts.items()}
+    corpus.check_training_part(poems['train'], source, census.poems, **given.limits)
+    parts: dict[str, Any] = {name: census.parts[name] for name in ('train', 'validation') if poems[name]}
+    counts, validation_poem, fingerprint = census.counts, census.validation_poem, census.fingerprint
+    words = corpus.vocabulary_of(counts, size=given.vocabulary_size, known=known)
   else:
     every, fingerprint = shards.read_parts(paths, corpus_format=given.corpus_format, report=report)
     kept = corpus.keep_parts(every, source, **given.limits)
-    counts = {name: len(part) for name, part in kept.items()}
-    words = corpus.build_vocabulary(kept['train'], size=given.vocabulary_size)
+    poems = {name: len(part) for name, part in kept.items()}
+    counts = corpus.count_words(kept['train'])
+    words = corpus.vocabulary_of(counts, size=given.vocabulary_size, known=known)
     word2id, _ = corpus.word_tables(words)
     parts = {name: corpus.encode_all(kept[name], word2id) for name in ('train', 'validation') if kept[name]}
     validation_poem = next(iter(kept['validation']), None)
-  return Material(words, parts, validation_poem, {
-      'corpus': ' '.join(map(_short_name, given.corpus or paths)), 'corpus_sha256': fingerprint, 'poems': counts,
+  return Material(words, counts, parts, validation_poem, {
+      'corpus': ' '.join(map(_short_name, given.corpus or paths)),
+      'corpus_files': None if given.corpus is None else files_of(given.corpus), 'corpus_sha256': fingerprint,
+      'poems': poems,
   }, streamed, (f'{source}: {report}',) if str(report) else ())
+
+
+def files_of(patterns: list[str]) -> dict[str, list[str]]:
+  """Returns where a resumed run finds its poems: as they were 'given', and 'absolute', from the root."""
+  return {'given': patterns, 'absolute': [pattern if files.has_scheme(pattern) else os.path.abspath(pattern)
+                                          for pattern in patterns]}
 
 
 def _short_name(pattern: str) -> str:

@@ -38,7 +38,7 @@ class Progress(Callback):
 
   def on_begin(self, position, epochs):
     self._epochs = epochs
-    self._best = min((metrics.get('validation_perplexity', math.inf) for metrics in position.history),
+    self._best = min((metrics.get('validation_perplexity', math.inf) for metrics in position.measured),
                      default=math.inf)
 
   def on_epoch_begin(self, epoch, steps):

@@ -6,14 +6,16 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from tangshi_tf import recipes, run_dir
 from tangshi_tf.corpus.shards import Starting, at_once
 from tangshi_tf.errors import TERMINATED, UserError
-from tangshi_tf.settings import Settings, changes_on_resume, setting_names
+from tangshi_tf.settings import Settings
+from tangshi_tf.training import resuming
+from tangshi_tf.training.divergence import DivergedError
 from tangshi_tf.training.job import Job
 from tangshi_tf.training.preparation import Material, read_corpus
+from tangshi_tf.training.start_model import StartModel
 from tangshi_tf.workers import cluster
 
 Stopping = Callable[[], contextlib.AbstractContextManager[Callable[[], int]]]
@@ -54,7 +56,8 @@ def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite:
 
   Args:
     settings: what decides how the model comes about.
-    path: where the run is written; by default runs/ and the recipe or the cell.
+    path: where the run is written; by default runs/ and the recipe or the cell,
+      'finetune' for one that starts from a model.
     overwrite: whether a run that is there is replaced.
     callbacks: `training.Callback`s; they are told all that there is to tell, and
       nothing is printed without them.
@@ -73,11 +76,16 @@ def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite:
     UserError: a setting cannot be met, the directory is taken, the corpus
       cannot be read, memory is short, or the loss is no longer finite.
   """
-  where = run_dir.for_training(None if path is None else os.fspath(path), settings.recipe, settings.model.cell)
+  start_from = settings.training.start_from
+  where = run_dir.for_training(None if path is None else os.fspath(path),
+                               settings.recipe or recipes.implied(start_from, settings.model.cell))
   process = _Process(callbacks, strategy, worker_timeout, starting, stopping)
-  material = read_corpus(settings, starting)  # before a directory is made
+  start = None if start_from is None else StartModel.open(start_from)
+  if start is not None:
+    settings = start.decide(settings, where)
+  material = read_corpus(settings, starting, known=start.words if start else None)  # before a directory is made
   with process.claim(where, overwrite=overwrite) as directory:
-    return process.train(pathlib.Path(where), directory, settings, material, command)
+    return process.train(pathlib.Path(where), directory, settings, material, command, start)
 
 
 def resume(path: str | os.PathLike, *, callbacks: Iterable = (), strategy: str | None = None,
@@ -88,7 +96,8 @@ def resume(path: str | os.PathLike, *, callbacks: Iterable = (), strategy: str |
   Args:
     path: the run directory.
     callbacks, strategy, worker_timeout, starting, stopping: see `run`.
-    **changes: settings that may change, such as `epochs` or `corpus`.
+    **changes: settings that may change, such as `epochs`, or `corpus` where the
+      poems are elsewhere now.
 
   Returns:
     The `Result`.
@@ -99,33 +108,9 @@ def resume(path: str | os.PathLike, *, callbacks: Iterable = (), strategy: str |
   """
   process = _Process(callbacks, strategy, worker_timeout, starting, stopping)
   with process.claim(path, resume=True) as directory:
-    settings = _settings_of(directory, changes)
-    material = read_corpus(settings, starting)
+    settings = resuming.settings_of(directory, changes)
+    material = resuming.material_of(directory, settings, starting)
     return process.train(pathlib.Path(path), directory, settings, material)
-
-
-def _settings_of(directory: run_dir.RunDir, changes: dict[str, Any]) -> Settings:
-  """Returns the settings to resume a run with.
-
-  Raises:
-    UserError: one differs from the run's that may not.
-  """
-  stored = directory.config().get('training', {}).get('flags')
-  if not isinstance(stored, dict) or not set(stored) <= {'recipe', *setting_names()}:
-    raise UserError(f'{directory.path / run_dir.CONFIG}: does not say all flags of its run; expected a run of this '
-                    'version of tangshi_tf')
-  if stored.get('recipe') == recipes.NONE:  # as runs of older versions say it
-    stored = {**stored, 'recipe': None}
-  free = changes_on_resume(stored.get('schedule')) | {'corpus'}
-  for name, value in changes.items():
-    if name in stored and stored[name] != value and name not in free:
-      raise UserError(f'--{name}={value}: the run in {directory.path} has {stored[name]}; leave the flag out to '
-                      'resume it, or begin another run with another --run_dir')
-  try:
-    Settings.of(**stored)
-  except UserError as error:
-    raise UserError(f'{directory.path / run_dir.CONFIG}: {error}') from None
-  return Settings.of(**{**stored, **changes})
 
 
 class _Process:
@@ -151,32 +136,34 @@ class _Process:
       yield claimed
 
   def train(self, path: pathlib.Path, directory, settings: Settings, material: Material,
-            command: str | None = None) -> Result:
+            command: str | None = None, start: StartModel | None = None) -> Result:
     """Starts TensorFlow and trains; without a command the run is resumed."""
     resumed = command is None
     settings = dataclasses.replace(settings, corpus=dataclasses.replace(settings.corpus, stream=material.streamed))
-    has_checkpoint = resumed and _has_checkpoint(directory, material)
-    replicas = self._start(settings, material, resumed)
+    has_checkpoint = resumed and resuming.has_checkpoint(directory, settings)
+    replicas = self._start(settings, material, start, resumed)
     for note in () if resumed else settings.without_effect(material.streamed):
       self._say(note)
     for note in material.notes:
       self._say(note)
     counts = ', '.join(f'{number:,} {name}' for name, number in material.origin['poems'].items())
-    self._say(f'Corpus: {material.origin["corpus"]}: {counts} poems; vocabulary of {len(material.words):,}')
+    new = f', {len(material.words) - len(start.words):,} of them new' if start else ''
+    self._say(f'Corpus: {material.origin["corpus"]}: {counts} poems; vocabulary of {len(material.words):,}{new}')
 
     import tensorflow as tf
 
     from tangshi_tf.training import distribution
     try:
+      weights = start.arrays(material.words, material.counts) if start else None
       with distribution.lost_workers(replicas), replicas.strategy.scope():
-        return self._fit(Job(path, directory, settings, material, replicas, command), has_checkpoint)
+        return self._fit(Job(path, directory, settings, material, replicas, command, weights), has_checkpoint, start)
     except (MemoryError, tf.errors.ResourceExhaustedError):
       model, training = settings.model, settings.training
       batches = f'{training.batch_tokens} tokens' if training.batch_tokens else f'{training.batch_size} poems'
       raise UserError(f'not enough memory for {model.units} units, an embedding of {model.embedding_size} and '
                       f'batches of {batches}; expected smaller sizes') from None
 
-  def _start(self, settings: Settings, material: Material, resumed: bool):
+  def _start(self, settings: Settings, material: Material, start: StartModel | None, resumed: bool):
     """Starts TensorFlow and waits for the other workers; returns the replicas."""
     with self._starting():
       from tangshi_tf.model import devices
@@ -184,7 +171,7 @@ class _Process:
       devices.prepare()
       agreement = json.dumps([material.words, material.origin['corpus_sha256'],
                               material.parts['train'].lengths if material.streamed else None, settings.values(),
-                              resumed])
+                              start.origin() if start else None, resumed])
       replicas = distribution.start(self._strategy, timeout=self._timeout, agreement=agreement)
       device = devices.start()
       devices.has_xla()  # asked here for what older releases log when XLA starts
@@ -199,15 +186,18 @@ class _Process:
                 'or more. Use --precision=float32.')
     return replicas
 
-  def _fit(self, job: Job, has_checkpoint: bool) -> Result:
+  def _fit(self, job: Job, has_checkpoint: bool, start: StartModel | None) -> Result:
     """Trains from the beginning or from the checkpoint."""
     from tangshi_tf.training import fitting
     training, steps = job.settings.training, job.batches.steps
+    started = job.measure_start(start.name) if start else None
     if has_checkpoint:
       job.restore()
     elif self._chief:
-      job.create()
+      job.create(start.origin() if start else None)
     self._say(f'Model: {job.settings.model.cell}, {job.model.count_params():,} parameters; run directory {job.path}')
+    if started:
+      self._say(f'Start: {started}')
     if has_checkpoint:
       if self._chief:
         job.keep_settings()
@@ -233,30 +223,13 @@ class _Process:
             patience=training.patience, options=job.options, plain_epochs=training.plain_epochs,
             position=job.position, save_every=training.checkpoint_every,
             save=job.save if self._chief else lambda position: None, replicas=job.replicas)
-      except fitting.DivergedError as error:
+      except DivergedError as error:
         job.save_last()
         raise UserError(f'{error}; the last good weights are kept in {job.path} as {run_dir.LAST}') from None
       if any(job.replicas.sums(told_to_stop())):  # perhaps another worker was told to stop
         status = status or TERMINATED
     if status:
       job.save_last()
+    elif job.position.start and fitting.epochs_since_best(job.position.measured) == len(history):
+      self._say(f'No epoch was better than the start; the best weights are those of {training.start_from}.')
     return Result(job.path, history, status, self._chief)
-
-
-def _has_checkpoint(directory: run_dir.RunDir, material: Material) -> bool:
-  """Returns whether there is a checkpoint to resume from, of a run on these poems; without any the run begins.
-
-  Raises:
-    UserError: the run has other poems, or is one that left no checkpoint.
-  """
-  if not directory.has(run_dir.CHECKPOINT):
-    if not directory.is_unsaved():
-      raise UserError(f'{directory.path}: has weights but no {run_dir.CHECKPOINT}; expected a run that left a '
-                      'checkpoint')
-    return False
-  before = directory.config()['training']
-  if material.origin['corpus_sha256'] != before.get('corpus_sha256') or material.words != directory.vocabulary():
-    raise UserError(f'{directory.path}: began with other poems than those of {material.origin["corpus"]}, or with '
-                    f'them in another order; expected the corpus it was started with ({before.get("corpus")}), by '
-                    '--corpus if need be')
-  return True

@@ -5,6 +5,7 @@ import os
 import pathlib
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from tangshi_tf import corpus, decoding
@@ -18,7 +19,8 @@ class TensorBoard(Callback):
   step/tokens_per_second, each the mean of `every` steps (of fewer at the end
   of an epoch). By epoch:
   epoch/train_loss, epoch/train_perplexity, epoch/validation_loss,
-  epoch/validation_perplexity, and the texts poems and prediction.
+  epoch/validation_perplexity, and the texts poems and prediction; at epoch 0
+  those of the model that the run starts from.
   """
 
   def __init__(self, path: pathlib.Path, model, optimizer, word2id, id2word, *,
@@ -45,21 +47,31 @@ class TensorBoard(Callback):
       self._write_step()
 
   def _write_step(self):
-    means = self._totals.take() | {'learning_rate': float(self._optimizer.learning_rate.numpy())}
-    with self._writing(self._step):
-      for name in ('loss', 'perplexity', 'gradient_norm', 'tokens_per_second', 'learning_rate'):
-        tf.summary.scalar(f'step/{name}', means[name])
+    means = self._totals.take()
+    names = 'loss', 'perplexity', 'gradient_norm', 'tokens_per_second'
+    self._write_scalars(self._step, {f'step/{name}': means[name] for name in names} | {
+        'step/learning_rate': float(self._optimizer.learning_rate.numpy())})
+
+  def _write_scalars(self, step: int, values: dict[str, float]):
+    with self._writing(step), np.errstate(over='ignore'):
+      for name, value in values.items():
+        tf.summary.scalar(name, np.float32(value))  # infinite where it is beyond float32, which TensorFlow refuses
+
+  def on_start(self, metrics):
+    self._write_epoch(0, metrics)
 
   def on_epoch_end(self, epoch, metrics):
     if len(self._totals):
       self._write_step()
+    self._write_epoch(epoch, metrics)
+
+  def _write_epoch(self, epoch: int, metrics: dict[str, float]):
+    names = 'train_loss', 'train_perplexity', 'validation_loss', 'validation_perplexity'
+    self._write_scalars(epoch, {f'epoch/{name}': metrics[name] for name in names if name in metrics})
     texts = {'poems': self._sample_poems()}
     if self._validation_poem is not None:
       texts['prediction'] = self._prediction(self._validation_poem)
     with self._writing(epoch):
-      for name in ('train_loss', 'train_perplexity', 'validation_loss', 'validation_perplexity'):
-        if name in metrics:
-          tf.summary.scalar(f'epoch/{name}', metrics[name])
       for name, text in texts.items():
         tf.summary.text(name, text)
     self.checkpoint()

@@ -142,14 +142,6 @@ def test_a_small_vocabulary_in_mixed_precision(command, poems_file, tmp_path):
   assert written.returncode == 0 and 'UNK' not in written.stdout
 
 
-def test_a_diverging_run_stops_in_one_line(command, poems_file):
-  done = command('tangshi_tf.train', f'--corpus={poems_file}', '--learning_rate=100', '--epochs=2', '--cell=lstm')
-  if done.returncode:  # whether the loss overflows depends on the machine; a model that loads must be left either way
-    assert done.returncode == 2 and done.stderr.count('\n') == 1 and 'the loss became' in done.stderr
-    assert 'last good weights are kept in runs/lstm as last' in done.stderr
-  assert command('tangshi_tf.generate', '--begin=日').returncode == 0
-
-
 def test_sizes_beyond_memory(command, trained, tmp_path, poems_file, monkeypatch):
   resource = pytest.importorskip('resource')
   if sys.platform == 'darwin':
@@ -374,7 +366,9 @@ def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, t
 
 
 @pytest.mark.parametrize(('arguments', 'expected'), [
-    ([], 'gru'), (['--cell=lstm'], 'lstm'), (['--cell', 'rnn', '--bptt=0'], 'rnn'), (['--recipe=best'], 'best'),
+    ([], 'gru'), (['--cell=lstm'], 'lstm'), (['--start_from=rnn'], 'finetune'),
+    (['--start_from', 'a', '--cell=rnn'], 'finetune'),
+    (['--cell', 'rnn', '--bptt=0'], 'rnn'), (['--recipe=best'], 'best'),
     (['--recipe', 'tensorflow', '--cell=lstm'], 'tensorflow'), (['--flagfile=mine.flags'], 'lstm'),
     (['--recipe=none'], None), (['--resume'], None), (['--resume=True', '--cell=lstm'], None), (['--resume=0'], 'gru'),
     (['--recipe=best', '--resume'], None),

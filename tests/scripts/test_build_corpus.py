@@ -45,12 +45,16 @@ def test_two_builds_are_identical(script, tmp_path):
   for name, title in (('poet.tang.0.json', '甲'), ('poet.tang.1000.json', '乙'), ('poet.song.0.json', '丙')):
     poems = [{'title': title, 'paragraphs': [f'{title}雲遙接漢，', '飛觀迥凌虛。']}] * 2
     (folder / 'dist/quantangshi' / name).write_text(json.dumps(poems), encoding='utf-8')
+  (folder / 'dist/songci').mkdir()
+  lyrics = [{'author': '某', 'rhythmic': '调', 'paragraphs': ['接汉，', '凌虚。']}]
+  (folder / 'dist/songci/ci.song.0.json').write_text(json.dumps(lyrics), encoding='utf-8')
   texts = []
-  for dynasty in ('tang', 'tang', 'all'):
+  for dynasty in ('tang', 'tang', 'ci', 'all'):
     out = tmp_path / f'{len(texts)}.txt'
     done = script('build/build_corpus.py', f'--package={folder}', f'--out={out}', f'--dynasty={dynasty}')
     assert done.returncode == 0, done.stderr
     texts.append(out.read_bytes())
   assert texts[0] == texts[1] == '甲:甲云遥接汉，飞观迥凌虚。\n乙:乙云遥接汉，飞观迥凌虚。\n'.encode()
-  assert texts[2].decode().splitlines()[2] == '丙:丙云遥接汉，飞观迥凌虚。'
+  assert texts[2].decode() == '调:接汉，凌虚。\n'
+  assert texts[3].decode().splitlines()[2] == '丙:丙云遥接汉，飞观迥凌虚。'
   assert '3  duplicate' in done.stdout

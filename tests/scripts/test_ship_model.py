@@ -38,7 +38,8 @@ def test_the_shipped_weights_are_the_best_ones_rounded(ship, trained, capsys):
 def test_a_shipped_model_names_no_place_of_this_machine(load_script):
   command = "python -m tangshi_tf.train '--corpus=my poems.txt' --run_dir=/home/me/gru --cell=gru"
   anywhere = load_script('build/ship_model').anywhere
-  assert anywhere(command) == "python -m tangshi_tf.train '--corpus=my poems.txt' --cell=gru"
+  assert anywhere({'corpus': 'my poems.txt', 'corpus_files': {'absolute': ['/home/me']}, 'command': command}) == {
+      'corpus': 'my poems.txt', 'command': "python -m tangshi_tf.train '--corpus=my poems.txt' --cell=gru"}
 
 
 def test_nothing_is_replaced_by_a_run_that_cannot_be_shipped(ship, trained, tmp_path, monkeypatch):

@@ -73,10 +73,8 @@ def test_a_stopped_run_is_resumed(tmp_path, poems_file, forgets):
     training.resume(stopped.path, units=9, corpus=[str(poems_file)])
   with pytest.raises(UserError, match="setting 'unit' is unknown"):
     training.resume(stopped.path, unit=9)
-  with pytest.raises(UserError, match='began with other poems'):
-    training.resume(stopped.path)
   notes = Notes()
-  resumed = training.resume(stopped.path, corpus=[str(poems_file)], epochs=3, callbacks=[notes])
+  resumed = training.resume(stopped.path, epochs=3, callbacks=[notes])
   assert any(note.startswith('Resumed at step 5 of ') for note in notes.notes)
   assert len(resumed.history) == 3
   # Weights of the epoch that was stopped would be older than those of the epochs that ended since.

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tangshi_tf import corpus, data, evaluation, run_dir, train_one_step, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, loss, myRNNModel
-from tangshi_tf.training import callback, fitting, schedules
+from tangshi_tf.training import callback, divergence, fitting, schedules
 from tangshi_tf.training import step as step_module
 from tangshi_tf.training.averages import average_of
 from tangshi_tf.training.progress import Progress
@@ -209,7 +209,7 @@ def test_a_run_that_diverges_goes_back_to_weights_with_a_finite_loss(dataset):
       if step == 50:
         model.dense.bias.assign(np.full(len(word2id), np.inf))
 
-  with pytest.raises(fitting.DivergedError, match='loss became nan'):
+  with pytest.raises(divergence.DivergedError, match='loss became nan'):
     fitting.fit(model, optimizer, epochs=100, epoch_batches=lambda *_: ds, steps_per_epoch=8, callbacks=[Spoil()])
   after = [variable.numpy() for variable in model.trainable_variables]
   assert all(np.isfinite(value).all() for value in after)
