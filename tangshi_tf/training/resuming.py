@@ -53,6 +53,8 @@ def material_of(directory: run_dir.RunDir, settings: Settings, starting: Startin
     try:
       material = read_corpus(given, starting, known=words if settings.training.start_from else None)
       if material.origin['corpus_sha256'] == training.get('corpus_sha256') and material.words == words:
+        if own:  # what the run was told is as good as before
+          material.origin['corpus_files'] = training['corpus_files']
         return material
       why = UserError(f'{" ".join(patterns or [material.origin["corpus"]])}: has other poems, or in another order')
     except UserError as error:

@@ -72,6 +72,21 @@ def test_several_workers_equal_one(command, tmp_path, poems, workers, options):
   assert_equal_runs(tmp_path / 'one', tmp_path / 'several')
 
 
+@pytest.mark.long
+def test_several_workers_start_from_a_model(command, tmp_path, poems, trained):
+  options = [f'--start_from={trained[0]}', '--epochs=2', '--batching=shuffle', '--batch_size=7', '--input_dropout=0',
+             '--output_dropout=0', '--learning_rate=0.003', poems]
+  alone = command('tangshi_tf.train', *options, '--run_dir=one')
+  assert alone.returncode == 0, alone.stderr
+  out, _ = ended(launch(tmp_path, 2, 'several', options))
+  assert out.count('Start: ') == 1
+  assert_equal_runs(tmp_path / 'one', tmp_path / 'several')
+  one, several = (run_dir.RunDir(tmp_path / name) for name in ('one', 'several'))
+  assert one.vocabulary() == several.vocabulary() and one.config()['training']['start'] == (
+      several.config()['training']['start'])
+  assert one.read_json('metrics.json')['start'] == pytest.approx(several.read_json('metrics.json')['start'])
+
+
 @pytest.fixture
 def launch_module():
   """The command's module; it and its flags are gone afterwards."""
@@ -100,7 +115,7 @@ def fake(monkeypatch, statuses, at_end=lambda number: None):
 
 @pytest.mark.parametrize(('arguments', 'name'), [
     (['--run_dir', 'mine'], 'mine'), (['--recipe=best'], 'runs/best'), ([], 'runs/gru'),
-    (['--cell=lstm', '--recipe=none'], 'runs/lstm')])
+    (['--cell=lstm', '--recipe=none'], 'runs/lstm'), (['--start_from=rnn'], 'runs/finetune')])
 def test_only_a_run_that_was_begun_is_resumed(launch_module, tmp_path, monkeypatch, capsys, arguments, name):
   monkeypatch.chdir(tmp_path)
   config = tmp_path / name / run_dir.CONFIG
