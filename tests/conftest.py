@@ -18,7 +18,10 @@ from . import forked
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ['TANGSHI_SILENCE'] = '1e6'  # seconds; how long work takes is for no test to find
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script runs the tests in the background
+# What a script in the background or nohup ignores would be ignored by the commands, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, 'SIGHUP'):
+  signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 os.environ['PYTHONPATH'] = str(ROOT)  # so that no process that a test starts depends on an installation
