@@ -110,6 +110,8 @@ def start(strategy: str, *, timeout: float, agreement: str = '') -> Replicas:
     return ONE
   if strategy == 'mirrored':
     devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
+    if len(devices) == 1:  # TensorFlow's variables of one replica work within its own contexts alone
+      return ONE
     made = tf.distribute.MirroredStrategy([device.name for device in devices])
     return Replicas(made, made.num_replicas_in_sync, 0, made.num_replicas_in_sync)
   workers, index = cluster.workers()
@@ -119,6 +121,8 @@ def start(strategy: str, *, timeout: float, agreement: str = '') -> Replicas:
     workers, index = resolver.cluster_spec().as_dict()['worker'], resolver.get_task_info()[1]
   rendezvous.meet(workers, index, timeout, agreement)
   made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+  if made.num_replicas_in_sync == 1:
+    return ONE
   local = made.num_replicas_in_sync // len(workers)
   replicas = Replicas(made, made.num_replicas_in_sync, index * local, local)
   replicas.sums(0.0)  # waits for all of them

@@ -66,10 +66,7 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
   average = average_of(model, options.average)
   for metrics in position.measured:
     _tell(schedule, metrics)
-  for callback in callbacks:
-    callback.on_begin(position, epochs)
-    if position.start and (position.epoch, position.batches) == (1, 0):
-      callback.on_start(position.start)
+  _begin(callbacks, position, epochs)
 
   def keep():
     position.totals = totals.sums()
@@ -130,6 +127,13 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
     else:
       watch.end(position.history)
   return position.history
+
+
+def _begin(callbacks, position: Position, epochs: int):
+  for callback in callbacks:
+    callback.on_begin(position, epochs)
+    if position.start and (position.epoch, position.batches) == (1, 0):
+      callback.on_start(position.start)
 
 
 def _trained(totals: Totals, epoch: int) -> dict[str, float]:

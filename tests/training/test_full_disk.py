@@ -1,6 +1,7 @@
 """Training where the disk gets full."""
 
 import errno
+import itertools
 import os
 
 import pytest
@@ -39,8 +40,9 @@ def full_at(monkeypatch):
   return full_at
 
 
-@pytest.mark.parametrize('file', ['vocabulary.json', 'weights/epoch-01.npz', 'metrics.json', 'checkpoint.npz'])
-@pytest.mark.parametrize('again', ['the same command', '--resume'])
+@pytest.mark.parametrize(('file', 'again'), [
+    ('vocabulary.json', 'the same command'), *itertools.product(
+        ['weights/epoch-01.npz', 'metrics.json', 'checkpoint.npz'], ['the same command', '--resume'])])
 def test_before_the_first_checkpoint(tmp_path, settings, full_at, file, again):
   full_at(file)
   with pytest.raises(UserError, match=f'{file}: cannot be written .*the disk is full: .* with the same command'):

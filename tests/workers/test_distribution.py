@@ -103,8 +103,8 @@ def fake(monkeypatch, statuses, at_end=lambda number: None):
   """Replaces the processes: the workers end with these statuses; returns the arguments that they were started with."""
   started = []
 
-  def watch(workers):
-    del workers
+  def watch(workers, stopped):
+    del workers, stopped
     at_end(len(started) - 1)
     return statuses[len(started) - 1]
 
