@@ -23,12 +23,11 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object.')
 
 def main() -> int:
   found = run_dir.RunDir.open(_MODEL.value)
-  held_out = read_held_out(_SPLIT.value, _CORPUS.value, corpus_format=_CORPUS_FORMAT.value, starting=cli.quiet_start)
+  held_out = read_held_out(_SPLIT.value, _CORPUS.value, corpus_format=_CORPUS_FORMAT.value)
   for note in held_out.notes:
     print(note, file=sys.stderr)
-  with cli.quiet_start():
-    from tangshi_tf.model import devices
-    devices.start()
+  from tangshi_tf.model import devices
+  devices.start()
   figures = evaluation.evaluate_run(found.load(_WEIGHTS.value), held_out)
   if figures['other_corpus']:
     print(f'{found.name} was trained on another corpus, or on this one in another order: unless these are the same '

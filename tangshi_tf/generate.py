@@ -44,11 +44,9 @@ def main() -> int:
   if request.original or _JSON.value or request.best_of > 1:
     path = corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value
     index = originality.Index(corpus.read_poems(path))
-  with cli.quiet_start():
-    from tangshi_tf.decoding.writer import Writer
-    from tangshi_tf.model import devices
-    devices.start()
-    devices.has_xla()  # asked here for what older releases log when XLA starts
+  from tangshi_tf.decoding.writer import Writer
+  from tangshi_tf.model import devices
+  devices.start()
   writer = Writer(found.load(_WEIGHTS.value))
   if request.begins is None and request.form is None and not _INTERACTIVE.value:
     request = dataclasses.replace(request, begins=writer.sample_begins())
@@ -68,7 +66,7 @@ def main() -> int:
       poem = poem.traditional
     if _JSON.value:
       assert index is not None  # made above for --json
-      print(json.dumps({'model': found.name, 'weights': _WEIGHTS.value, **request.options, **poem.facts(),
+      print(json.dumps({'model': found.name, 'weights': _WEIGHTS.value, **request.options, **poem.facts,
                         **({'acrostic': request.acrostic} if request.form is not None else {}),
                         'copied_run': index.longest_run(poem.text)}, ensure_ascii=False))
     else:
@@ -79,8 +77,8 @@ def main() -> int:
 def _layout(poem: WrittenPoem) -> str:
   """Returns a poem as it is to be printed."""
   if _BESIDE.value:
-    return poem.beside()
-  return poem.vertical() if _VERTICAL.value else str(poem)
+    return poem.beside
+  return poem.vertical if _VERTICAL.value else str(poem)
 
 
 def _interact(writer, request: Request) -> int:

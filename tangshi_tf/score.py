@@ -28,10 +28,9 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 def main(texts: list[str]) -> int:
   found = run_dir.RunDir.open(_MODEL.value)
   source = cli.texts(texts, _FILE.value)
-  with cli.quiet_start():
-    from tangshi_tf.evaluation import scoring
-    from tangshi_tf.model import devices
-    devices.start()
+  from tangshi_tf.evaluation import scoring
+  from tangshi_tf.model import devices
+  devices.start()
   run = found.load(_WEIGHTS.value)
   if _MODEL.value is None:
     print(f'model: {found.name}', file=sys.stderr)

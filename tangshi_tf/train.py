@@ -48,7 +48,7 @@ def main() -> int:
       given.get('start_from'), flags.FLAGS['cell'].value))
   progress = Progress()
   how = {'callbacks': [progress], 'strategy': _STRATEGY.value, 'worker_timeout': _WORKER_TIMEOUT.value,
-         'starting': cli.quiet_start, 'stopping': cli.interruptible}
+         'stopping': cli.interruptible}
   if _RESUME.value:
     result = training.resume(path, **how, **given)
   else:

@@ -32,13 +32,13 @@ _PROCESSES = flags.DEFINE_integer('processes', None, 'Processes (default: one a 
 
 def main() -> int:
   start = time.perf_counter()
-  paths, source = shards.find(_CORPUS.value, cli.quiet_start)
+  paths, source = shards.find(_CORPUS.value)
   from tangshi_tf.corpus import sharding  # here, so that --help does not wait for NumPy
   cli.exit_in_order()  # so that what is half done is removed
   report = corpus.Report()
   made = sharding.write(paths, _OUT.value, count=_SHARDS.value, shard_format=_FORMAT.value,
                         corpus_format=_CORPUS_FORMAT.value, processes=_PROCESSES.value,
-                        starting=cli.quiet_start, source=source, report=report)
+                        source=source, report=report)
   if str(report):
     print(f'{source}: {report}', file=sys.stderr)
   print(f'{sum(counts["poems"] for counts in made.values()):,} poems in {time.perf_counter() - start:.0f} s')

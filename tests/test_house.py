@@ -5,6 +5,7 @@ import functools
 import graphlib
 import importlib
 import io
+import re
 import subprocess
 import sys
 import tokenize
@@ -14,10 +15,11 @@ import pytest
 from .conftest import ROOT
 
 PACKAGE = ROOT / 'tangshi_tf'
-COMMANDS = {path.stem for path in PACKAGE.glob('*.py')} - {'__init__', 'errors', 'lazy', 'long_work', 'plain_file'}
-PLAIN = ('errors', 'lazy', 'long_work', 'plain_file', 'cli', 'settings', 'corpus', 'recipes', 'workers', 'prosody',
-         'run_dir', 'decoding.request', 'decoding.poem', 'decoding.text', 'evaluation.held_out', 'evaluation.measures',
-         'training.callback', 'training.preparation', 'training.progress', 'training.resuming',
+COMMANDS = {path.stem for path in PACKAGE.glob('*.py')} - {
+    '__init__', 'errors', 'lazy', 'long_work', 'plain_file', 'quiet', 'short'}
+PLAIN = ('errors', 'lazy', 'long_work', 'plain_file', 'quiet', 'short', 'cli', 'settings', 'corpus', 'recipes',
+         'workers', 'prosody', 'run_dir', 'decoding.request', 'decoding.poem', 'decoding.text', 'evaluation.held_out',
+         'evaluation.measures', 'training.callback', 'training.preparation', 'training.progress', 'training.resuming',
          'training.runs', 'training.start_model', *sorted(COMMANDS))
 MOST_FLOORS, MOST_LINES, MOST_IN_FUNCTION = 8, 350, 60
 
@@ -70,6 +72,25 @@ def test_a_wing_is_not_entered_through_its_own_face():
     wing = name.partition('.')[0]
     if name not in ('', wing) and is_face(wing) and not name.endswith('__main__'):
       assert wing not in imports(name), name
+
+
+def test_tensorflow_is_imported_in_one_place():
+  for name, tree in modules().items():
+    for node in ast.walk(tree):
+      found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [
+          node.module or ''] if isinstance(node, ast.ImportFrom) else []
+      assert name == 'quiet' or not {'tensorflow', 'keras'} & {part.split('.')[0] for part in found}, name
+
+
+def test_messages_name_settings_as_python_and_the_command_line_do():
+  """Both get the same text: 'tones=loose' is an argument with quotation marks, and a flag with two hyphens."""
+  for name, tree in modules().items():
+    wing = name.partition('.')[0]
+    if wing in COMMANDS or wing in ('cli', 'recipes') or name.endswith(('__main__', 'flag_files')):
+      continue
+    for raised in (node for node in ast.walk(tree) if isinstance(node, ast.Raise)):
+      for node in ast.walk(raised):
+        assert not (isinstance(node, ast.Constant) and re.search('--[a-z]|--$', str(node.value))), (name, node.value)
 
 
 def test_wings_stand_on_few_floors():

@@ -25,6 +25,7 @@ from absl import flags
 from tangshi_tf import cli, corpus, run_dir
 from tangshi_tf.corpus import sharding, shards
 from tangshi_tf.errors import UserError
+from tangshi_tf.quiet import quiet_start
 from tangshi_tf.workers import local
 
 _WORKERS = flags.DEFINE_integer('workers', 4, 'Most workers; measured are the powers of two up to it.',
@@ -165,7 +166,7 @@ def loopback_bytes() -> int | None:
 
 def read_points(path: pathlib.Path) -> list[tuple[int, float, float]]:
   """Returns for each window after the warm-up its last step, when that was (seconds since 1970), and tokens/s."""
-  with cli.quiet_start():
+  with quiet_start():
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util import tensor_util
     events = EventAccumulator(str(path), size_guidance={'tensors': 0})
@@ -226,8 +227,7 @@ def shard_speeds() -> tuple[float, float]:
     counted = time.perf_counter() - start
     characters = {name: sum((length - 2) * number for counts in part.lengths for length, number in counts.items())
                   for name, part in census.parts.items()}
-    with cli.quiet_start():
-      from tangshi_tf.data import streaming
+    from tangshi_tf.data import streaming
     word2id, _ = corpus.word_tables(corpus.vocabulary_of(census.counts))
     stream = streaming.Stream(census.parts['train'], word2id, batch_tokens=2000)
     start = time.perf_counter()

@@ -27,10 +27,9 @@ MOST_BYTES = 10e6
 
 
 def main() -> int:
-  with cli.quiet_start():
-    from tangshi_tf import data, evaluation
-    from tangshi_tf.model import devices
-    devices.start()
+  from tangshi_tf import data, evaluation
+  from tangshi_tf.model import devices
+  devices.start()
   if not re.fullmatch('[a-z0-9_]+', _NAME.value):
     raise UserError(f'flag --name={_NAME.value}: expected lower-case letters, digits and underscores')
   path = pathlib.Path(corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value)

@@ -169,9 +169,8 @@ def table(counts: collections.Counter) -> str:
 
 
 def main() -> int:
-  with cli.quiet_start():
-    from tangshi_tf.model import devices
-    devices.start()
+  from tangshi_tf.model import devices
+  devices.start()
   start = time.perf_counter()
   with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)

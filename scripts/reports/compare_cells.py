@@ -50,10 +50,9 @@ def main() -> int:
   except ImportError:
     raise UserError("matplotlib is not installed; run: pip install '.[plot]'") from None
   matplotlib.use('agg')
-  with cli.quiet_start():
-    from tangshi_tf import evaluation
-    from tangshi_tf.model import devices
-    device = devices.start()
+  from tangshi_tf import evaluation
+  from tangshi_tf.model import devices
+  device = devices.start()
   path = pathlib.Path(corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value)
   poems = corpus.read_poems(path)
   parts = corpus.training_parts(poems, path)

@@ -27,8 +27,7 @@ def main() -> int:
   word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train']))
   model = KneserNey(*corpus.encode_all(parts['train'], word2id), len(word2id), _ORDER.value)
   ids, splits = corpus.encode_all(poems, word2id)
-  with cli.quiet_start():
-    from tangshi_tf import evaluation
+  from tangshi_tf import evaluation
   figures = {'model': f'Kneser-Ney, order {_ORDER.value}', 'split': f'the {_SPLIT.value} part', 'left_out': 0,
              **evaluation.summarize(poems, ids, splits, model.nll(ids, splits))}
   print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluation.table(figures))

@@ -41,9 +41,8 @@ def main() -> int:
   paths = sorted(path.parent for path in pathlib.Path(_RUNS.value).glob('*/config.json'))
   if not paths:
     raise UserError(f'{_RUNS.value}: holds no run directories')
-  with cli.quiet_start():
-    from tangshi_tf.model import devices
-    devices.start()
+  from tangshi_tf.model import devices
+  devices.start()
   figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
   for path in paths:
     try:

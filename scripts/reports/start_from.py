@@ -51,10 +51,9 @@ def main() -> int:
   tokens = sum(len(poem.content) + 1 for poem in parts['test'])
   print(f'{counts} poems; perplexity over {tokens:,} tokens, and over those that occur in the training poems\n')
   print('| model | as it is | anew | started from it |\n| --- | ---: | ---: | ---: |')
-  with cli.quiet_start():
-    from tangshi_tf import training
-    from tangshi_tf.model import devices
-    devices.start()
+  from tangshi_tf import training
+  from tangshi_tf.model import devices
+  devices.start()
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     for part, poems in parts.items():

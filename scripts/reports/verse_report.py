@@ -65,9 +65,8 @@ FREE_LENGTH = 200  # characters; a free poem ends by itself, or here
 
 
 def main() -> int:
-  with cli.quiet_start():
-    from tangshi_tf.model import devices
-    device = devices.start()
+  from tangshi_tf.model import devices
+  device = devices.start()
   settings = drawing()
   path = corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value
   poems = corpus.read_poems(path)

@@ -31,7 +31,7 @@ def open_binary(path: str | os.PathLike) -> Iterator[BinaryIO]:
     with open_plain(path) as file:
       yield file
     return
-  import tensorflow as tf
+  from tangshi_tf.quiet import tf
   with os_errors(), tf.io.gfile.GFile(os.fspath(path), 'rb') as file:
     yield file
 
@@ -55,7 +55,7 @@ def read(path: str | os.PathLike) -> bytes:
 @contextlib.contextmanager
 def os_errors() -> Iterator[None]:
   """A context in which what TensorFlow's file systems raise becomes an `OSError`."""
-  import tensorflow as tf
+  from tangshi_tf.quiet import tf
   try:
     yield
   except tf.errors.OpError as error:
@@ -103,7 +103,7 @@ def expand(patterns: list[str]) -> list[str]:
 def _matches(pattern: str) -> list[str]:
   if not has_scheme(pattern):
     return [path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path)]
-  import tensorflow as tf
+  from tangshi_tf.quiet import tf
   try:
     return tf.io.gfile.glob(pattern)
   except (tf.errors.OpError, UnicodeError) as error:

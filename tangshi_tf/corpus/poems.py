@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from tangshi_tf.corpus import files
 from tangshi_tf.errors import UserError
+from tangshi_tf.short import short_repr
 
 SAMPLE_BEGINS = ('日', '红', '山', '夜', '湖', '海', '月')  # the exercise's begin words
 MAX_TOKENS = 200  # the exercise's limit, bos and eos included
@@ -24,6 +25,8 @@ class Poem:
 
   title: str
   content: str
+
+  __repr__ = short_repr
 
 
 def default_corpus_path() -> pathlib.Path:
@@ -50,7 +53,7 @@ def read_text(path: str | os.PathLike, *, content: str = 'poems, one "title:cont
   """
   try:
     data = files.read(path)
-  except (OSError, ValueError) as error:
+  except (OSError, TypeError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or error
     name = str(path) or repr('')
     raise UserError(f'{name}: cannot be read ({reason}); expected a UTF-8 text file of {content}') from None
@@ -103,5 +106,5 @@ def to_line(poem: Poem) -> bytes:
 
 
 def to_bytes(text: str) -> bytes:
-  # No file has surrogates, but a caller's own poems may.
+  """Returns a text as UTF-8; surrogates, which no file has, but perhaps a caller's own poems, as they are."""
   return text.encode('utf-8', 'surrogatepass')

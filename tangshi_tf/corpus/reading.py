@@ -21,7 +21,7 @@ from typing import Any
 
 from tangshi_tf import long_work
 from tangshi_tf.corpus.poems import Poem, read_text
-from tangshi_tf.corpus.text import HAN, PUNCTUATION, clean, verse, verse_lines
+from tangshi_tf.corpus.text import HAN, PUNCTUATION, clean, require_text, verse, verse_lines
 from tangshi_tf.errors import UserError, shorten
 
 FORMATS = ('auto', 'titled', 'authored', 'blank', 'lines', 'csv', 'json')
@@ -163,7 +163,7 @@ def titled_poem(line: str, where: str, report: Report, *, authored: bool = False
   title, colon, content = line.partition(separator)
   if not colon:
     raise UserError(f'{where}: no ":" in {shorten(line)}; expected "title:content" '
-                    '(or another --corpus_format, such as lines or blank)')
+                    '(or another corpus_format, such as lines or blank)')
   if authored and _has_author(line):
     content = content.partition(separator)[2]
     report.counts['authors left out'] += 1
@@ -289,6 +289,7 @@ def to_poem(text: str, report: Report | None = None) -> Poem:
   Raises:
     UserError: it is no Unicode text.
   """
+  require_text(text)
   report = Report() if report is None else report
   if re.match(r'\s*\{\s*"', text):
     return next(_json(' '.join(text.split()), 'the text', report))

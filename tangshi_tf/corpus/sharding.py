@@ -37,7 +37,7 @@ _LOOK = 0.5  # seconds between looks at how far the processes are
 
 
 def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_format: str = shards.TEXT,
-          corpus_format: str = 'auto', processes: int | None = None, starting: shards.Starting = shards.at_once,
+          corpus_format: str = 'auto', processes: int | None = None,
           source: str | None = None, report: reading.Report | None = None) -> dict[str, dict[str, int]]:
   """Writes the poems of some files as shards, into a new folder that is there once it is complete.
 
@@ -51,8 +51,6 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
     shard_format: one of `shards.FORMATS`.
     corpus_format: one of `corpus.FORMATS`.
     processes: how many work (default: one a core).
-    starting: a context in which each process starts TensorFlow, if its work takes that, see `shards.find`; a function
-      of a module.
     source: what messages call the paths (default: the paths).
     report: see `corpus.read_poems`.
 
@@ -71,13 +69,12 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
   if shards.by_part(paths) is not None:
     raise UserError(f'{source}: these are shards already; expected other files')
   out = pathlib.Path(out)
-  needs_tensorflow = shard_format == shards.RECORDS or shards.needs_tensorflow(paths)
   try:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f'{out.name}.', dir=out.parent, ignore_cleanup_errors=True) as folder:
       blocks = [block for path in paths for block in _divide(path, corpus_format)]
       made = _write_blocks(blocks, pathlib.Path(folder), count, shard_format, processes,
-                           starting if needs_tensorflow else None, reading.Report() if report is None else report)
+                           reading.Report() if report is None else report)
       if not sum(counts['poems'] for counts in made.values()):
         raise UserError(f'{source}: holds no poem; every title is followed by nothing')
       pathlib.Path(folder, 'finished').rename(out)
@@ -88,8 +85,8 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
     raise UserError(f'{out}: cannot be written ({reason}); expected a place with room for three times the '
                     'corpus') from None
   except concurrent.futures.BrokenExecutor:
-    raise UserError('a process was killed, perhaps for lack of memory; expected fewer --processes or more '
-                    '--shards') from None
+    raise UserError('a process was killed, perhaps for lack of memory; expected fewer processes or more '
+                    'shards') from None
   return made
 
 
@@ -140,7 +137,7 @@ def _read(block: tuple[str, str, int, int], report: reading.Report | None = None
 
 
 def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: str, processes: int | None,
-                  starting: shards.Starting | None, report: reading.Report) -> dict[str, dict[str, int]]:
+                  report: reading.Report) -> dict[str, dict[str, int]]:
   """Writes the shards into folder/finished; returns how many poems and shards each part has."""
   counts = {'train': count, 'validation': max(round(count / 18), 1)}
   counts['test'] = counts['validation']
@@ -150,7 +147,7 @@ def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: 
   (folder / 'finished').mkdir()
   # Not forked: TensorFlow may have threads by now.
   with concurrent.futures.ProcessPoolExecutor(
-      processes, multiprocessing.get_context('spawn'), _start_process, (starting,)) as pool:
+      processes, multiprocessing.get_context('spawn'), _start_process) as pool:
 
     def each(what: str, work, items, *arguments) -> list:
       meter = long_work.Meter(what, len(items))
@@ -184,14 +181,11 @@ def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: 
   return made
 
 
-def _start_process(starting: shards.Starting | None):
-  """Leaves Ctrl-C to the process that has started this one, and ends with it; starts TensorFlow in a given context."""
+def _start_process():
+  """Leaves Ctrl-C to the process that has started this one, and ends with it."""
   for name in ('SIGINT', 'SIGHUP'):
     if hasattr(signal, name):
       signal.signal(getattr(signal, name), signal.SIG_IGN)
-  if starting is not None:
-    with starting():
-      import tensorflow  # noqa: F401
 
   def end_with_parent():
     multiprocessing.parent_process().join()
@@ -305,7 +299,7 @@ def _write_shard(place: tuple[str, int, int], folder: pathlib.Path, blocks: int,
   if shard_format == shards.TEXT:
     path.write_bytes(b''.join(line for _, line in records))
     return len(records)
-  import tensorflow as tf
+  from tangshi_tf.quiet import tf
   with files.os_errors(), tf.io.TFRecordWriter(str(path)) as writer:
     for _, line in records:
       writer.write(line.rstrip(b'\n'))

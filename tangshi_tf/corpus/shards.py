@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tangshi_tf import long_work
 from tangshi_tf.corpus import files
@@ -22,6 +22,7 @@ from tangshi_tf.corpus.reading import Report, read_poems
 from tangshi_tf.corpus.split import split_poems
 from tangshi_tf.corpus.vocabulary import count_words
 from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.short import short_repr
 
 TEXT, RECORDS = 'txt', 'tfrecord'
 FORMATS = (TEXT, RECORDS)
@@ -40,6 +41,8 @@ class Part:
 
   paths: list[str]
   lengths: list[dict[int, int]]
+
+  __repr__ = short_repr
 
   @property
   def poems(self) -> int:
@@ -64,28 +67,19 @@ class Census:
   poems: int
   fingerprint: str
 
+  __repr__ = short_repr
+
 
 def name(part: str, index: int, count: int, shard_format: str = TEXT) -> str:
   """Returns the file name of shard `index` (from 0) of the `count` shards of a part."""
   return f'{part}-{index:05d}-of-{count:05d}.{shard_format}'
 
 
-def needs_tensorflow(paths: list[str]) -> bool:
-  """Returns whether one of the paths can be read (or, of a glob, listed) only with TensorFlow."""
-  return any(files.has_scheme(path) or path.endswith('.' + RECORDS) for path in paths)
-
-
-# Makes the context in which TensorFlow is loaded and started: a command keeps off the screen what that logs.
-Starting = Callable[[], contextlib.AbstractContextManager[object]]
-at_once: Starting = contextlib.nullcontext  # it is just started
-
-
-def find(patterns: list[str] | None, starting: Starting = at_once) -> tuple[list[str], str]:
+def find(patterns: list[str] | None) -> tuple[list[str], str]:
   """Returns the files that are meant by paths and globs, and what messages call them.
 
   Args:
     patterns: None for the package's own poems.
-    starting: see `Starting`; TensorFlow starts if it takes that to read them.
 
   Raises:
     UserError: a glob matches nothing.
@@ -93,12 +87,7 @@ def find(patterns: list[str] | None, starting: Starting = at_once) -> tuple[list
   if patterns is None:
     path = str(default_corpus_path())
     return [path], path
-  with starting() if needs_tensorflow(patterns) else contextlib.nullcontext():
-    paths = files.expand(patterns)
-  if needs_tensorflow(paths):
-    with starting():
-      import tensorflow  # noqa: F401
-  return paths, ' '.join(patterns)
+  return files.expand(patterns), ' '.join(patterns)
 
 
 def by_part(paths: list[str]) -> dict[str, list[str]] | None:
@@ -199,7 +188,7 @@ def _lines(path: str) -> Iterator[bytes]:
   if not path.endswith('.' + RECORDS):
     yield from (line for _, line in files.lines(path))
     return
-  import tensorflow as tf
+  from tangshi_tf.quiet import tf
   if not files.has_scheme(path):
     with files.open_binary(path):  # which waits for no pipe
       pass
@@ -211,7 +200,7 @@ def _lines(path: str) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _without_warnings():
-  import tensorflow as tf
+  from tangshi_tf.quiet import tf
   logger = tf.get_logger()
   level = logger.level
   logger.setLevel('ERROR')

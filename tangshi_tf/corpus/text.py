@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Container
 
 from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.short import shown
 
 PUNCTUATION = '，。？！；、：'
 TABLE = pathlib.Path(__file__).with_name('variants.txt')
@@ -37,8 +38,19 @@ _FORM_WIDTHS = {20: 5, 28: 7, 40: 5, 56: 7}  # characters of the regulated forms
 _SHORTEST_CUT = 60  # characters of longer poems that are cut, if either 5 or 7 characters a line make couplets
 
 
+def require_text(text):
+  """Raises a `UserError` where something is no text."""
+  if not isinstance(text, str):
+    raise UserError(f'{shown(text)} is of type {type(text).__name__}; expected a text')
+
+
 def verse_lines(content: str) -> list[str]:
-  """Splits a poem at its punctuation; empty lines are left out."""
+  """Splits a poem at its punctuation; empty lines are left out.
+
+  Raises:
+    UserError: it is no text.
+  """
+  require_text(content)
   return [line for line in _LINE_BREAK.split(content) if line]
 
 
@@ -79,8 +91,7 @@ def clean(text: str) -> str:
   Raises:
     UserError: it is no Unicode text.
   """
-  if not isinstance(text, str):
-    raise UserError(f'{shorten(repr(text))} is a {type(text).__name__}; expected a text')
+  require_text(text)
   if found := _SURROGATE.search(text):
     code = ord(found[0])
     what = f'byte 0x{code - 0xdc00:02x} is not UTF-8' if 0xdc80 <= code < 0xdd00 else f'U+{code:04X} is no character'

@@ -2,9 +2,11 @@
 
 import collections
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tangshi_tf.corpus.poems import Poem
+from tangshi_tf.errors import UserError
+from tangshi_tf.short import shown
 
 start_token = 'bos'
 end_token = 'eos'
@@ -64,6 +66,17 @@ def word_tables(words: list[str]) -> tuple[dict[str, int], dict[int, str]]:
   return {word: i for i, word in id2word.items()}, id2word
 
 
+def require_vocabulary(word2id):
+  """Checks a vocabulary that a caller gives.
+
+  Raises:
+    UserError: it is no dictionary of words and their ids, or has no bos or eos.
+  """
+  if not isinstance(word2id, Mapping) or not {start_token, end_token} <= set(word2id):
+    raise UserError(f'word2id {shown(word2id)}: expected a dictionary of words and their ids with '
+                    f'{", ".join(SPECIAL_TOKENS)} among them')
+
+
 def encode(content: str, word2id: dict[str, int]) -> list[int]:
   """Returns the ids of `[bos] + characters + [eos]`, UNK for unknown ones."""
   return [word2id.get(word, UNK_ID) for word in tokenize(content)]
@@ -85,8 +98,12 @@ def encode_all(poems: Sequence[Poem], word2id: dict[str, int]):
   Returns:
     The ids, int32 `[tokens]`, which are those of `encode` poem after poem, and
     where each poem begins and the last one ends, int64 `[poems + 1]`.
+
+  Raises:
+    UserError: there is no such vocabulary.
   """
   import numpy as np  # here, so that a command's --help does not wait for it
+  require_vocabulary(word2id)
   table = id_table(word2id)
   splits = np.zeros(len(poems) + 1, np.int64)
   np.cumsum([len(poem.content) + 2 for poem in poems], out=splits[1:])

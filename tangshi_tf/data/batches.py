@@ -3,10 +3,10 @@
 import os
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
+from tangshi_tf.quiet import tf
 from tangshi_tf.settings import CorpusSettings, TrainingSettings, require
 
 SHUFFLE_BUFFER = CorpusSettings.shuffle_buffer  # the exercise's
@@ -63,6 +63,7 @@ def poem_dataset(path: str | os.PathLike | None = None, *, corpus_format: str = 
   Raises:
     UserError: the file cannot be used.
   """
+  require(TrainingSettings, batch_size=batch_size, batching=batching, **({} if seed is None else {'seed': seed}))
   poems, word2id, id2word = _short_poems(path, corpus_format)
   poems = pack(*corpus.encode_all(poems, word2id))
   dataset = batches(poems, batch_size=batch_size, batching=batching, seed=seed)

@@ -1,8 +1,8 @@
 """What a batch is, and batches from a dataset whose files may fail."""
 
-import tensorflow as tf
 
 from tangshi_tf.errors import PassingError, UserError
+from tangshi_tf.quiet import tf
 
 BATCH_SPEC = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.int32),
               tf.TensorSpec((None,), tf.int32))
@@ -24,7 +24,7 @@ def read(ds):
   except tf.errors.ResourceExhaustedError:
     raise
   except OUTAGES as error:
-    raise PassingError(f'the corpus cannot be read at present ({error.message}); continue with --resume') from None
+    raise PassingError(f'the corpus cannot be read at present ({error.message}); resume the run to go on') from None
   except tf.errors.OpError as error:
     raise UserError(f'the corpus cannot be read any more ({error.message}); expected it to stay as it is; the last '
                     'checkpoint is kept') from None

@@ -5,12 +5,12 @@ import os
 import sys
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf import corpus
 from tangshi_tf.corpus import shards
 from tangshi_tf.data.batches import bucket_widths, check_batching
 from tangshi_tf.errors import UserError
+from tangshi_tf.quiet import tf
 
 _OPEN_SHARDS = 16  # read in turns
 _BLOCK = 16  # poems of each at a time

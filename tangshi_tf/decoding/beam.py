@@ -1,19 +1,22 @@
 """Beam search: the most likely poem that can be found by keeping a few at a time."""
 
+import numbers
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf import long_work
 from tangshi_tf.decoding.form_plan import FormPlan
-from tangshi_tf.decoding.rules import MAX_LEN, NEVER, UNFIXED, GraphRules, RuleOptions, Rules, RuleState
+from tangshi_tf.decoding.rules import MAX_LEN, NEVER, UNFIXED, GraphRules, RuleOptions, Rules, RuleState, vocabulary_of
 from tangshi_tf.decoding.text import without_cut_sentence
 from tangshi_tf.errors import UserError
 from tangshi_tf.model.kept import kept_with_model
+from tangshi_tf.quiet import tf
+from tangshi_tf.short import shown
 
 
-def beam_search(begins: Iterable[str], *, model, word2id: dict[str, int], id2word: dict[int, str], width: int,
+def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, int] | None = None,
+                id2word: dict[int, str] | None = None,
                 max_len: int = MAX_LEN, max_repeat: int = 0, shortest_line: int = 0, bos_first: bool = False,
                 whole_sentences: bool = False, plan: FormPlan | None = None,
                 acrostic: str = '') -> Iterator[list[str]]:
@@ -38,8 +41,9 @@ def beam_search(begins: Iterable[str], *, model, word2id: dict[str, int], id2wor
   Raises:
     UserError: as `generate`, or the beam is wider than the vocabulary.
   """
-  if not 1 <= width <= len(word2id):
-    raise UserError(f'beam of {width}: expected 1 to {len(word2id)}, the words of the vocabulary')
+  word2id, id2word = vocabulary_of(model, word2id, id2word)
+  if not isinstance(width, numbers.Integral) or not 1 <= width <= len(word2id):
+    raise UserError(f'beam of {shown(width)}: expected 1 to {len(word2id)}, the words of the vocabulary')
   rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first, max_repeat=max_repeat,
                 shortest_line=shortest_line)
   eos, bos = rules.options.eos, int(rules.bos_first)

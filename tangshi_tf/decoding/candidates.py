@@ -10,6 +10,7 @@ from tangshi_tf import corpus, evaluation, long_work
 from tangshi_tf.corpus import originality
 from tangshi_tf.decoding import beam, loop, sampling
 from tangshi_tf.errors import UserError
+from tangshi_tf.short import short_repr
 
 COPY_PENALTY = 1.0  # nats a token, for a poem all of whose lines are copied
 MAX_ROUNDS = 20  # of drawing a poem before a copied line stays
@@ -34,6 +35,8 @@ class Candidate:
   words: list[str]
   log_probability: float | None
   copied: list[str]
+
+  __repr__ = short_repr
 
   @property
   def text(self) -> str:

@@ -1,12 +1,12 @@
 """The decoding loop as one graph."""
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf.decoding import sampling
 from tangshi_tf.decoding.rules import RULE_STATE_SPEC, GraphRules, RuleOptions
 from tangshi_tf.model import devices
 from tangshi_tf.model.kept import kept_with_model
+from tangshi_tf.quiet import tf
 
 
 @kept_with_model(8)

@@ -7,6 +7,7 @@ import numpy as np
 from tangshi_tf import corpus, prosody
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.settings import WritingSettings, require
+from tangshi_tf.short import tag
 
 ANY_ROW, KNOWN_ROW, LEVEL_ROW, OBLIQUE_ROW = range(4)  # tone classes: rows of `FormPlan.allowed`
 _CLASS = {frozenset('平'): LEVEL_ROW, frozenset('仄'): OBLIQUE_ROW, frozenset('平仄'): KNOWN_ROW}
@@ -38,11 +39,12 @@ class FormPlan:
       group; the last row is for the first rhyme.
   """
 
-  def __init__(self, form: prosody.Form, word2id: dict[str, int], *, tones: str = 'strict', rhyme: str | None = 'any'):
+  def __init__(self, form: prosody.Form | str, word2id: dict[str, int], *, tones: str = 'strict',
+               rhyme: str | None = 'any'):
     """Makes the tables.
 
     Args:
-      form: see `prosody.find_form`.
+      form: a form or its name, see `prosody.find_form`.
       word2id: the model's vocabulary.
       tones: 'strict', 'loose' or 'off'.
       rhyme: 'any', the name of a level group, or None for no rhymes.
@@ -52,9 +54,11 @@ class FormPlan:
         enough characters for a rhyme.
     """
     require(WritingSettings, tones=tones)
+    corpus.require_vocabulary(word2id)
     missing = [mark for mark in '，。' if mark not in word2id]
     if missing:
       raise UserError(f"the model's vocabulary has no {' '.join(missing)}; expected one made from punctuated poems")
+    form = prosody.find_form(form)
     self.form, self.tones, self.rhyme = form, tones, rhyme
     self._word2id = word2id
     self.patterns = prosody.patterns(form) if tones != 'off' else ()
@@ -62,6 +66,9 @@ class FormPlan:
     self.no_group = len(prosody.level_groups())
     self._tabulate_vocabulary()
     self._tabulate_places()
+
+  def __repr__(self):
+    return tag('FormPlan', self.form.name, f'tones {self.tones}, rhyme {self.rhyme or "off"}')
 
   def _tabulate_vocabulary(self):
     size = len(self._word2id)
@@ -166,7 +173,7 @@ class FormPlan:
     for i, character in enumerate(acrostic):
       place = i * width
       if words[place] not in (None, character):
-        raise UserError(f'line {i + 1} begins with {words[place]} in --begin and with {character} in the acrostic; '
+        raise UserError(f'line {i + 1} begins with {words[place]} in begin and with {character} in the acrostic; '
                         'expected the same')
       words[place] = character
     return words
@@ -224,7 +231,7 @@ class FormPlan:
           if not left:
             expected = next(iter(groups)) if len(groups) == 1 else 'a level rhyme'
             rhymes = ' '.join(sorted(prosody.rhymes_of(word)))
-            found.append(f'{where} is in {rhymes or "no level group"}; expected {expected}{name}, or --rhyme=off')
+            found.append(f'{where} is in {rhymes or "no level group"}; expected {expected}{name}, or rhyme=off')
           groups = left or groups
     return found, groups
 
@@ -233,11 +240,11 @@ class FormPlan:
     return not any(self.tones == 'strict' or fault.rule == 'tone' for fault in faults)
 
   def _advice(self, pattern: int, line: int, position: int, tone: str) -> str:
-    """Returns which flag would let a character of some tone pass, ready to follow what is expected."""
+    """Returns which setting would let a character of some tone pass, ready to follow what is expected."""
     if not self.patterns:
-      return ', or --rhyme=off'
+      return ', or rhyme=off'
     loose = prosody.line_pattern(self.patterns[pattern].kinds[line], self.form.characters, 'loose')
-    return ', or --tones=loose' if prosody.fits(tone, loose[position]) else ', or --tones=off'
+    return ', or tones=loose' if prosody.fits(tone, loose[position]) else ', or tones=off'
 
 
 def _is_sure(found: str, want: str) -> bool:

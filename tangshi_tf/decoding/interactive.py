@@ -4,22 +4,24 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
-from tangshi_tf import corpus, prosody
+from tangshi_tf import corpus, prosody, run_dir
 from tangshi_tf.decoding.form_plan import KNOWN_ROW, LEVEL_ROW, OBLIQUE_ROW, FormPlan
 from tangshi_tf.decoding.rules import (
-    MAX_LEN,
-    NEVER,
-    RULE_STATE_SPEC,
-    UNFIXED,
-    GraphRules,
-    RuleOptions,
-    Rules,
-    RuleState,
+  MAX_LEN,
+  NEVER,
+  RULE_STATE_SPEC,
+  UNFIXED,
+  GraphRules,
+  RuleOptions,
+  Rules,
+  RuleState,
 )
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.model.kept import kept_with_model
+from tangshi_tf.quiet import tf
+from tangshi_tf.settings import WritingSettings, require
+from tangshi_tf.short import cut, shown, tag
 
 HELP = ('a number: take that character · characters: take these · Enter: the first · g: the model writes the rest · '
         'u: undo · m: more · q: quit')
@@ -77,6 +79,8 @@ class Session:
     Raises:
       UserError: what is fixed cannot be used.
     """
+    if not isinstance(run, run_dir.Run):
+      raise UserError(f'run {shown(run)}: expected what run_dir.load returns')
     self._run = run
     self._spelling = corpus.Spelling(run.word2id)
     self._rules = Rules(run.word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
@@ -88,13 +92,23 @@ class Session:
     self._choices: list[int] = []  # how long the past was before each
     self._take_fixed()
 
+  def __repr__(self):
+    return tag('Session', 'complete' if self.complete else 'open', self.text)
+
   @property
   def text(self) -> str:
     """The poem so far."""
     return ''.join(self._words())
 
   def choices(self, temperature: float = 1.0) -> tuple[list[str], np.ndarray]:
-    """Returns the words that may come next, the most likely first ('eos' ends the poem), and their probabilities."""
+    """Returns the words that may come next, the most likely first ('eos' ends the poem), and their probabilities.
+
+    Raises:
+      UserError: the temperature is not above 0.
+    """
+    require(WritingSettings, temperature=temperature)
+    if not temperature:
+      raise UserError('temperature 0: expected a number above 0 for probabilities')
     now = self._past[-1]
     allowed = now.allowed
     logits = np.where(allowed, now.logits, -np.inf) / temperature
@@ -108,8 +122,8 @@ class Session:
     Raises:
       UserError: it cannot come next; the message says why not.
     """
-    if word not in self._run.word2id:
-      raise UserError(f"{word} is not in the model's vocabulary")
+    if not isinstance(word, str) or word not in self._run.word2id:
+      raise UserError(f"{cut(str(word))} is not in the model's vocabulary")
     token = self._run.word2id[word]
     if not self._past[-1].allowed[token]:
       raise UserError(self._objection(word, token))
@@ -132,8 +146,20 @@ class Session:
     self.complete = False
     return True
 
-  def finish(self, temperature: float, generator: np.random.Generator):
-    """Lets the model write the rest."""
+  def finish(self, temperature: float, generator: np.random.Generator | None = None):
+    """Lets the model write the rest.
+
+    Args:
+      temperature: 0 takes the most likely words.
+      generator: for drawing; a new one by default.
+
+    Raises:
+      UserError: an argument is something else, or nothing fits any more.
+    """
+    require(WritingSettings, temperature=temperature)
+    generator = np.random.default_rng() if generator is None else generator
+    if not isinstance(generator, np.random.Generator):
+      raise UserError(f'generator {shown(generator)}: expected a numpy.random.Generator')
     while not self.complete:
       words, shares = self.choices(max(temperature, 1e-3))
       if not words:

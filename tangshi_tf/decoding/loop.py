@@ -2,28 +2,32 @@
 
 import collections
 import dataclasses
+import inspect
 import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf.decoding.compiled import compiled_decoder
 from tangshi_tf.decoding.form_plan import FormPlan
-from tangshi_tf.decoding.rules import MAX_LEN, UNFIXED, Rules, RuleState, Start
+from tangshi_tf.decoding.rules import MAX_LEN, UNFIXED, Rules, RuleState, Start, vocabulary_of
 from tangshi_tf.decoding.sampling import Sampling
 from tangshi_tf.decoding.text import without_cut_sentence
-from tangshi_tf.settings import ALWAYS, WritingSettings, require
+from tangshi_tf.errors import UserError
+from tangshi_tf.quiet import tf
+from tangshi_tf.settings import ALWAYS, WritingSettings, require, require_names
+from tangshi_tf.short import shown
 
 STATE_STDDEV = ALWAYS['state_stddev']
 BATCH = 512  # poems written at once
 _DRAWING = 1  # keeps a seed's stream for drawing apart from the one for its state
 _MOST_BEGUN = 8 * BATCH  # poems held back behind one that is still written
+_GIVEN = ('model', 'word2id', 'id2word', 'unknown')  # what is no option
 _STEPS = 8  # tokens before complete poems make room for others
 _SMALL_BATCH, _STEPS_SMALL_BATCH = 8, 32  # so few poems, if they are all, wait for each other
 
 
-def gen_poem(begin_word: str, *, model, word2id: dict[str, int], id2word: dict[int, str],
+def gen_poem(begin_word: str, *, model, word2id: dict[str, int] | None = None, id2word: dict[int, str] | None = None,
              seed: int | None = None, **options) -> list[str]:
   """Writes one poem.
 
@@ -44,8 +48,8 @@ def gen_poem(begin_word: str, *, model, word2id: dict[str, int], id2word: dict[i
   return poem
 
 
-def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, int],
-             id2word: dict[int, str], **options) -> Iterator[list[str]]:
+def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, int] | None = None,
+             id2word: dict[int, str] | None = None, **options) -> Iterator[list[str]]:
   """Writes many poems, 512 at a time; where one ends the next begins.
 
   Args:
@@ -53,8 +57,8 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
       these two alone, not on the poems beside it. They are read as they are
       needed, so there may be any number of them.
     model: a `myRNNModel`.
-    word2id: the model's vocabulary.
-    id2word: the same by id.
+    word2id, id2word: its vocabulary; by default `model.word2id` and
+      `model.id2word`, which is the same.
     **options: `init`, 'zero' or 'random', the initial state, and `state_stddev`,
       the standard deviation of a random one; `temperature`, `top_k`, `top_p`
       and `min_p`, see `Sampling`; `max_len`, `max_repeat`, `shortest_line`,
@@ -68,13 +72,15 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
   Raises:
     UserError: a begin word cannot be used, or an argument is out of range.
   """
+  if not isinstance(requests, Iterable):
+    raise UserError(f'requests {shown(requests)}: expected pairs of a begin word and a seed')
   task = _Task(model, word2id, id2word, **options)
   for poem in _in_batches(task.decoder, map(task.begin, requests), task.first_state):
     yield task.words(poem)
 
 
-def stream(begin: str, seed: int, *, model, word2id: dict[str, int], id2word: dict[int, str],
-           **options) -> Iterator[str]:
+def stream(begin: str, seed: int, *, model, word2id: dict[str, int] | None = None,
+           id2word: dict[int, str] | None = None, **options) -> Iterator[str]:
   """Writes one poem and yields each word as soon as it is certain.
 
   Args:
@@ -110,11 +116,13 @@ class _Task:
     decoder: the `_Decoder` that writes them.
   """
 
-  def __init__(self, model, word2id: dict[str, int], id2word: dict[int, str], *, init: str = 'zero',
+  def __init__(self, model, word2id: dict[str, int] | None, id2word: dict[int, str] | None, *, init: str = 'zero',
                max_len: int = MAX_LEN, state_stddev: float = STATE_STDDEV, temperature: float = 0.0, top_k: int = 0,
                top_p: float = 1.0, min_p: float = 0.0, max_repeat: int = 0, shortest_line: int = 0,
                bos_first: bool = False, whole_sentences: bool = False, plan: FormPlan | None = None,
-               acrostic: str = ''):
+               acrostic: str = '', **unknown):
+    require_names(unknown, [name for name in inspect.signature(_Task).parameters if name not in _GIVEN])
+    word2id, id2word = vocabulary_of(model, word2id, id2word)
     sampler = Sampling(temperature, top_k, top_p, min_p)
     self._rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
                         max_repeat=max_repeat, shortest_line=shortest_line)
@@ -126,6 +134,8 @@ class _Task:
 
   def begin(self, request: tuple[str, int]) -> '_Poem':
     """Returns a poem that has its first token."""
+    if not isinstance(request, (tuple, list)) or len(request) != 2:
+      raise UserError(f'request {shown(request)}: expected a begin word and a seed')
     begin, seed = request
     require(WritingSettings, seed=seed)
     return _Poem(self._rules.start(begin), seed)

@@ -10,6 +10,7 @@ from typing import Any
 from tangshi_tf import corpus, prosody
 from tangshi_tf.decoding.text import split_sentences
 from tangshi_tf.evaluation import measures
+from tangshi_tf.short import call
 
 _LINE = re.compile(f'[^{corpus.PUNCTUATION}]+[{corpus.PUNCTUATION}]*')
 _SPACE = '\u3000'  # as wide as a character
@@ -87,22 +88,29 @@ class WrittenPoem:
     """
     return dataclasses.replace(self, text=corpus.to_traditional(self.text))
 
+  def __repr__(self):
+    known = {'text': self.text, 'form': self.form and self.form.name, 'seed': self.seed, 'model': self.model}
+    return call('WrittenPoem', {name: value for name, value in known.items() if value not in (None, '')})
+
   def __str__(self):
     return split_sentences(self.text)
 
+  @property
   def vertical(self) -> str:
-    """Returns the lines as columns from right to left, without marks, as poems were once written."""
+    """The lines as columns from right to left, without marks, as poems were once written."""
     return columns(self.text)
 
+  @property
   def beside(self) -> str:
-    """Returns the columns of `vertical`, and beside them the poem a sentence a line."""
+    """The columns of `vertical`, and beside them the poem a sentence a line."""
     left, right = columns(self.text).split('\n'), str(self).split('\n')
     width = max(map(len, left))
     return '\n'.join(f'{row.ljust(width, _SPACE)}{2 * _SPACE}{line}'.rstrip(_SPACE)
                      for row, line in itertools.zip_longest(left, right, fillvalue=''))
 
+  @property
   def facts(self) -> dict[str, Any]:
-    """Returns what is known of the poem, for JSON."""
+    """What is known of the poem, for JSON."""
     facts: dict[str, Any] = {'text': self.text, 'begin': self.begin, 'seed': self.seed,
                              'log_probability': self.log_probability, 'perplexity': self.perplexity,
                              'copied_lines': list(self.copied)}

@@ -6,6 +6,7 @@ from typing import Any
 from tangshi_tf import corpus, prosody
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.settings import ALWAYS, EXERCISE, FORM, FREE, WritingSettings
+from tangshi_tf.short import short_repr, shown
 
 _MOST_ACROSTIC = 8  # the lines of 七律
 
@@ -41,6 +42,8 @@ class Request:
   options: dict[str, Any]
   notes: list[str]
 
+  __repr__ = short_repr
+
   @classmethod
   def of(cls, settings: WritingSettings, *, interactive: bool = False) -> 'Request':
     """Completes settings.
@@ -52,6 +55,8 @@ class Request:
     Raises:
       UserError: they contradict each other.
     """
+    if not isinstance(settings, WritingSettings):
+      raise UserError(f'settings {shown(settings)}: expected WritingSettings')
     form, acrostic, notes = _find_form(settings)
     options = _preset(settings, form, interactive)
     _check(settings, form, options, interactive)
@@ -64,7 +69,7 @@ class Request:
       options |= {name: value[name] for name in ('init', 'state_stddev', 'top_k', 'top_p')}
     begins = None if settings.begin is None else [corpus.verse(begin, whole=False) for begin in settings.begin]
     if form is None and begins is not None and not all(begins):
-      raise UserError('flag --begin: the begin word is empty; expected at least one character')
+      raise UserError('begin: the begin word is empty; expected at least one character')
     return cls(form, value['tones'], _find_rhyme(settings, form), acrostic, begins, value['num'],
                settings.seed, value['beam'], value['best_of'], settings.original, options, notes)
 
@@ -88,15 +93,15 @@ def _find_form(settings: WritingSettings) -> tuple[prosody.Form | None, str, lis
   acrostic = ''.join(corpus.clean(settings.acrostic or '').split())
   bare = ''.join(corpus.verse_lines(acrostic))
   if settings.acrostic is not None and not bare:
-    raise UserError('flag --acrostic: no characters in it; expected one to eight')
-  notes = [f'--acrostic: its punctuation is left out: {bare}'] if bare != acrostic else []
+    raise UserError('acrostic: no characters in it; expected one to eight')
+  notes = [f'acrostic: its punctuation is left out: {bare}'] if bare != acrostic else []
   if settings.form is not None:
     return prosody.find_form(settings.form), bare, notes
   if not bare:
     return None, bare, notes
   if len(bare) > _MOST_ACROSTIC:
-    raise UserError(f'flag --acrostic={shorten(bare)}: {len(bare)} characters; expected at most {_MOST_ACROSTIC}, or '
-                    'a --form with as many lines')
+    raise UserError(f'acrostic {shorten(bare)}: {len(bare)} characters; expected at most {_MOST_ACROSTIC}, or '
+                    'a form with as many lines')
   return prosody.FORMS['七绝' if len(bare) <= 4 else '七律'], bare, notes
 
 
@@ -129,7 +134,7 @@ def _check(settings: WritingSettings, form: prosody.Form | None, options: dict[s
   _check_form(settings, form, given)
   longest = form.lines * (form.characters + 1) if form is not None else options['max_len'] + 1
   if settings.max_repeat is not None and settings.max_repeat > longest:
-    raise UserError(f'flag --max_repeat={settings.max_repeat}: no poem of at most {longest} characters has one more '
+    raise UserError(f'max_repeat={settings.max_repeat}: no poem of at most {longest} characters has one more '
                     'often; expected a smaller number, or 0 for no guard')
   excluded = {
       'exercise': {'form', 'acrostic', 'bos_first', 'temperature', 'top_k', 'top_p', 'min_p', 'max_repeat',
@@ -142,22 +147,22 @@ def _check(settings: WritingSettings, form: prosody.Form | None, options: dict[s
   for name, others in excluded.items():
     for other in sorted(others & given) if on[name] else ():
       reason = ', since a search draws nothing' if name == 'beam' else ''
-      raise UserError(f'both --{name} and --{other}; expected one of them{reason}')
+      raise UserError(f'both {name} and {other}; expected one of them{reason}')
   for name in sorted({'top_k', 'top_p', 'min_p'} & given) if not options['temperature'] else ():
-    raise UserError(f'flag --{name} is for drawing; expected a --temperature above 0, too')
+    raise UserError(f'{name} is for drawing; expected a temperature above 0, too')
   if 'state_stddev' in given and settings.init != 'random':
-    raise UserError('flag --state_stddev is for random states; expected --init=random, too')
+    raise UserError('state_stddev is for random states; expected init=random, too')
   if interactive and len(settings.begin or ()) > 1:
-    raise UserError(f'--interactive and {len(settings.begin or ())} begin words; expected one')
+    raise UserError(f'interactive and {len(settings.begin or ())} begin words; expected one')
 
 
 def _check_form(settings: WritingSettings, form: prosody.Form | None, given: set[str]):
   if form is None:
     for name in sorted({'rhyme', 'tones'} & given):
-      raise UserError(f'flag --{name} goes with a form; expected --form, too')
+      raise UserError(f'{name} goes with a form; expected form, too')
     return
   for name in sorted({'max_len', 'bos_first', 'shortest_line', 'whole_sentences'} & given):
-    raise UserError(f'flag --{name} does not go with a form, which has its own length and begins with bos')
+    raise UserError(f'{name} does not go with a form, which has its own length and begins with bos')
   if not form.regulated and settings.tones not in (None, 'off'):
-    raise UserError(f'flag --tones={settings.tones}: {form.name} has no tone pattern; expected one of '
+    raise UserError(f'tones={settings.tones}: {form.name} has no tone pattern; expected one of '
                     f'{", ".join(prosody.FORMS)}')

@@ -18,16 +18,20 @@ infinity: it comes where nothing else is left.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf import corpus
 from tangshi_tf.decoding import sampling
 from tangshi_tf.decoding.form_plan import MUST_RHYME, NO_RHYME, FormPlan
 from tangshi_tf.decoding.text import encode_begin
+from tangshi_tf.errors import UserError
+from tangshi_tf.model import require_model
+from tangshi_tf.quiet import tf
 from tangshi_tf.settings import EXERCISE, WritingSettings, require
+from tangshi_tf.short import shown, tag
 
 NEVER = -1e9  # not infinite, because masks are multiplied by 0 in `compiled.wide_logits`
 UNFIXED = -1  # among fixed tokens: none is fixed here; in a history: none is known
@@ -148,7 +152,10 @@ class Rules:
     Raises:
       UserError: an argument is out of range.
     """
-    require(WritingSettings, max_repeat=max_repeat, shortest_line=shortest_line, max_len=max_len)
+    require(WritingSettings, max_repeat=max_repeat, shortest_line=shortest_line, max_len=max_len, acrostic=acrostic)
+    if plan is not None and not isinstance(plan, FormPlan):
+      raise UserError(f'plan {shown(plan)}: expected a FormPlan')
+    corpus.require_vocabulary(word2id)
     self.plan, self.bos_first = plan, bos_first or plan is not None
     self.options = RuleOptions(word2id[corpus.end_token], plan is not None, max_repeat,
                                0 if plan is not None else shortest_line)
@@ -156,12 +163,18 @@ class Rules:
     self._word2id, self._acrostic, self._max_len = word2id, acrostic, max_len
     self._in_form = functools.lru_cache(maxsize=1000)(self._start_in_form)
 
+  def __repr__(self):
+    form = self.plan.form.name if self.plan is not None else f'max_len {self._max_len}'
+    return tag('Rules', form, f'max_repeat {self.options.max_repeat}, shortest_line {self.options.shortest_line}')
+
   def start(self, begin: str) -> Start:
     """Returns what a poem with a begin word begins with.
 
     Raises:
       UserError: the begin word or the acrostic cannot be used.
     """
+    if not isinstance(begin, str):
+      raise UserError(f'begin word {shown(begin)}: expected a text')
     if self.plan is not None:
       return self._in_form(begin)
     fixed = encode_begin(begin, self._word2id, bos_first=self.bos_first)
@@ -172,6 +185,19 @@ class Rules:
     words = self.plan.fixed_words(begin, self._acrostic)
     fixed = [self._word2id[corpus.start_token], *(UNFIXED if word is None else self._word2id[word] for word in words)]
     return Start(fixed, len(fixed), *self.plan.start(words))
+
+
+def vocabulary_of(model, word2id, id2word) -> tuple[dict[str, int], dict[int, str]]:
+  """Returns the vocabulary to write with: the one that is given, else the model's own.
+
+  Raises:
+    UserError: the model is none, or has another number of words.
+  """
+  require_model(model)
+  for name, given in {'word2id': word2id, 'id2word': id2word}.items():
+    if given is not None and (not isinstance(given, Mapping) or len(given) != len(model.word2id)):
+      raise UserError(f'{name} {shown(given)}: expected a dictionary of the {len(model.word2id):,} words of the model')
+  return model.word2id if word2id is None else word2id, model.id2word if id2word is None else id2word
 
 
 class GraphRules:

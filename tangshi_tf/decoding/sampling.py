@@ -3,9 +3,9 @@
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf.model import cross_entropy
+from tangshi_tf.quiet import tf
 from tangshi_tf.settings import WritingSettings, require
 
 MIN_TEMPERATURE = 1e-6  # below it, float32 cannot tell drawing from the most likely token

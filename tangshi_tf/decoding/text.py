@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.short import shown
 
 SENTENCE_ENDS = '。？！；'
 
@@ -14,6 +15,8 @@ def encode_begin(begin: str, word2id: dict[str, int], *, bos_first: bool = False
   Raises:
     UserError: it is empty, a special token, or not in the vocabulary.
   """
+  if not isinstance(begin, str):
+    raise UserError(f'begin word {shown(begin)}: expected a text')
   if not begin:
     raise UserError('the begin word is empty; expected at least one character')
   if begin in corpus.SPECIAL_TOKENS:

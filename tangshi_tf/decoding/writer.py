@@ -3,7 +3,7 @@
 import functools
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import overload
 
 from tangshi_tf import corpus, evaluation, prosody, run_dir
@@ -16,10 +16,12 @@ from tangshi_tf.decoding.request import Request
 from tangshi_tf.decoding.rules import Rules
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.evaluation.scoring import Score
-from tangshi_tf.settings import FREE, LONGEST, WritingSettings
+from tangshi_tf.model import myRNNModel
+from tangshi_tf.settings import FREE, LONGEST, WritingSettings, require
+from tangshi_tf.short import cut, shown, tag
 
 
-def load(model: str | os.PathLike = 'best', weights: str | None = None) -> 'Writer':
+def load(model: str | os.PathLike | myRNNModel = 'best', weights: str | None = None) -> 'Writer':
   """Loads a model that writes.
 
       >>> writer = load('gru')
@@ -28,12 +30,19 @@ def load(model: str | os.PathLike = 'best', weights: str | None = None) -> 'Writ
       (4, 7)
 
   Args:
-    model: a shipped name (best, gru, lstm, rnn) or a run directory.
-    weights: 'best', 'last' or 'epoch-NN'; by default the best there are.
+    model: a shipped name (best, gru, lstm, rnn), a run directory, a file that
+      `model.save('….keras')` wrote, or a `myRNNModel`.
+    weights: of a run directory: 'best', 'last' or 'epoch-NN'; by default the
+      best there are.
 
   Raises:
     UserError: there is no such model, or it is damaged.
   """
+  if isinstance(model, myRNNModel):
+    if weights is not None:
+      raise UserError(f'weights {shorten(str(weights))} of a model, which has its own; expected None')
+    config = {'model': model.hyperparameters}
+    return Writer(run_dir.Run(model.name, model, model.word2id, model.id2word, config))
   return Writer(run_dir.load(model, weights))
 
 
@@ -48,14 +57,19 @@ class Writer:
   """
 
   def __init__(self, run: run_dir.Run):
+    if not isinstance(run, run_dir.Run):
+      raise UserError(f'run {shown(run)}: expected a run_dir.Run; tangshi_tf.load makes a Writer of other things')
     self.name, self.model, self.config = run.name, run.model, run.config
     self.word2id, self.id2word = run.word2id, run.id2word
     self._run = run
     self._spelling = corpus.Spelling(self.word2id)
     self._plan = functools.lru_cache(maxsize=16)(self._make_plan)
 
+  def __reduce__(self):
+    return Writer, (self._run,)
+
   def __repr__(self):
-    return f'<Writer {self.name}: {self.model.cell}, {self.model.count_params():,} parameters>'
+    return tag('Writer', cut(self.name), f'{self.model.cell}, {self.model.count_params():,} parameters')
 
   @overload
   def write(self, form: str | None = None, *, num: None = None, **options) -> WrittenPoem: ...
@@ -63,7 +77,7 @@ class Writer:
   @overload
   def write(self, form: str | None = None, *, num: int, **options) -> list[WrittenPoem]: ...
 
-  def write(self, form=None, *, begin: str | Sequence[str] | None = None, num: int | None = None,
+  def write(self, form=None, *, begin: str | Iterable[str] | None = None, num: int | None = None,
             seed: int | None = None, **options):
     """Writes poems.
 
@@ -90,9 +104,10 @@ class Writer:
       UserError: something cannot be met, or the model does not know a
         character.
     """
-    begins = None if begin is None else [begin] if isinstance(begin, str) else list(begin)
+    several = isinstance(begin, Iterable) and not isinstance(begin, str)
+    begins = [begin] if isinstance(begin, str) else list(begin) if isinstance(begin, Iterable) else begin
     poems = list(self.compose(Request.of(WritingSettings(form=form, begin=begins, num=num, seed=seed, **options))))
-    return poems[0] if num is None and (begin is None or isinstance(begin, str)) else poems
+    return poems if num is not None or several else poems[0]
 
   def compose(self, request: Request, *, index: originality.Index | None = None,
               measure: bool = True) -> Iterator[WrittenPoem]:
@@ -137,15 +152,15 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
-    request = self.spelled(Request.of(
-        WritingSettings(form=form, begin=None if begin is None else [begin], seed=seed, **options)))
+    begins = None if begin is None else [_text_of(begin, 'begin')]
+    request = self.spelled(Request.of(WritingSettings(form=form, begin=begins, seed=seed, **options)))
     if request.beam or request.best_of > 1 or request.original or request.num > 1:
       raise UserError('a stream is one poem that is drawn; expected neither num, beam, best_of nor original')
     (begin, seed), = self._pairs(request)
     return loop.stream(begin, seed, model=self.model, word2id=self.word2id, id2word=self.id2word,
                        **self._options(request))
 
-  def complete(self, text: str, form: str | None = None, **options) -> WrittenPoem:
+  def complete(self, text: str | WrittenPoem, form: str | None = None, **options) -> WrittenPoem:
     """Writes the rest of a poem.
 
         >>> load('gru').complete('白日依山尽，黄河', '五绝', seed=1).lines[0]
@@ -158,12 +173,13 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
-    text = corpus.verse(text, whole=False)
+    text = corpus.verse(_text_of(text), whole=False)
     if form is None and not options.get('acrostic') and not options.get('exercise'):
       options.setdefault('max_len', _length_after(text, FREE['max_len']))
     return self.write(form, begin=text, **options)
 
-  def choices(self, text: str = '', form: str | None = None, *, num: int = 8, **options) -> list[tuple[str, float]]:
+  def choices(self, text: str | WrittenPoem = '', form: str | None = None, *, num: int = 8,
+              **options) -> list[tuple[str, float]]:
     """Returns the likeliest characters that may come next in a poem, and their probabilities ('eos' ends it).
 
         >>> len(load('gru').choices('白日', '五绝', num=3))
@@ -177,7 +193,8 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
-    text = corpus.verse(text, whole=False)
+    require(WritingSettings, num=num)
+    text = corpus.verse(_text_of(text), whole=False)
     if form is None and not options.get('acrostic'):
       # As poems begin in most of training.
       options = {'bos_first': True, 'max_len': _length_after(text, 1), **options}
@@ -198,7 +215,8 @@ class Writer:
     for name in ('temperature', 'seed'):
       if options.pop(name, None) is not None:
         raise UserError(f'{name} of a session, in which a person chooses; expected it, if at all, in `Session.finish`')
-    settings = WritingSettings(form=form, begin=[begin] if begin or form is None else None, **options)
+    begins = [_text_of(begin, 'begin')] if begin or form is None else None
+    settings = WritingSettings(form=form, begin=begins, **options)
     return self.session_of(Request.of(settings, interactive=True))
 
   def session_of(self, request: Request) -> Session:
@@ -209,10 +227,10 @@ class Writer:
     return Session(self._run, begin=self._begins(request, 0)[0], **options)
 
   @overload
-  def score(self, text: str, *, whole: bool = False) -> Score: ...
+  def score(self, text: str | WrittenPoem, *, whole: bool = False) -> Score: ...
 
   @overload
-  def score(self, text: list[str], *, whole: bool = False) -> list[Score]: ...
+  def score(self, text: list[str] | list[WrittenPoem], *, whole: bool = False) -> list[Score]: ...
 
   def score(self, text, *, whole: bool = False):
     """Measures the surprisal of each character of a text, or of several.
@@ -221,22 +239,25 @@ class Writer:
         (5,)
 
     Args:
-      text: a text or a list of texts; white space in them is left out.
+      text: a text, a poem that was written, or a list of these; white space
+        in them is left out.
       whole: whether they are whole poems, so that their end counts, too.
 
     Returns:
       A `Score`, or a list of them.
     """
-    scores = evaluation.score(self.model, self.word2id, [text] if isinstance(text, str) else text, whole=whole)
-    return scores[0] if isinstance(text, str) else scores
+    several = isinstance(text, Iterable) and not isinstance(text, str)
+    texts = [_text_of(one) for one in (text if several else [text])]
+    scores = evaluation.score(self.model, self.word2id, texts, whole=whole)
+    return scores if several else scores[0]
 
-  def check(self, text: str, form: str | None = None, tones: str = 'strict') -> prosody.Check:
+  def check(self, text: str | WrittenPoem, form: str | None = None, tones: str = 'strict') -> prosody.Check:
     """Checks a poem of anybody's against a verse form, see `prosody.check_text`.
 
         >>> load('gru').check('白日依山尽，黄河入海流。欲穷千里目，更上一层楼。').faults
         []
     """
-    return prosody.check_text(text, None if form is None else prosody.find_form(form), tones)
+    return prosody.check_text(_text_of(text), None if form is None else prosody.find_form(form), tones)
 
   def require(self, request: Request):
     """Checks that the model can write what a request asks for, before anything is written.
@@ -276,8 +297,8 @@ class Writer:
     options = request.options
     drawn = options['temperature'] >= sampling.MIN_TEMPERATURE and options['top_k'] != 1 and options['min_p'] < 1
     if not drawn and options['init'] != 'random':
-      raise UserError(f'flag --num={request.num}: the most likely characters alone make the same poem each time; '
-                      f'expected --num={different}, a --temperature above 0, or --init=random')
+      raise UserError(f'num={request.num}: the most likely characters alone make the same poem each time; '
+                      f'expected num={different}, a temperature above 0, or init=random')
 
   def _pairs(self, request: Request) -> list[tuple[str, int]]:
     """Returns the begin word and the seed of each poem."""
@@ -296,6 +317,19 @@ class Writer:
 
   def _make_plan(self, form: prosody.Form, tones: str, rhyme: str | None) -> FormPlan:
     return FormPlan(form, self.word2id, tones=tones, rhyme=rhyme)
+
+
+def _text_of(text, name: str = 'text') -> str:
+  """Returns the text of a text or of a poem that was written.
+
+  Raises:
+    UserError: it is neither.
+  """
+  if isinstance(text, WrittenPoem):
+    return text.text
+  if not isinstance(text, str):
+    raise UserError(f'{name} {shown(text)}: expected a text or a WrittenPoem')
+  return text
 
 
 def _length_after(text: str, more: int) -> int:

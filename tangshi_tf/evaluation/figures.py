@@ -5,10 +5,12 @@ import math
 
 import numpy as np
 
-from tangshi_tf import corpus, long_work, prosody
+from tangshi_tf import corpus, long_work, prosody, run_dir
+from tangshi_tf.errors import UserError
 from tangshi_tf.evaluation.held_out import HeldOut
 from tangshi_tf.evaluation.likelihood import token_nll
 from tangshi_tf.evaluation.measures import perplexity as perplexity_of
+from tangshi_tf.short import shown
 
 
 def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:
@@ -21,7 +23,12 @@ def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:
 
   Returns:
     See `summarize`.
+
+  Raises:
+    UserError: there are no poems, or they are something else.
   """
+  if not poems or not all(isinstance(poem, corpus.Poem) for poem in poems):
+    raise UserError(f'poems {shown(poems)}: expected at least one corpus.Poem, as corpus.read_poems returns them')
   ids, splits = corpus.encode_all(poems, word2id)
   return summarize(poems, ids, splits, token_nll(model, ids, splits))
 
@@ -37,7 +44,13 @@ def evaluate_run(run, held_out: HeldOut) -> dict:
     The figures of `summarize`, and 'model', its name; 'split', what the poems
     are; 'left_out', how many were left out for their length; 'other_corpus',
     whether the model was trained on another corpus than they are a part of.
+
+  Raises:
+    UserError: one of them is something else.
   """
+  if not isinstance(run, run_dir.Run) or not isinstance(held_out, HeldOut):
+    raise UserError(f'run {shown(run)} and poems {shown(held_out)}: expected what run_dir.load and '
+                    'evaluation.read_held_out return')
   trained_on = run.config.get('training', {}).get('corpus_sha256')
   return {'model': run.name, 'split': held_out.source, 'left_out': held_out.left_out,
           'other_corpus': held_out.fingerprint not in (None, trained_on),

@@ -4,7 +4,9 @@ import dataclasses
 
 from tangshi_tf import corpus
 from tangshi_tf.corpus import shards
-from tangshi_tf.errors import UserError
+from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.settings import CorpusSettings
+from tangshi_tf.short import short_repr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +28,10 @@ class HeldOut:
   fingerprint: str | None = None
   notes: tuple[str, ...] = ()
 
+  __repr__ = short_repr
 
-def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, corpus_format: str = 'auto',
-                  starting: shards.Starting = shards.at_once) -> HeldOut:
+
+def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, corpus_format: str = 'auto') -> HeldOut:
   """Reads a part of a corpus, or a whole file.
 
   Args:
@@ -36,22 +39,22 @@ def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, cor
     patterns: the corpus that is split: paths and globs; None for the package's
       own poems.
     corpus_format: see `corpus.read_poems`.
-    starting: see `shards.find`.
 
   Raises:
     UserError: they cannot be read, none is short enough, or there is a corpus
       beside a file.
   """
+  patterns = CorpusSettings(corpus=patterns).corpus
   fingerprint, report = None, corpus.Report()
   if split in corpus.SPLITS:
-    paths, path = shards.find(patterns, starting)
+    paths, path = shards.find(patterns)
     parts, fingerprint = shards.read_parts(paths, corpus_format=corpus_format, only=split, report=report)
     every = parts[split]
     source = f'the {split} part'
     place = f'{path}: {source}'
   elif patterns is not None:
-    raise UserError(f'--split={split} is a file, which is measured as a whole; expected no --corpus beside it, or one '
-                    f'of {", ".join(corpus.SPLITS)}')
+    raise UserError(f'split {shorten(str(split), 100)} is a file, which is measured as a whole; expected no corpus '
+                    f'beside it, or one of {", ".join(corpus.SPLITS)}')
   else:
     path = place = source = split
     every = corpus.read_poems(path, corpus_format=corpus_format, report=report)

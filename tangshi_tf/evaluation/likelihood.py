@@ -1,13 +1,14 @@
 """How likely a model finds texts, token by token."""
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf import corpus, long_work
 from tangshi_tf.data.reading import BATCH_SPEC, read
 from tangshi_tf.evaluation.measures import perplexity
 from tangshi_tf.model import loss as losses
+from tangshi_tf.model import require_model
 from tangshi_tf.model.kept import kept_with_model
+from tangshi_tf.quiet import tf
 
 _POSITIONS = 8192  # a batch; longer texts are measured window by window
 
@@ -39,6 +40,7 @@ def token_nll(model, ids: np.ndarray, splits: np.ndarray) -> np.ndarray:
     The negative log-likelihood in nats of each token given those before it in
     its text, float32 `[tokens]`; 0 for the first of each text.
   """
+  require_model(model)
   lengths = np.diff(splits)
   order = np.argsort(lengths, kind='stable')
   result = np.zeros(len(ids), np.float32)
@@ -79,6 +81,7 @@ def validate(model, ds, *, total=lambda *sums: sums) -> dict[str, float]:
     'perplexity': exp(nll), over every token after bos, eos included;
     'tokens': how many.
   """
+  require_model(model)
   measure = compiled_nll(model)
   loss = nll = poems = tokens = 0.0
   for x, y, seqlen in read(ds):

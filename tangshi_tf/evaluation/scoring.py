@@ -3,12 +3,14 @@
 import dataclasses
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from tangshi_tf import corpus
+from tangshi_tf.errors import UserError
 from tangshi_tf.evaluation.likelihood import token_nll
+from tangshi_tf.short import short_repr, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Score:
   text: str
   bits: np.ndarray
   unknown: list[str]
+
+  __repr__ = short_repr
 
   @property
   def total(self) -> float:
@@ -70,7 +74,7 @@ class Score:
     return ''.join(self.pieces())
 
 
-def score(model, word2id: dict[str, int], texts: Sequence[str], *, whole: bool = False) -> list[Score]:
+def score(model, word2id: dict[str, int], texts: Iterable[str], *, whole: bool = False) -> list[Score]:
   """Measures texts.
 
   Args:
@@ -83,6 +87,9 @@ def score(model, word2id: dict[str, int], texts: Sequence[str], *, whole: bool =
   Raises:
     UserError: one is no Unicode text.
   """
+  if isinstance(texts, str) or not isinstance(texts, Iterable):
+    raise UserError(f'texts {shown(texts)}: expected a list of them')
+  corpus.require_vocabulary(word2id)
   spelling = corpus.Spelling(word2id)
   poems = [corpus.Poem('', spelling.of(corpus.verse(text, whole=whole))[0]) for text in texts]
   ids, splits = corpus.encode_all(poems, word2id)

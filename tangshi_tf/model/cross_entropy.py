@@ -5,9 +5,9 @@ products are rounded to 16 bits; sums, softmax, loss and gradients stay float32
 (mixed precision, Micikevicius et al. 2018, arXiv:1710.03740).
 """
 
-import tensorflow as tf
 
 from tangshi_tf.model import devices
+from tangshi_tf.quiet import tf
 from tangshi_tf.settings import TrainingSettings, require
 
 ROWS = 512  # rows of logits at once: as fast as 1,024 on 2 CPU cores, with less memory

@@ -6,7 +6,7 @@ import functools
 import os
 import pathlib
 
-import tensorflow as tf
+from tangshi_tf.quiet import quiet_start, tf
 
 # From malloc.h of the GNU C library.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -19,7 +19,8 @@ _CPU_FLAGS = {'bfloat16': {'avx512_bf16', 'amx_bf16'}, 'float16': {'avx512_fp16'
 def start() -> str:
   """Starts TensorFlow's devices and returns one line that says which one computes."""
   prepare()
-  tf.config.list_logical_devices()
+  with quiet_start():
+    tf.config.list_logical_devices()
   gpus = tf.config.list_physical_devices('GPU')
   if gpus:
     names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in gpus]
@@ -54,7 +55,8 @@ def gains(precision: str) -> bool:
 def has_xla() -> bool:
   """Returns whether this TensorFlow can compile with XLA (its builds for Windows cannot)."""
   try:
-    tf.function(lambda: tf.constant(0), jit_compile=True)()
+    with quiet_start():  # older releases log what XLA says when it starts
+      tf.function(lambda: tf.constant(0), jit_compile=True)()
   except (tf.errors.OpError, ValueError):
     return False
   return True

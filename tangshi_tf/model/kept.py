@@ -3,6 +3,16 @@
 import functools
 from collections.abc import Callable
 
+from tangshi_tf import quiet
+from tangshi_tf.errors import UserError
+
+
+def require_threads():
+  """Raises a `UserError` where a graph would wait for ever, for threads that a forked process does not have."""
+  if quiet.was_started_before_fork():
+    raise UserError("TensorFlow was started before this process was forked, and cannot go on here; expected a process "
+                    "that is spawned, as multiprocessing.get_context('spawn') starts them")
+
 
 def kept_with_model(most: int | None) -> Callable[[Callable], Callable]:
   """Makes a function of a model and more, such as one that compiles a graph, remember what it returned last.
@@ -16,6 +26,7 @@ def kept_with_model(most: int | None) -> Callable[[Callable], Callable]:
   def decorate(make):
     @functools.wraps(make)
     def find(model, *arguments):
+      require_threads()
       kept = model.__dict__.setdefault('_kept', {})  # past Keras, which tracks what is set as an attribute
       if make not in kept:
         kept[make] = functools.lru_cache(most)(functools.partial(make, model))

@@ -1,15 +1,24 @@
 """What Keras does with a language model: `compile`, `fit`, `evaluate`, `export`."""
 
+import functools
+import inspect
+import os
 import types
-
-import keras
-import tensorflow as tf
 
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import loss as losses
+from tangshi_tf.model.kept import require_threads
+from tangshi_tf.quiet import keras, tf
 from tangshi_tf.settings import TrainingSettings
+from tangshi_tf.short import LONGEST, cut, shown
 
 LEARNING_RATE = TrainingSettings.learning_rate  # of the exercise's Adam
+
+
+def require_model(model):
+  """Raises a `UserError` where a model is none of this package."""
+  if not isinstance(model, LanguageModel):
+    raise UserError(f'model {shown(model)}: expected a myRNNModel')
 
 
 class Perplexity(keras.metrics.Mean):
@@ -33,6 +42,9 @@ class LanguageModel(keras.Model):
   def __init__(self, **kwargs):
     super().__init__(**kwargs)
     self.supports_jit = False  # which positions are real decides the shapes
+
+  def __repr__(self):
+    return cut(super().__repr__(), LONGEST)
 
   def compile(self, optimizer=None, loss=None, *, metrics=None, weighted_metrics=None, jit_compile='auto',
               seed: int = 0, **kwargs):
@@ -100,6 +112,20 @@ class LanguageModel(keras.Model):
     x, y, seqlen = _poems(data)
     nll, _ = losses.batch_nll(self, x, y, seqlen)
     return self._measured(losses.average_nll(nll, seqlen), nll, seqlen)
+
+  @functools.wraps(keras.Model.fit)
+  def fit(self, *args, **kwargs):
+    require_threads()
+    given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+    if isinstance(given.get('x'), tf.data.Dataset):  # which Keras says it will not shuffle, though nobody asked it to
+      given.setdefault('shuffle', False)
+    return super().fit(**given)
+
+  @functools.wraps(keras.Model.save)
+  def save(self, filepath, *args, **kwargs):
+    if not os.fspath(filepath).endswith('.keras'):  # from HDF5 Keras could not load it
+      raise UserError(f'{os.fspath(filepath)}: expected a name that ends in .keras')
+    return super().save(filepath, *args, **kwargs)
 
   def _measured(self, loss, nll, seqlen):
     """Takes in the figures of a batch and returns those of the pass so far."""

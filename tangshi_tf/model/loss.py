@@ -7,9 +7,10 @@ see `cross_entropy`.
 """
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf.model.cross_entropy import LEAST_REST, linear_cross_entropy, linear_nll
+from tangshi_tf.model.shapes import checked, checked_ids
+from tangshi_tf.quiet import tf
 from tangshi_tf.settings import TrainingSettings, require
 
 
@@ -59,7 +60,14 @@ def compute_loss(logits, labels, seqlen, *, reduction: str = 'poem', label_smoot
 
   Returns:
     The loss, a scalar: cross-entropy in nats.
+
+  Raises:
+    UserError: the tensors have other shapes, or the reduction is unknown.
   """
+  logits = checked('logits', logits, batch=None, time=None, V=None)
+  batch, time, _ = logits.shape
+  labels = checked_ids('labels', labels, batch=batch, time=time)
+  seqlen = checked_ids('seqlen', seqlen, batch=batch)
   losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
   if label_smoothing:
     even = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)

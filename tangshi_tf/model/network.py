@@ -15,16 +15,17 @@ write h_t = (1 - z) * h_{t-1} + z * h~ mean the same model, z replaced by 1 - z.
 """
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf import corpus
-from tangshi_tf.model import arguments, devices, recurrence
+from tangshi_tf.errors import UserError
+from tangshi_tf.model import arguments, devices, recurrence, shapes
 from tangshi_tf.model.language_model import LanguageModel
 from tangshi_tf.model.output import TiedDense
+from tangshi_tf.quiet import keras, tf
+from tangshi_tf.settings import WritingSettings, require, require_names
 
 _LAYERS = {'rnn': keras.layers.SimpleRNN, 'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}
 
@@ -56,7 +57,8 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
   True
 
   Loading needs this class: `from tangshi_tf import myRNNModel`, or
-  `import tangshi_tf.model`, comes before `keras.models.load_model`.
+  `import tangshi_tf.model`, comes before `keras.models.load_model`, since Keras
+  imports no module of other packages. `tangshi_tf.load` needs nothing before it.
 
   Attributes:
     word2id, id2word: the vocabulary in both directions.
@@ -114,6 +116,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
       UserError: an argument is out of range.
     """
     given = {name: value for name, value in locals().items() if name in HYPERPARAMETERS}
+    require_names(kwargs, [*HYPERPARAMETERS, *inspect.signature(keras.layers.Layer.__init__).parameters])
     arguments.check(given)
     words = arguments.words_by_id(word2id)
     super().__init__(**kwargs)
@@ -242,10 +245,15 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
       stddev: standard deviation.
       seed: of the first row, each next row having one more; or one for each
         row. A row is the same in any batch.
+
+    Raises:
+      UserError: an argument is out of range, or there are other than `batch`
+        seeds.
     """
     if seed is None:
       seed = int(np.random.default_rng().integers(2**62))
-    seeds = seed if isinstance(seed, Iterable) else range(seed, seed + batch)
+    seeds = arguments.seeds(batch, seed)
+    require(WritingSettings, state_stddev=stddev)
     shape = (self.state_tensors, self.rnncell.units)
     rows = [np.random.default_rng(row_seed).standard_normal(shape, np.float32) for row_seed in seeds]
     return [tf.constant(stddev * np.stack(tensor), tf.float32) for tensor in zip(*rows)]
@@ -311,7 +319,15 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
 
     Returns:
       The next ids, int32 `[batch]`, never PAD, UNK or bos, and the new state.
+
+    Raises:
+      UserError: x or the state has another shape.
     """
+    x = shapes.checked_ids('x', x, batch=None)
+    state = list(state) if isinstance(state, (list, tuple)) else [state]
+    if len(state) != self.state_tensors:
+      raise UserError(f'a state of {len(state)} tensors; expected {self.state_tensors}, as zero_state returns them')
+    state = [shapes.checked('state', part, batch=x.shape[0], units=self.rnncell.units) for part in state]
     logits, state = self.next_logits(x, state)
     return tf.argmax(logits, axis=-1, output_type=tf.int32), state
 

@@ -1,7 +1,6 @@
 """Output layers."""
 
-import keras
-import tensorflow as tf
+from tangshi_tf.quiet import keras, tf
 
 
 class TiedDense(keras.layers.Layer):

@@ -5,7 +5,7 @@ the gradients of both kernels; the loops hold the recurrent products alone.
 For the gradient only the states and the gates are kept.
 """
 
-import tensorflow as tf
+from tangshi_tf.quiet import tf
 
 
 def lstm(x, h, c, kernel, recurrent_kernel, bias):

@@ -44,7 +44,7 @@ def main(texts: list[str]) -> int:
     if _JSON.value:
       print(json.dumps(_object(content, checked), ensure_ascii=False))
     else:
-      print('\n' * (number > 0) + _text(content, checked))
+      print('\n' * (number > 0) + str(checked))
     number += 1
   if not number:
     raise UserError('there is no poem in what was given; expected one an argument, or in --file or standard input')
@@ -59,18 +59,6 @@ def _object(content: str, checked: prosody.Check) -> dict:
   return {'text': content, 'form': checked.form.name, 'pattern': checked.pattern and checked.pattern.name,
           'rhyme': checked.rhyme, 'tones': [''.join(map(prosody.tone, line)) for line in corpus.verse_lines(content)],
           'faults': listed(checked.faults), 'notes': listed(checked.notes)}
-
-
-def _text(content: str, checked: prosody.Check) -> str:
-  """Returns the poem, each line above its tones, and what was found."""
-  facts = [checked.form.name, checked.pattern.name if checked.pattern else None,
-           checked.rhyme and f'rhyme {checked.rhyme}']
-  lines = [', '.join(filter(None, facts))]
-  for line in corpus.verse_lines(content):
-    lines += [f'  {line}', f'  {"".join(map(prosody.tone, line))}']
-  judged = all(note.rule != 'form' for note in checked.notes)
-  lines += [str(fault) for fault in checked.faults] or ['no faults'] * judged
-  return '\n'.join(lines + [f'note: {note}' for note in checked.notes])
 
 
 if __name__ == '__main__':

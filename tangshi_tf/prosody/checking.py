@@ -25,6 +25,7 @@ from tangshi_tf.prosody.forms import (
   OTHER,
   Form,
   Pattern,
+  find_form,
   form_of,
   line_pattern,
   patterns,
@@ -41,6 +42,7 @@ from tangshi_tf.prosody.tones import (
   usual_rhymes_of,
 )
 from tangshi_tf.settings import WritingSettings, require
+from tangshi_tf.short import tag
 
 _LONGEST = 10_000  # characters of a poem in a form of its own, each of which may be noted
 _MOST_LENGTHS = 10  # that a message lists
@@ -69,9 +71,10 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-  """What `check` found.
+  """What `check` found; `str` of it is a report for people.
 
   Attributes:
+    text: the poem as it was checked.
     form: the form that the poem was checked against.
     pattern: the nearest tone pattern; None where tones were not checked.
     rhyme: the group of the rhymes, None if there is none.
@@ -80,23 +83,39 @@ class Check:
       that poets do not use, and a form without rules.
   """
 
+  text: str
   form: Form
   pattern: Pattern | None
   rhyme: str | None
   faults: list[Fault]
   notes: list[Fault]
 
+  def __repr__(self):
+    return tag('Check', self._facts(), f'{len(self.faults)} faults, {len(self.notes)} notes')
+
+  def __str__(self):
+    lines = [self._facts()]
+    for line in corpus.verse_lines(self.text):
+      lines += [f'  {line}', f'  {"".join(map(tone, line))}']
+    judged = all(note.rule != 'form' for note in self.notes)
+    lines += [str(fault) for fault in self.faults] or ['no faults'] * judged
+    return '\n'.join(lines + [f'note: {note}' for note in self.notes])
+
+  def _facts(self) -> str:
+    known = [self.form.name, self.pattern.name if self.pattern else None, self.rhyme and f'rhyme {self.rhyme}']
+    return ', '.join(filter(None, known))
+
   def keeps(self, *rules: str) -> bool:
     """Returns whether there is no fault, of these rules if any are named."""
     return not any(fault.rule in rules or not rules for fault in self.faults)
 
 
-def check(content: str, form: Form, tones: str = 'strict') -> Check:
+def check(content: str, form: Form | str, tones: str = 'strict') -> Check:
   """Checks a poem against a form.
 
   Args:
     content: its text, with punctuation.
-    form: see `find_form`.
+    form: a form or its name, see `find_form`.
     tones: 'strict', 'loose' or 'off'; only regulated forms have tones.
 
   Returns:
@@ -104,9 +123,10 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
     nothing but the lines' number and length can be wrong.
 
   Raises:
-    UserError: `tones` is another.
+    UserError: an argument is something else.
   """
   require(WritingSettings, tones=tones)
+  form = find_form(form)
   lines = corpus.verse_lines(content)
   faults = []
   if len(lines) != form.lines:
@@ -116,7 +136,7 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
     if len(line) != form.characters:
       faults.append(Fault(i, 0, 'form', f'{len(line)} characters; expected {form.characters}'))
   if faults:
-    return Check(form, None, None, faults, [])
+    return Check(content, form, None, None, faults, [])
   notes = [Fault(i, j, 'unknown', f'{mark} is not in the rhyme table') for i, line in enumerate(lines, 1)
            for j, mark in enumerate(line, 1) if not readings(mark)]
   candidates = patterns(form) if tones != 'off' else ()
@@ -124,7 +144,7 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
     rhyme, wrong = _check_rhymes(lines, range(1, form.lines, 2))
     if not form.regulated:
       rhyme, wrong = None if wrong else rhyme, []
-    return Check(form, None, rhyme, wrong, notes)
+    return Check(content, form, None, rhyme, wrong, notes)
 
   def check_against(pattern: Pattern) -> Check:
     by_rule = [fault for i, (kind, line) in enumerate(zip(pattern.kinds, lines), 1)
@@ -134,8 +154,8 @@ def check(content: str, form: Form, tones: str = 'strict') -> Check:
     rare = [Fault(i + 1, form.characters, 'rhyme', f'{mark} is hardly ever a rhyme of {rhyme}')
             for i in places if rhyme in rhymes_of(mark := lines[i][-1]) - usual_rhymes_of(mark)]
     passed = [fault for fault in by_rule if fault.rule != 'tone'] if tones == 'loose' else []
-    return Check(form, pattern, rhyme, [fault for fault in by_rule if fault not in passed] + wrong,
-                 notes + rare + passed)
+    faults = [fault for fault in by_rule if fault not in passed] + wrong
+    return Check(content, form, pattern, rhyme, faults, notes + rare + passed)
 
   best = min(map(check_against, candidates), key=lambda found: (len(found.faults), len(found.notes)))
   best.faults.sort(key=lambda fault: (fault.line, fault.position))
@@ -190,7 +210,7 @@ def as_checked(text: str) -> str:
   return spelled(corpus.to_poem(text).content)[0]
 
 
-def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Check:
+def check_text(text: str, form: Form | str | None = None, tones: str = 'strict') -> Check:
   """Checks a poem against a form, or against the form that its own lines have.
 
       >>> check_text('白日依山尽，黄河入海流。欲穷千里目，更上一层楼。').rhyme
@@ -198,8 +218,8 @@ def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Ch
 
   Args:
     text: the poem, with or without a title and marks, see `corpus.to_poem`.
-    form: see `find_form`; by default the one with the poem's lines, with or
-      without a name.
+    form: a form or its name, see `find_form`; by default the one with the
+      poem's lines, with or without a name.
     tones: see `check`.
 
   Returns:
@@ -209,9 +229,10 @@ def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Ch
     UserError: as `check`.
   """
   require(WritingSettings, tones=tones)
+  form = None if form is None else find_form(form)
   content = as_checked(text)
   if content and not any(map(readings, content)):
-    return Check(Form(OTHER, 0, 0), None, None, [Fault(
+    return Check(content, Form(OTHER, 0, 0), None, None, [Fault(
         0, 0, 'form', f'no character of {shorten(content)} is in the rhyme table; expected a poem in Chinese')], [])
   if form is None and (name := form_of(content)) != OTHER:
     form = FORMS[name]
@@ -226,5 +247,5 @@ def check_text(text: str, form: Form | None = None, tones: str = 'strict') -> Ch
     return check(content, form, tones)
   listed = ', '.join(map(str, lengths[:_MOST_LENGTHS])) + ', …' * (len(lengths) > _MOST_LENGTHS)
   found = f'{len(lines)} line{"s" * (len(lines) != 1)} of {listed} characters' if lines else 'no lines'
-  return Check(Form(OTHER, 0, 0), None, None, [Fault(
+  return Check(content, Form(OTHER, 0, 0), None, None, [Fault(
       0, 0, 'form', f'{found}; expected lines of one length')], [])

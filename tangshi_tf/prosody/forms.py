@@ -21,6 +21,7 @@ from tangshi_tf import corpus
 from tangshi_tf.errors import UserError, did_you_mean, shorten
 from tangshi_tf.prosody.tones import EITHER
 from tangshi_tf.settings import WritingSettings, known, require
+from tangshi_tf.short import shown
 
 TONES = known(WritingSettings)['tones'].choices  # how tones are checked, see `checking`
 OTHER = 'other'
@@ -73,12 +74,14 @@ class Pattern:
     return line % 2 == 1 or (line == 0 and self.first_rhymes)
 
 
-def find_form(name: str) -> Form:
+def find_form(name: str | Form) -> Form:
   """Returns the form of a name: 五绝 or 五言绝句, 七绝, 五律, 七律, or such as 6x5 for six lines of five characters.
 
   Raises:
     UserError: there is no such form.
   """
+  if isinstance(name, Form):
+    return name
   name = corpus.Spelling(set(''.join(_LONG_NAMES))).of(corpus.clean(name).strip())[0]
   if found := FORMS.get(_LONG_NAMES.get(name, name)):
     return found
@@ -100,8 +103,9 @@ def form_of(content: str) -> str:
 
 
 @functools.cache
-def patterns(form: Form) -> tuple[Pattern, ...]:
-  """Returns the four tone patterns of a regulated form, () of another."""
+def patterns(form: Form | str) -> tuple[Pattern, ...]:
+  """Returns the four tone patterns of a regulated form, () of another; see `find_form`."""
+  form = find_form(form)
   if not form.regulated:
     return ()
   result = []
@@ -122,9 +126,11 @@ def line_pattern(kind: str, characters: int, tones: str) -> str:
   With 'off' all is 中.
 
   Raises:
-    UserError: `tones` is none of `TONES`.
+    UserError: there is no such kind of lines, or `tones` is none of `TONES`.
   """
   require(WritingSettings, tones=tones)
+  if kind not in KINDS or characters not in (5, 7) and tones != 'off':
+    raise UserError(f'kind {shown(kind)}, characters {shown(characters)}: expected one of {", ".join(KINDS)}, 5 or 7')
   if tones == 'off':
     return EITHER * characters
   line = KINDS[kind]

@@ -12,6 +12,7 @@ import pathlib
 
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.short import shown
 
 TABLE = pathlib.Path(__file__).with_name('pingshui.json')
 LEVEL, OBLIQUE, EITHER, UNKNOWN = '平', '仄', '中', '？'
@@ -43,7 +44,13 @@ def _readings() -> dict[str, tuple[str, ...]]:
 
 
 def readings(character: str) -> tuple[str, ...]:
-  """Returns the rhyme groups of a character, () if the table does not have it."""
+  """Returns the rhyme groups of a character, () if the table does not have it.
+
+  Raises:
+    UserError: it is something else than one character.
+  """
+  if not isinstance(character, str) or len(character) != 1:
+    raise UserError(f'{shown(character)}: expected one character')
   return _readings().get(character, ())
 
 

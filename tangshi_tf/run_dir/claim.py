@@ -19,6 +19,7 @@ from tangshi_tf.run_dir.layout import (
     METRICS,
     VOCABULARY,
     WEIGHTS,
+    as_path,
     weights_file,
 )
 from tangshi_tf.run_dir.manifest import Manifest
@@ -138,9 +139,9 @@ def claim(path: str | os.PathLike, *, overwrite: bool = False, resume: bool = Fa
       neither is set, it has none or a damaged manifest and `resume` is, or it
       has files and is no run.
   """
-  path = pathlib.Path(path)
+  path = as_path(path)
   if resume and not os.path.exists(path / CONFIG):
-    raise UserError(f'{path}: holds no run to resume; expected a run directory, or no --resume to begin a run')
+    raise UserError(f'{path}: holds no run to resume; expected a run directory, or not to resume')
   with safe_files.clear_writing(path):
     if path.exists() and not path.is_dir():
       raise UserError(f'{path}: is a file; expected a directory to write the run into')
@@ -156,8 +157,8 @@ def claim(path: str | os.PathLike, *, overwrite: bool = False, resume: bool = Fa
         claimed = ClaimedRunDir(path, manifest=None if resume else Manifest(path))
         yield claimed
       except safe_files.NoRoomError as error:
-        again = '--resume' if claimed.has(CHECKPOINT) else 'the same command'
-        raise UserError(f'{error}, then continue with {again}') from None
+        again = 'resume the run' if claimed.has(CHECKPOINT) else 'begin it again'
+        raise UserError(f'{error}, then {again}') from None
       finally:
         lock.truncate(0)
   finally:
@@ -173,8 +174,7 @@ def _hold(lock, path: pathlib.Path, *, replace: bool):
     raise UserError(f'{path}: process {lock.read().strip() or "?"} is training into it; '
                     'expected a directory of its own for each run')
   if not replace and _has_run(path):
-    raise UserError(f'{path}: holds a run already; give --resume to continue it, --overwrite to replace it, or '
-                    'another --run_dir')
+    raise UserError(f'{path}: holds a run already; resume it, overwrite it, or choose another run_dir')
   with safe_files.clear_writing(path / LOCK):
     lock.truncate(0)
     lock.write(str(os.getpid()))

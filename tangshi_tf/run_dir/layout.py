@@ -16,12 +16,14 @@ import os
 import pathlib
 
 from tangshi_tf.errors import UserError, did_you_mean, shorten
+from tangshi_tf.short import shown
 
 RUNS = 'runs'
 PRETRAINED = pathlib.Path(__file__).parent.parent / 'pretrained'
 MANIFEST, CONFIG, VOCABULARY, METRICS = 'manifest.json', 'config.json', 'vocabulary.json', 'metrics.json'
 CHECKPOINT, WEIGHTS, LOCK = 'checkpoint.npz', 'weights', '.lock'
 BEST, LAST = 'best', 'last'
+KERAS = '.keras'  # what the name of a file ends in that `myRNNModel.save` writes
 
 
 def weights_file(name: str) -> str:
@@ -42,7 +44,9 @@ def locate(model: str) -> pathlib.Path:
   """
   if model in shipped_names() and not os.path.isdir(model):
     return PRETRAINED / model
-  path = pathlib.Path(model)
+  path = as_path(model)
+  if os.path.isfile(path):
+    raise UserError(f'{path}: is a file; expected a run directory (from Python tangshi_tf.load takes a {KERAS} file)')
   if not os.path.isdir(path):
     raise UserError(f'model {shorten(model, 100)}: no such directory; expected a run directory or one of '
                     f'the shipped models: {", ".join(shipped_names())}{did_you_mean(model, shipped_names())}')
@@ -51,14 +55,25 @@ def locate(model: str) -> pathlib.Path:
   return path
 
 
-def for_training(given: str | None, recipe: str) -> str:
+def as_path(path: str | os.PathLike) -> pathlib.Path:
+  """Returns a path.
+
+  Raises:
+    UserError: it is none.
+  """
+  if not isinstance(path, (str, os.PathLike)):
+    raise UserError(f'path {shown(path)}: expected that of a run directory')
+  return pathlib.Path(path)
+
+
+def for_training(given: str | os.PathLike | None, recipe: str) -> str:
   """Returns where a training writes its run: the directory it was given, else one by its recipe."""
-  return given if given is not None else os.path.join(RUNS, recipe)
+  return os.path.join(RUNS, recipe) if given is None else str(as_path(given))
 
 
 def newest(runs: str | os.PathLike = RUNS) -> pathlib.Path | None:
   """Returns the run under `runs` whose weights are the newest, or None."""
-  weights = pathlib.Path(runs).glob(f'*/{weights_file("*")}')
+  weights = as_path(runs).glob(f'*/{weights_file("*")}')
   found = max(weights, key=lambda file: file.lstat().st_mtime, default=None)
   return found and found.parent.parent
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError, shorten
@@ -13,6 +13,7 @@ from tangshi_tf.run_dir.layout import (
   BEST,
   CHECKPOINT,
   CONFIG,
+  KERAS,
   LAST,
   MANIFEST,
   METRICS,
@@ -21,6 +22,7 @@ from tangshi_tf.run_dir.layout import (
   weights_file,
 )
 from tangshi_tf.run_dir.manifest import Manifest, is_weights_name
+from tangshi_tf.short import short_repr, shown, tag
 
 _TRIES = 10  # reads of a run that is being written meanwhile
 _Value = TypeVar('_Value')
@@ -31,10 +33,12 @@ class Run:
   """A loaded model, its vocabulary both ways, and what is known of it."""
 
   name: str
-  model: object
+  model: Any
   word2id: dict[str, int]
   id2word: dict[int, str]
   config: dict
+
+  __repr__ = short_repr
 
 
 class RunDir:
@@ -62,9 +66,12 @@ class RunDir:
     Raises:
       UserError: there is no sound manifest.
     """
-    self.path = pathlib.Path(path)
+    self.path = layout.as_path(path)
     self.name = str(path) if name is None else name
     self._manifest = manifest or _read_manifest(self.path)
+
+  def __repr__(self):
+    return tag(type(self).__name__, self.name)
 
   @classmethod
   def open(cls, model: str | os.PathLike | None) -> 'RunDir':
@@ -74,7 +81,7 @@ class RunDir:
       UserError: there is neither, or there is no sound manifest.
     """
     model = layout.default() if model is None else model
-    return cls(layout.locate(os.fspath(model)), name=str(model))
+    return cls(layout.locate(str(layout.as_path(model))), name=str(model))
 
   def has(self, name: str) -> bool:
     """Returns whether the run has a file of that name, relative to the directory."""
@@ -202,8 +209,8 @@ class RunDir:
         if not self.has(weights_file(LAST)):
           raise UserError(f'{self.path / WEIGHTS}: holds neither the weights of an epoch nor {LAST}.npz; the run has '
                           'not got that far')
-    if not is_weights_name(weights):
-      raise UserError(f'weights {shorten(weights)}: expected {BEST}, {LAST} or epoch-NN')
+    if not isinstance(weights, str) or not is_weights_name(weights):
+      raise UserError(f'weights {shorten(str(weights))}: expected {BEST}, {LAST} or epoch-NN')
     if weights == BEST:
       weights = self.best
     if not self.has(weights_file(weights)):
@@ -230,12 +237,21 @@ def load(model: str | os.PathLike, weights: str | None = None) -> Run:
   """Loads a trained model.
 
   Args:
-    model: a shipped name or a run directory.
-    weights: see `RunDir.load`.
+    model: a shipped name, a run directory, or a file that `model.save` wrote.
+    weights: of a run directory, see `RunDir.load`.
 
   Raises:
-    UserError: the directory is missing or damaged, or of another version.
+    UserError: it is missing or damaged, or of another version.
   """
+  if not isinstance(model, (str, os.PathLike)):
+    raise UserError(f'model {shown(model)}: expected a shipped name, a run directory, a '
+                    f'{KERAS} file or a myRNNModel')
+  if os.fspath(model).endswith(KERAS) and not os.path.isdir(model):
+    from tangshi_tf.run_dir import keras_file  # here, so that --help does not wait for NumPy
+    if weights is not None:
+      raise UserError(f'{model}: weights {shorten(str(weights))} of a file, which has one set; expected None')
+    made = keras_file.load(pathlib.Path(model))
+    return Run(str(model), made, made.word2id, made.id2word, {'model': made.hyperparameters})
   return RunDir.open(model).load(weights)
 
 
@@ -244,5 +260,5 @@ def _read_manifest(path: pathlib.Path) -> Manifest:
     config = safe_files.peek_json(path / CONFIG)
     if isinstance(config, dict) and config.get('format_version') == 1:
       raise UserError(f'{path}: is of format version 1, from a tangshi_tf that wrote no {MANIFEST}; expected a newer '
-                      'run: train it again with --overwrite, as its config.json says')
+                      'run: train it again and overwrite it, as its config.json says')
   return Manifest.read(path)

@@ -68,7 +68,7 @@ def _layer_name(kind: str, index: int) -> str:
 
 def _fill(variable, key: str, archive: Archive):
   """Puts an array into a variable of its shape, a few rows at a time, so that there is no second copy of it."""
-  import tensorflow as tf
+  from tangshi_tf.quiet import tf
   first = 0
   for block in archive.blocks(key):
     values = block.astype(np.float32)
@@ -80,22 +80,26 @@ def _fill(variable, key: str, archive: Archive):
     first += len(block)
 
 
+def are_options(options) -> bool:
+  """Returns whether something that was read can be a model's hyperparameters, of whatever size."""
+  from tangshi_tf.model import HYPERPARAMETERS
+  if not isinstance(options, dict) or not {'cell', 'embedding_size', 'units'} <= set(options) <= set(HYPERPARAMETERS):
+    return False
+  kinds = {name: (int, float) if type(default) is float else (type(default),)
+           for name, default in HYPERPARAMETERS.items()}
+  return (all(type(value) in kinds[name] for name, value in options.items()) and options['cell'] in _GATES
+          and all(0 <= value < 2**31 for value in options.values() if not isinstance(value, str))
+          and min(options['embedding_size'], options['units'], options.get('layers', 1)) > 0)
+
+
 def _check_shapes(path, config, words: int, headers: dict[str, tuple]):
   """Checks that the arrays are those of the configuration, before anything of their size is allocated."""
   from tangshi_tf.model import HYPERPARAMETERS
   options = config.get('model')
-  valid = isinstance(options, dict) and {'cell', 'embedding_size', 'units'} <= set(options) <= set(HYPERPARAMETERS)
-  if valid:
-    kinds = {name: (int, float) if type(default) is float else (type(default),)
-             for name, default in HYPERPARAMETERS.items()}
-    valid = all(type(value) in kinds[name] for name, value in options.items())
-    valid = valid and options['cell'] in _GATES
-    valid = valid and all(0 <= value < 2**31 for value in options.values() if not isinstance(value, str))
-    valid = valid and min(options['embedding_size'], options['units'], options.get('layers', 1)) > 0
-  if not valid:
+  if not are_options(options):
     raise UserError(f'{path / CONFIG}: "model" is {shorten(json.dumps(options), 80)}; expected cell '
                     f'(rnn, lstm or gru), embedding_size, units and perhaps others of {", ".join(HYPERPARAMETERS)}')
-  expected = _shapes({**HYPERPARAMETERS, **options}, words, most_layers=len(headers))
+  expected = shapes({**HYPERPARAMETERS, **options}, words, most_layers=len(headers))
   weights = path / WEIGHTS
   if set(headers) != set(expected):
     raise UserError(f'{weights}: holds the arrays {_list(headers)}; expected {_list(expected)}')
@@ -110,7 +114,7 @@ def _list(names) -> str:
   return shorten(', '.join(sorted(names)), 500)
 
 
-def _shapes(options: dict, words: int, most_layers: int) -> dict[str, tuple[int, ...]]:
+def shapes(options: dict, words: int, most_layers: int) -> dict[str, tuple[int, ...]]:
   """Returns the shapes of a model's variables, by `_variables`' names, without making it.
 
   `most_layers` bounds the work where the configuration names an absurd number.
@@ -119,17 +123,17 @@ def _shapes(options: dict, words: int, most_layers: int) -> dict[str, tuple[int,
   projection = options['projection']
   if options['tied'] and units != width:
     projection = width
-  shapes = {'embedding': (words, width), 'dense_bias': (words,)}
+  found = {'embedding': (words, width), 'dense_bias': (words,)}
   if not options['tied']:
-    shapes['dense_kernel'] = (projection or units, words)
+    found['dense_kernel'] = (projection or units, words)
   if projection:
-    shapes['projection_kernel'] = (units, projection)
+    found['projection_kernel'] = (units, projection)
   for i in range(min(options['layers'], most_layers)):
     cell, norm = _layer_name('cell', i), _layer_name('norm', i)
-    shapes[f'{cell}_kernel'] = (units if i else width, gates * units)
-    shapes[f'{cell}_recurrent_kernel'] = (units, gates * units)
+    found[f'{cell}_kernel'] = (units if i else width, gates * units)
+    found[f'{cell}_recurrent_kernel'] = (units, gates * units)
     two = options['cell'] == 'gru' and options['reset_after']
-    shapes[f'{cell}_bias'] = (2, gates * units) if two else (gates * units,)
+    found[f'{cell}_bias'] = (2, gates * units) if two else (gates * units,)
     if options['layer_norm']:
-      shapes[f'{norm}_gamma'] = shapes[f'{norm}_beta'] = (units,)
-  return shapes
+      found[f'{norm}_gamma'] = found[f'{norm}_beta'] = (units,)
+  return found

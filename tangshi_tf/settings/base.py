@@ -4,14 +4,16 @@ import dataclasses
 import functools
 import math
 import numbers
+import os
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from absl import flags
 
-from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.errors import UserError, did_you_mean, shorten
+from tangshi_tf.short import short_repr, shown
 
 flags.disclaim_key_flags()  # so that --help counts these flags to the command's
 
@@ -38,12 +40,14 @@ class Setting:
   on_resume: bool = False
   on_start: bool = False
 
+  __repr__ = short_repr
+
   def expected(self, kind: type) -> str:
     """Returns what is expected, in words, such as 'a number above 0 up to 1'."""
     if self.choices:
       return f'one of {", ".join(self.choices)}'
     if kind not in (int, float):
-      return {bool: 'True or False', str: 'a text'}.get(kind, 'a list of texts')
+      return {bool: 'True or False', str: 'a text'}.get(kind, 'a text, or a list of one or more')
     number = 'a whole number' if kind is int else 'a number'
     if self.open_high:
       return f'a rate from {self.low:g} to below {self.high:g}'
@@ -54,17 +58,23 @@ class Setting:
   def allows(self, value, kind: type) -> bool:
     """Returns whether a value that is not None can be used."""
     if self.choices:
-      return value in self.choices
+      return isinstance(value, str) and value in self.choices
     if kind is bool or kind is str:
       return isinstance(value, kind)
     if kind not in (int, float):
-      return isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value)
+      return bool(_texts(value))
     if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind is int else numbers.Real):
       return False
     number: float = value  # type: ignore[assignment]
     low = -math.inf if self.low is None else self.low
     high = math.inf if self.high is None else self.high
     return (low < number if self.open_low else low <= number) and (number < high if self.open_high else number <= high)
+
+
+def _texts(value) -> list[str]:
+  """Returns the texts or paths that a text, a path or a list of them holds; none if it holds anything else."""
+  parts = [value] if isinstance(value, (str, os.PathLike)) else value if isinstance(value, (list, tuple)) else []
+  return [os.fspath(part) for part in parts] if all(isinstance(part, (str, os.PathLike)) for part in parts) else []
 
 
 def _plain(number: float) -> str:
@@ -98,11 +108,34 @@ def known(group: type) -> dict[str, Setting]:
 
 
 class Checked:
-  """A dataclass of settings; each value is checked when an object is made."""
+  """A dataclass of settings; names and values are checked when an object is made, numbers kept as plain ones."""
+
+  def __new__(cls, **values):
+    require_names(values, known(cls))
+    return super().__new__(cls)
 
   def __post_init__(self):
-    require(type(self), **{name: getattr(self, name) for name in known(type(self))
-                           if getattr(self, name) is not getattr(type(self), name)})
+    given = {name: getattr(self, name) for name in known(type(self))
+             if getattr(self, name) is not getattr(type(self), name)}
+    require(type(self), **given)
+    for name, value in given.items():
+      kind = _kinds(type(self))[name]
+      if kind is list:
+        object.__setattr__(self, name, _texts(value))
+      elif kind in (int, float) and type(value) not in (int, float):  # NumPy's, for instance
+        object.__setattr__(self, name, kind(value))
+
+
+def require_names(given: Iterable[str], names: Collection[str]):
+  """Checks names of settings.
+
+  Raises:
+    UserError: one of those given is not among the names.
+  """
+  for name in given:
+    if name not in names:
+      raise UserError(f'setting {shorten(name)} is unknown' + (
+          did_you_mean(name, names, likeness=0.55) or f'; expected one of {", ".join(names)}'))
 
 
 def require(group: type, **values):
@@ -118,8 +151,8 @@ def require(group: type, **values):
   for name, value in values.items():
     found, kind = known(group)[name], _kinds(group)[name]
     if not found.allows(value, kind):
-      shown = shorten(value) if isinstance(value, str) else shorten(repr(value)).strip('\'"')
-      raise UserError(f'{name} {shown}{" is unknown; " if found.choices else ": "}expected {found.expected(kind)}')
+      unknown = ' is unknown; ' if found.choices else ': '
+      raise UserError(f'{name} {shown(value)}{unknown}expected {found.expected(kind)}')
 
 
 def define_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS):

@@ -3,13 +3,16 @@
 import dataclasses
 from typing import Any
 
-from tangshi_tf.errors import UserError, did_you_mean, shorten
-from tangshi_tf.settings.base import Checked, known, rate, setting
+from tangshi_tf.errors import UserError
+from tangshi_tf.settings.base import Checked, known, rate, require_names, setting
+from tangshi_tf.short import call, short_repr
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorpusSettings(Checked):
   """Which poems are read, and how."""
+
+  __repr__ = short_repr
 
   corpus: list[str] | None = setting(
       None, 'Corpus file, or a glob; repeat the flag for more (default: the poems that come with the package). '
@@ -32,8 +35,8 @@ class CorpusSettings(Checked):
   def __post_init__(self):
     super().__post_init__()
     if self.min_characters > self.max_characters:
-      raise UserError(f'--min_characters={self.min_characters} leaves no poem of at most '
-                      f'--max_characters={self.max_characters}; expected it not to be greater')
+      raise UserError(f'min_characters={self.min_characters} leaves no poem of at most '
+                      f'max_characters={self.max_characters}; expected it not to be greater')
 
   @property
   def limits(self) -> dict[str, int]:
@@ -44,6 +47,8 @@ class CorpusSettings(Checked):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSettings(Checked):
   """The model: the arguments of `myRNNModel` besides the vocabulary."""
+
+  __repr__ = short_repr
 
   cell: str = setting('gru', 'Recurrent cell.', choices=('rnn', 'lstm', 'gru'))
   units: int = setting(128, 'Width of the recurrent state of a layer.', low=1, high=16384)
@@ -65,13 +70,15 @@ class ModelSettings(Checked):
   def __post_init__(self):
     super().__post_init__()
     if self.tied and self.projection not in (0, self.embedding_size):
-      raise UserError(f'--projection={self.projection} with --tied: the output layer has the width of the embedding '
-                      f'then; expected --projection=0 or {self.embedding_size}')
+      raise UserError(f'projection={self.projection} with tied: the output layer has the width of the embedding '
+                      f'then; expected projection=0 or {self.embedding_size}')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Checked):
   """How a model is trained."""
+
+  __repr__ = short_repr
 
   start_from: str | None = setting(
       None, "Start from a trained model, a shipped name or a run directory: with its sizes, and its vocabulary, which "
@@ -131,8 +138,8 @@ class TrainingSettings(Checked):
   def __post_init__(self):
     super().__post_init__()
     if self.weight_decay and self.optimizer != 'adamw':
-      raise UserError(f'--weight_decay={self.weight_decay} with --optimizer={self.optimizer}; expected '
-                      '--optimizer=adamw')
+      raise UserError(f'weight_decay={self.weight_decay} with optimizer={self.optimizer}; expected '
+                      'optimizer=adamw')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,16 +162,23 @@ class Settings:
     training = self.training
     if not training.bptt:
       if training.batch_tokens and training.batching != 'bucket':
-        raise UserError(f'--batch_tokens={training.batch_tokens} with --batching={training.batching}; expected '
-                        '--batching=bucket')
+        raise UserError(f'batch_tokens={training.batch_tokens} with batching={training.batching}; expected '
+                        'batching=bucket')
       return
     if training.bos_dropout or training.random_states:
-      raise UserError(f'--bptt={training.bptt} trains on all poems as one text, whose windows follow on one another; '
-                      'expected --bos_dropout=0 --random_states=0')
+      raise UserError(f'bptt={training.bptt} trains on all poems as one text, whose windows follow on one another; '
+                      'expected bos_dropout=0 and random_states=0')
     if training.batch_tokens or training.batching != 'bucket':
-      raise UserError(f'--bptt={training.bptt} goes neither with --batch_tokens={training.batch_tokens} nor with '
-                      f'--batching={training.batching}; expected --batch_tokens=0 --batching=bucket, and the rows of '
-                      'the text as --batch_size')
+      raise UserError(f'bptt={training.bptt} goes neither with batch_tokens={training.batch_tokens} nor with '
+                      f'batching={training.batching}; expected batch_tokens=0 and batching=bucket, and the rows of '
+                      'the text as batch_size')
+
+  def __repr__(self):
+    changed = {} if self.recipe is None else {'recipe': self.recipe}
+    for name, group in GROUPS.items():
+      changed |= {key: value for key, value in dataclasses.asdict(getattr(self, name)).items()
+                  if value != getattr(group, key)}
+    return call('Settings', changed)
 
   @classmethod
   def of(cls, **values) -> 'Settings':
@@ -178,9 +192,7 @@ class Settings:
     recipe = given.pop('recipe', None)
     groups = {name: {key: given.pop(key) for key in known(group) if key in given}
               for name, group in GROUPS.items()}
-    for name in given:
-      raise UserError(f'setting {shorten(name)} is unknown; expected one of {", ".join(setting_names())}'
-                      f'{did_you_mean(name, setting_names())}')
+    require_names(given, setting_names())
     return cls(recipe=recipe, given=names, **{name: GROUPS[name](**group) for name, group in groups.items()})
 
   def values(self) -> dict[str, Any]:
@@ -196,7 +208,7 @@ class Settings:
     model, training = self.model, self.training
     plain = not (training.bos_dropout or training.random_states or training.unlikelihood)
     idle = {
-        'batch_size': (training.batch_tokens, f'--batch_tokens={training.batch_tokens} decides how many poems are a '
+        'batch_size': (training.batch_tokens, f'batch_tokens={training.batch_tokens} decides how many poems are a '
                        'batch'),
         'layer_dropout': (model.layers == 1, 'there is one layer'),
         'reset_after': (model.cell != 'gru', f'the cell is {model.cell}'),
@@ -204,7 +216,7 @@ class Settings:
         'plain_epochs': (plain, 'nothing waits for their end'),
         **dict.fromkeys(('bos_dropout', 'random_states', 'unlikelihood'), (
             training.plain_epochs >= training.epochs,
-            f'--plain_epochs={training.plain_epochs} leaves none of --epochs={training.epochs}')),
+            f'plain_epochs={training.plain_epochs} leaves none of epochs={training.epochs}')),
         'hold_epochs': (training.schedule != 'decay', f'the schedule is {training.schedule}'),
         'decay': (training.schedule not in ('decay', 'plateau'), f'the schedule is {training.schedule}'),
         'final': (training.schedule != 'cosine', f'the schedule is {training.schedule}'),
@@ -212,7 +224,7 @@ class Settings:
         'corpus_format': (streamed, 'shards have the titled form'),
     }
     values, defaults = self.values(), Settings().values()
-    return [f'--{name}={values[name]} has no effect: {reason}.' for name, (is_idle, reason) in idle.items()
+    return [f'{name}={values[name]} has no effect: {reason}.' for name, (is_idle, reason) in idle.items()
             if values[name] != defaults[name] and is_idle]
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from tangshi_tf.settings.base import Checked, setting
+from tangshi_tf.short import short_repr
 
 LONGEST = 10_000  # greatest max_len
 # The exercise's bare loop.
@@ -31,6 +32,8 @@ def _default(name: str, **cases: object) -> str:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WritingSettings(Checked):
   """What is to be written, and how."""
+
+  __repr__ = short_repr
 
   begin: list[str] | None = setting(
       None, "What a poem begins with; may be repeated (default: those of the exercise's seven, 日 红 山 夜 湖 海 月, "

@@ -2,9 +2,8 @@
 
 import contextlib
 
-import tensorflow as tf
-
 from tangshi_tf.model.kept import kept_with_model
+from tangshi_tf.quiet import tf
 
 
 class Averages:

@@ -1,19 +1,32 @@
 """What a run tells those who watch it; without TensorFlow."""
 
-import collections
 import dataclasses
 import time
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tangshi_tf.evaluation.measures import perplexity
+from tangshi_tf.short import short_repr
 
-StepResult = collections.namedtuple('StepResult', 'loss nll tokens gradient_norm')
-StepResult.__doc__ = """Scalars of one step.
 
-loss: what is minimised; nll: summed negative log-likelihood in nats; tokens:
-how many real tokens that sum is over; gradient_norm: global norm, unclipped.
-"""
+class StepResult(NamedTuple):
+  """Scalars of one step.
+
+  Attributes:
+    loss: what is minimised.
+    nll: summed negative log-likelihood in nats.
+    tokens: how many real tokens that sum is over.
+    gradient_norm: global norm, unclipped.
+  """
+
+  loss: Any
+  nll: Any
+  tokens: Any
+  gradient_norm: Any
+
+  def __repr__(self):  # no assignment: type checkers would take it for a field
+    return short_repr(self)
 
 
 class Totals:
@@ -92,6 +105,8 @@ class Position:
   def measured(self) -> list[dict[str, float]]:
     """The figures of the start, if there are any, and of each epoch."""
     return [self.start, *self.history] if self.start else self.history
+
+  __repr__ = short_repr
 
 
 class Callback:

@@ -12,11 +12,11 @@ import json
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 
 from tangshi_tf import run_dir
 from tangshi_tf.errors import UserError
+from tangshi_tf.quiet import tf
 from tangshi_tf.run_dir.safe_files import PARTIAL
 from tangshi_tf.training.callback import Position
 

@@ -7,11 +7,11 @@ parallelism, on `tf.distribute`).
 
 import contextlib
 import dataclasses
-
-import tensorflow as tf
+import functools
 
 from tangshi_tf.data.reading import OUTAGES
 from tangshi_tf.errors import LostWorkerError
+from tangshi_tf.quiet import quiet_start, tf
 from tangshi_tf.workers import cluster, rendezvous
 
 
@@ -62,11 +62,17 @@ class Replicas:
     if self.processes == 1:
       return list(values)
 
-    def replica_sum(parts):
-      return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, parts)
+    return self.here(self._sum_graph(tf.constant(values, tf.float64) / self.local)).numpy().tolist()
 
-    total = self.strategy.run(replica_sum, args=(tf.constant(values, tf.float64) / self.local,))
-    return self.here(total).numpy().tolist()
+  @functools.cached_property
+  def _sum_graph(self):
+    """The sum of tensors float64 `[n]` over all replicas; a graph, since TensorFlow warns of anything else."""
+    def replica_sum(parts):
+      here = tf.identity(parts)  # on the device of the replica, which all_reduce looks at
+      return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+    return tf.function(lambda parts: self.strategy.run(replica_sum, args=(parts,)),
+                       input_signature=[tf.TensorSpec((None,), tf.float64)])
 
   def gather(self, tensors) -> list:
     """Returns tensors `[rows of the replica, width]` as arrays `[rows of the batch, width]`; all must call it.
@@ -77,11 +83,16 @@ class Replicas:
       return [tensor.numpy() for tensor in tensors]
     gathered = []
     for tensor in tensors:
-      rows = self.strategy.gather(tensor, axis=0)
+      rows = self._gather_graph(tensor)
       size = int(rows.shape[0])
       order = [i for replica in range(self.count) for i in range(replica, size, self.count)]
       gathered.append(tf.scatter_nd(tf.constant(order)[:, None], rows, rows.shape).numpy())
     return gathered
+
+  @functools.cached_property
+  def _gather_graph(self):
+    """The rows of tensors of all replicas, one replica after the other."""
+    return tf.function(lambda tensor: self.strategy.gather(tensor, axis=0), reduce_retracing=True)
 
   def share(self, tensors) -> list:
     """Returns `place` of the rows of each local replica; the other way round from `gather`."""
@@ -120,12 +131,13 @@ def start(strategy: str, *, timeout: float, agreement: str = '') -> Replicas:
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
     workers, index = resolver.cluster_spec().as_dict()['worker'], resolver.get_task_info()[1]
   rendezvous.meet(workers, index, timeout, agreement)
-  made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-  if made.num_replicas_in_sync == 1:
-    return ONE
-  local = made.num_replicas_in_sync // len(workers)
-  replicas = Replicas(made, made.num_replicas_in_sync, index * local, local)
-  replicas.sums(0.0)  # waits for all of them
+  with quiet_start():
+    made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    if made.num_replicas_in_sync == 1:
+      return ONE
+    local = made.num_replicas_in_sync // len(workers)
+    replicas = Replicas(made, made.num_replicas_in_sync, index * local, local)
+    replicas.sums(0.0)  # waits for all of them
   return replicas
 
 
@@ -138,4 +150,4 @@ def lost_workers(replicas: Replicas):
     if replicas.processes == 1:
       raise
     raise LostWorkerError(f'another worker is gone ({error.message.splitlines()[0][:100]}); start all of them again '
-                          'with --resume') from None
+                          'to resume the run') from None

@@ -13,7 +13,7 @@ from tangshi_tf.errors import UserError
 from tangshi_tf.training.callback import Position, StepResult
 
 _MARGIN = 2.0  # times what guessing costs
-_ADVICE = '(try a lower --learning_rate)'
+_ADVICE = '(try a lower learning_rate)'
 
 
 class DivergedError(UserError):

@@ -39,8 +39,6 @@ class Job:
       command: what began the run, None where it is resumed.
       weights: to start from, see `StartModel.arrays`; by default new ones.
     """
-    import keras
-
     from tangshi_tf.model import myRNNModel
     from tangshi_tf.run_dir.weights import assign
     from tangshi_tf.training import optimizers, step
@@ -70,7 +68,7 @@ class Job:
     warmup_steps, total = training.warmup_steps, steps * training.epochs
     if warmup_steps >= total:  # as that of a recipe is in a run on few poems
       warmup_steps = total // 10
-      say(f'--warmup_steps={training.warmup_steps}: the run has {total} steps; the learning rate rises in the first '
+      say(f'warmup_steps={training.warmup_steps}: the run has {total} steps; the learning rate rises in the first '
           f'{warmup_steps}.')
     return LearningRate(
         training.learning_rate, schedule=training.schedule, steps_per_epoch=steps, epochs=training.epochs,
@@ -99,8 +97,7 @@ class Job:
       start: what config.json says of the model that the run starts from. Such a
         run has a checkpoint from the first, so that it never needs that again.
     """
-    import tensorflow as tf
-
+    from tangshi_tf.quiet import tf
     from tangshi_tf.training import checkpoint
     again = self._command is None  # a run that was killed before its first checkpoint
     command = self._directory.config()['training']['command'] if again else self._command
@@ -124,7 +121,7 @@ class Job:
                       f'are {reading}; expected the same')
     begun, epochs = self.position.epoch - (not self.position.batches), self.settings.training.epochs
     if epochs < begun:
-      raise UserError(f'--epochs={epochs}: the run in {self.path} has begun epoch {begun}; expected {begun} or more')
+      raise UserError(f'epochs={epochs}: the run in {self.path} has begun epoch {begun}; expected {begun} or more')
     self.position.reading = reading
     self.replicas.sums(0.0)  # the chief writes a new one only when all have read this one
     if self.replicas.chief:
@@ -144,7 +141,7 @@ class Job:
 
   def version_notes(self) -> list[str]:
     """Returns what a person should know of a run that is resumed with another TensorFlow."""
-    import tensorflow as tf
+    from tangshi_tf.quiet import tf
     before = self._directory.config()['training'].get('tensorflow')
     if before == tf.__version__:
       return []

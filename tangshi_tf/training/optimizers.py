@@ -1,9 +1,9 @@
 """Keras's optimizers, as a step uses them."""
 
-import keras
 
 from tangshi_tf.errors import UserError
 from tangshi_tf.model.language_model import LEARNING_RATE
+from tangshi_tf.quiet import keras
 from tangshi_tf.settings import TrainingSettings, require
 
 
@@ -32,9 +32,11 @@ def make_optimizer(learning_rate: float = LEARNING_RATE, *, name: str = 'adam',
       off each weight.
 
   Raises:
-    UserError: the name is unknown, or only 'adamw' decays weights.
+    UserError: an argument is out of range, or only 'adamw' decays weights.
   """
-  require(TrainingSettings, optimizer=name)
+  require(TrainingSettings, optimizer=name, weight_decay=weight_decay)
+  if isinstance(learning_rate, (int, float, str)):  # else perhaps a schedule of Keras
+    require(TrainingSettings, learning_rate=learning_rate)
   if name == 'adamw':
     return OPTIMIZERS[name](learning_rate, weight_decay=weight_decay)
   if weight_decay:

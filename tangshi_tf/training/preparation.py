@@ -11,6 +11,7 @@ from tangshi_tf import corpus
 from tangshi_tf.corpus import files, shards
 from tangshi_tf.errors import UserError
 from tangshi_tf.settings import Settings
+from tangshi_tf.short import short_repr
 
 
 @dataclasses.dataclass
@@ -39,14 +40,13 @@ class Material:
   streamed: bool
   notes: tuple[str, ...] = ()
 
+  __repr__ = short_repr
 
-def read_corpus(settings: Settings, starting: shards.Starting = shards.at_once, *,
-                known: Sequence[str] | None = None) -> Material:
+def read_corpus(settings: Settings, *, known: Sequence[str] | None = None) -> Material:
   """Reads the corpus of a run.
 
   Args:
     settings: of the run.
-    starting: see `shards.find`.
     known: the words that come first in the vocabulary; by default PAD and UNK.
 
   Raises:
@@ -54,15 +54,15 @@ def read_corpus(settings: Settings, starting: shards.Starting = shards.at_once, 
   """
   given, training = settings.corpus, settings.training
   report = corpus.Report()
-  paths, source = shards.find(given.corpus, starting)
+  paths, source = shards.find(given.corpus)
   found = shards.by_part(paths)
   if given.stream and found is None:
-    raise UserError(f'{source}: --stream, but these are no shards; expected those that tangshi_tf.write_shards writes')
+    raise UserError(f'{source}: stream, but these are no shards; expected those that tangshi_tf.write_shards writes')
   streamed = found is not None and given.stream is not False
   if found is not None and streamed:
     if training.bptt or training.batching == 'sorted':
-      flag = f'--bptt={training.bptt}' if training.bptt else '--batching=sorted'
-      raise UserError(f'{flag} of shards that are streamed; expected --nostream, or another way of training')
+      flag = f'bptt={training.bptt}' if training.bptt else 'batching=sorted'
+      raise UserError(f'{flag} of shards that are streamed; expected stream=False, or another way of training')
     census = shards.count(found, **given.limits)
     poems = {name: part.poems for name, part in census.parts.items()}
     corpus.check_training_part(poems['train'], source, census.poems, **given.limits)
@@ -113,6 +113,8 @@ class Batches:
   steps: int
   validation: Any
   reading: str
+
+  __repr__ = short_repr
 
 
 def make_batches(material: Material, settings: Settings, word2id: dict[str, int], replicas) -> Batches:

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 from tangshi_tf import recipes, run_dir
-from tangshi_tf.corpus.shards import Starting
 from tangshi_tf.errors import UserError
 from tangshi_tf.settings import Settings, changes_on_resume, setting_names
 from tangshi_tf.training.preparation import Material, files_of, read_corpus
@@ -18,7 +17,7 @@ def settings_of(directory: run_dir.RunDir, changes: dict[str, Any]) -> Settings:
   """
   stored = directory.config().get('training', {}).get('flags')
   if not isinstance(stored, dict) or not set(stored) <= {'recipe', *setting_names()}:
-    raise UserError(f'{directory.path / run_dir.CONFIG}: does not say all flags of its run; expected a run of this '
+    raise UserError(f'{directory.path / run_dir.CONFIG}: does not say all settings of its run; expected a run of this '
                     'version of tangshi_tf')
   if stored.get('recipe') == recipes.NONE:  # as runs of older versions say it
     stored = {**stored, 'recipe': None}
@@ -26,8 +25,8 @@ def settings_of(directory: run_dir.RunDir, changes: dict[str, Any]) -> Settings:
   values = {**Settings().values(), **stored}  # an older run does not say what was not there yet
   for name, value in changes.items():
     if name in values and values[name] != value and name not in free:
-      raise UserError(f'--{name}={value}: the run in {directory.path} has {values[name]}; leave the flag out to '
-                      'resume it, or begin another run with another --run_dir')
+      raise UserError(f'{name}={value}: the run in {directory.path} has {values[name]}; leave it out to resume that '
+                      'run, or begin another one in another run_dir')
   try:
     Settings.of(**stored)
   except UserError as error:
@@ -35,7 +34,7 @@ def settings_of(directory: run_dir.RunDir, changes: dict[str, Any]) -> Settings:
   return Settings.of(**{**stored, **changes})
 
 
-def material_of(directory: run_dir.RunDir, settings: Settings, starting: Starting) -> Material:
+def material_of(directory: run_dir.RunDir, settings: Settings) -> Material:
   """Reads the poems of a run again.
 
   They are those of `settings` where these name a corpus. Else they are found where
@@ -51,7 +50,7 @@ def material_of(directory: run_dir.RunDir, settings: Settings, starting: Startin
   for patterns in tried:
     given = dataclasses.replace(settings, corpus=dataclasses.replace(settings.corpus, corpus=patterns))
     try:
-      material = read_corpus(given, starting, known=words if settings.training.start_from else None)
+      material = read_corpus(given, known=words if settings.training.start_from else None)
       if material.origin['corpus_sha256'] == training.get('corpus_sha256') and material.words == words:
         if own:  # what the run was told is as good as before
           material.origin['corpus_files'] = training['corpus_files']
@@ -63,7 +62,7 @@ def material_of(directory: run_dir.RunDir, settings: Settings, starting: Startin
       why = error
   expected = ' '.join(own[-1]) if own else training.get('corpus')
   raise UserError(f'{str(why).partition("; expected")[0]}; expected the corpus that the run in {directory.path} began '
-                  f'with, {expected} of SHA-256 {training.get("corpus_sha256")}, by --corpus if it is elsewhere now')
+                  f'with, {expected} of SHA-256 {training.get("corpus_sha256")}, given as corpus if it is elsewhere now')
 
 
 def _own_places(training: dict[str, Any]) -> list[list[str]]:

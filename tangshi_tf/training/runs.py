@@ -3,15 +3,17 @@
 import contextlib
 import dataclasses
 import json
+import numbers
 import os
 import pathlib
 from collections.abc import Callable, Iterable
 
 from tangshi_tf import recipes, run_dir
-from tangshi_tf.corpus.shards import Starting, at_once
 from tangshi_tf.errors import TERMINATED, UserError
 from tangshi_tf.settings import Settings
+from tangshi_tf.short import short_repr, shown
 from tangshi_tf.training import resuming
+from tangshi_tf.training.callback import Callback
 from tangshi_tf.training.divergence import DivergedError
 from tangshi_tf.training.job import Job
 from tangshi_tf.training.preparation import Material, read_corpus
@@ -44,10 +46,12 @@ class Result:
   stopped: int = 0
   chief: bool = True
 
+  __repr__ = short_repr
+
 
 def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite: bool = False,
         callbacks: Iterable = (), strategy: str | None = None, worker_timeout: float = 300.0,
-        starting: Starting = at_once, stopping: Stopping = never, command: str = 'tangshi_tf.training.run') -> Result:
+        stopping: Stopping = never, command: str = 'tangshi_tf.training.run') -> Result:
   """Trains a model and writes it into a run directory.
 
       >>> from tangshi_tf import recipes, training
@@ -64,7 +68,6 @@ def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite:
     strategy: 'none', 'mirrored' (the GPUs of this host), or 'multi_worker'; by
       default what the environment variable TF_CONFIG says.
     worker_timeout: seconds in which all workers must have come.
-    starting: a context in which TensorFlow is loaded and started.
     stopping: makes a context, held while batches are trained, that yields a
       function; once it returns another number than 0 the run stops.
     command: what config.json says that started the run.
@@ -76,26 +79,26 @@ def run(settings: Settings, path: str | os.PathLike | None = None, *, overwrite:
     UserError: a setting cannot be met, the directory is taken, the corpus
       cannot be read, memory is short, or the loss is no longer finite.
   """
+  if not isinstance(settings, Settings):
+    raise UserError(f"settings {shown(settings)}: expected Settings, such as those of recipes.settings_of('gru')")
   start_from = settings.training.start_from
-  where = run_dir.for_training(None if path is None else os.fspath(path),
-                               settings.recipe or recipes.implied(start_from, settings.model.cell))
-  process = _Process(callbacks, strategy, worker_timeout, starting, stopping)
+  where = run_dir.for_training(path, settings.recipe or recipes.implied(start_from, settings.model.cell))
+  process = _Process(callbacks, strategy, worker_timeout, stopping)
   start = None if start_from is None else StartModel.open(start_from)
   if start is not None:
     settings = start.decide(settings, where)
-  material = read_corpus(settings, starting, known=start.words if start else None)  # before a directory is made
+  material = read_corpus(settings, known=start.words if start else None)  # before a directory is made
   with process.claim(where, overwrite=overwrite) as directory:
     return process.train(pathlib.Path(where), directory, settings, material, command, start)
 
 
 def resume(path: str | os.PathLike, *, callbacks: Iterable = (), strategy: str | None = None,
-           worker_timeout: float = 300.0, starting: Starting = at_once, stopping: Stopping = never,
-           **changes) -> Result:
+           worker_timeout: float = 300.0, stopping: Stopping = never, **changes) -> Result:
   """Continues a run from its last checkpoint, with its settings; on a CPU it ends as if it had never stopped.
 
   Args:
     path: the run directory.
-    callbacks, strategy, worker_timeout, starting, stopping: see `run`.
+    callbacks, strategy, worker_timeout, stopping: see `run`.
     **changes: settings that may change, such as `epochs`, or `corpus` where the
       poems are elsewhere now.
 
@@ -106,21 +109,27 @@ def resume(path: str | os.PathLike, *, callbacks: Iterable = (), strategy: str |
     UserError: as `run`; there is no run, a setting may not change, or the poems
       are others.
   """
-  process = _Process(callbacks, strategy, worker_timeout, starting, stopping)
+  process = _Process(callbacks, strategy, worker_timeout, stopping)
   with process.claim(path, resume=True) as directory:
     settings = resuming.settings_of(directory, changes)
-    material = resuming.material_of(directory, settings, starting)
+    material = resuming.material_of(directory, settings)
     return process.train(pathlib.Path(path), directory, settings, material)
 
 
 class _Process:
   """What one process does of a run: all of it, or a worker's share."""
 
-  def __init__(self, callbacks, strategy, worker_timeout, starting, stopping):
+  def __init__(self, callbacks, strategy, worker_timeout, stopping):
+    callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    for callback in callbacks:
+      if not isinstance(callback, Callback):
+        raise UserError(f'callbacks: {shown(callback)}; expected a list of training.Callback')
+    if not isinstance(worker_timeout, numbers.Real) or not worker_timeout > 0:
+      raise UserError(f'worker_timeout {shown(worker_timeout)}: expected seconds, a number above 0')
     self._strategy = cluster.choose(strategy)
     self._chief = cluster.is_chief(self._strategy)  # the chief alone writes and speaks
-    self._callbacks = list(callbacks) if self._chief else []
-    self._timeout, self._starting, self._stopping = worker_timeout, starting, stopping
+    self._callbacks = callbacks if self._chief else []
+    self._timeout, self._stopping = worker_timeout, stopping
 
   def _say(self, line: str):
     for callback in self._callbacks:
@@ -150,8 +159,7 @@ class _Process:
     new = f', {len(material.words) - len(start.words):,} of them new' if start else ''
     self._say(f'Corpus: {material.origin["corpus"]}: {counts} poems; vocabulary of {len(material.words):,}{new}')
 
-    import tensorflow as tf
-
+    from tangshi_tf.quiet import tf
     from tangshi_tf.training import distribution
     try:
       weights = start.arrays(material.words, material.counts) if start else None
@@ -165,25 +173,22 @@ class _Process:
 
   def _start(self, settings: Settings, material: Material, start: StartModel | None, resumed: bool):
     """Starts TensorFlow and waits for the other workers; returns the replicas."""
-    with self._starting():
-      from tangshi_tf.model import devices
-      from tangshi_tf.training import distribution
-      devices.prepare()
-      agreement = json.dumps([material.words, material.origin['corpus_sha256'],
-                              material.parts['train'].lengths if material.streamed else None, settings.values(),
-                              start.origin() if start else None, resumed])
-      replicas = distribution.start(self._strategy, timeout=self._timeout, agreement=agreement)
-      device = devices.start()
-      devices.has_xla()  # asked here for what older releases log when XLA starts
-    self._say(device)
+    from tangshi_tf.model import devices
+    from tangshi_tf.training import distribution
+    devices.prepare()
+    agreement = json.dumps([material.words, material.origin['corpus_sha256'],
+                            material.parts['train'].lengths if material.streamed else None, settings.values(),
+                            start.origin() if start else None, resumed])
+    replicas = distribution.start(self._strategy, timeout=self._timeout, agreement=agreement)
+    self._say(devices.start())
     if settings.recipe is not None:
       self._say(f'Recipe: {settings.recipe}')
     if replicas.count > 1:
       self._say(f'Each batch is divided among {replicas.count} replicas in {replicas.processes} processes.')
     precision = settings.training.precision
     if not devices.gains(precision):
-      self._say(f'--precision={precision}: this device has no units for it; the products take the time of float32 '
-                'or more. Use --precision=float32.')
+      self._say(f'precision={precision}: this device has no units for it; the products take the time of float32 '
+                'or more. Use precision=float32.')
     return replicas
 
   def _fit(self, job: Job, has_checkpoint: bool, start: StartModel | None) -> Result:

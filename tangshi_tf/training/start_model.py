@@ -10,6 +10,7 @@ from tangshi_tf import run_dir
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.run_dir.layout import weights_file
 from tangshi_tf.settings import ModelSettings, Settings, known, model_decides
+from tangshi_tf.short import short_repr
 
 _LIKE = 64  # known characters whose mean a new one begins from
 
@@ -31,6 +32,8 @@ class StartModel:
   weights: str
   model: ModelSettings
   words: list[str]
+
+  __repr__ = short_repr
 
   @classmethod
   def open(cls, name: str) -> 'StartModel':
@@ -65,15 +68,15 @@ class StartModel:
       if name not in asked.given and wanted == getattr(ModelSettings, name):
         continue
       if name in model_decides() and wanted != own:
-        raise UserError(f'--{name}={wanted}: the model to start from, {self.name}, has {own}; leave the flag out, or '
-                        '--start_from')
+        raise UserError(f'{name}={wanted}: the model to start from, {self.name}, has {own}; leave it out, or '
+                        'start_from')
       changed[name] = wanted
     size = asked.corpus.vocabulary_size
     if size is not None and size < len(self.words):
-      raise UserError(f'--vocabulary_size={size}: the model to start from, {self.name}, has {len(self.words)} words, '
+      raise UserError(f'vocabulary_size={size}: the model to start from, {self.name}, has {len(self.words)} words, '
                       'which stay; expected as many or more')
     if os.path.realpath(path) == os.path.realpath(self.directory.path):
-      raise UserError(f'{path}: is the model to start from; expected another --run_dir, so that it stays')
+      raise UserError(f'{path}: is the model to start from; expected another run_dir, so that it stays')
     return dataclasses.replace(asked, model=dataclasses.replace(self.model, **changed))
 
   def origin(self) -> dict[str, str]:

@@ -5,9 +5,9 @@ from a random-normal state; a model that has seen neither in training cannot go
 on from them. So a share of the poems of each batch begins in these ways, too.
 """
 
-import tensorflow as tf
 
 from tangshi_tf import corpus
+from tangshi_tf.quiet import tf
 from tangshi_tf.training.distribution import ONE, Replicas
 
 # Tell the stream of random numbers for the choice from the one for the states, and both from those of dropout.

@@ -2,11 +2,14 @@
 
 import dataclasses
 
-import tensorflow as tf
-
 from tangshi_tf.data.reading import BATCH_SPEC, read
+from tangshi_tf.errors import UserError
 from tangshi_tf.model import loss as losses
+from tangshi_tf.model import require_model
 from tangshi_tf.model.kept import kept_with_model
+from tangshi_tf.model.shapes import checked_ids
+from tangshi_tf.quiet import keras, tf
+from tangshi_tf.short import short_repr, shown
 from tangshi_tf.training import starts
 from tangshi_tf.training.averages import average_of
 from tangshi_tf.training.callback import StepResult
@@ -48,6 +51,8 @@ class StepOptions:
   state_stddev: float = 0.5
   seed: int = 0
 
+  __repr__ = short_repr
+
   def plain(self) -> 'StepOptions':
     """Returns the options without what varies the starts of poems and works against repeats."""
     return dataclasses.replace(self, unlikelihood=0.0, bos_dropout=0.0, random_states=0.0)
@@ -68,9 +73,16 @@ def train_one_step(model, optimizer, x, y, seqlen, *, options: StepOptions = Ste
     The loss before the step, a scalar.
 
   Raises:
-    UserError: one of the options is out of range.
+    UserError: an argument is something else, or one of the options is out of
+      range.
   """
+  require_model(model)
+  if not isinstance(optimizer, keras.Optimizer):
+    raise UserError(f'optimizer {shown(optimizer)}: expected one of keras.optimizers, such as make_optimizer makes')
   options = dataclasses.replace(options, carry_state=False)
+  x = checked_ids('x', x, batch=None, time=None)
+  y = checked_ids('y', y, batch=x.shape[0], time=x.shape[1])
+  seqlen = checked_ids('seqlen', seqlen, batch=x.shape[0])
   batch = (tf.cast(tensor, tf.int32) for tensor in (x, y, seqlen))
   return compiled_step(model, optimizer, options)(*batch, [])[0].loss
 

@@ -6,9 +6,9 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 from tangshi_tf import corpus, decoding
+from tangshi_tf.quiet import tf
 from tangshi_tf.training.callback import Callback, Totals
 
 

@@ -14,11 +14,13 @@ def choose(strategy: str | None) -> str:
   Raises:
     UserError: TF_CONFIG is no description of a cluster, or is needed and there is none.
   """
+  if strategy is not None and strategy not in STRATEGIES:
+    raise UserError(f'strategy {shorten(str(strategy))} is unknown; expected one of {", ".join(STRATEGIES)}')
   addresses, _ = workers()
   if strategy is None:
     return 'multi_worker' if len(addresses) > 1 else 'none'
   if strategy == 'multi_worker' and not addresses and not _in_slurm():
-    raise UserError('--strategy=multi_worker: there is neither TF_CONFIG nor Slurm; expected one of them to describe a '
+    raise UserError('strategy=multi_worker: there is neither TF_CONFIG nor Slurm; expected one of them to describe a '
                     'cluster (python -m tangshi_tf.launch starts one on this machine)')
   return strategy
 

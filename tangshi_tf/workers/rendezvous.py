@@ -90,7 +90,7 @@ async def _gather(server: socket.socket, addresses: list[str], timeout: float, a
       index, answer = hellos.get(line), ''
       if index is None:
         if line.startswith(same_addresses):
-          answer, refused = 'settings', ' (one with another corpus or other flags came)'
+          answer, refused = 'settings', ' (one with another corpus or other settings came)'
         elif line.startswith(b'tangshi_tf '):
           answer, refused = f'other {", ".join(addresses)}', ' (one with other addresses came)'
         writer.write(f'{answer}\n'.encode())
@@ -115,7 +115,7 @@ async def _gather(server: socket.socket, addresses: list[str], timeout: float, a
       writer.write((f'missing {missing}\n' if missing else 'go\n').encode())
   if missing:
     raise LostWorkerError(f'{missing} did not come within {timeout:g} s{refused}; expected all workers to be started '
-                          'within --worker_timeout')
+                          'within worker_timeout')
 
 
 async def _join(place: tuple[str, int], addresses: list[str], index: int, timeout: float, deadline: float,
@@ -140,12 +140,12 @@ async def _join(place: tuple[str, int], addresses: list[str], index: int, timeou
       raise UserError(f'{chief} has the workers {rest}, but worker {index} has {", ".join(addresses)}; expected the '
                       'same for all')
     if word == 'settings':
-      raise UserError(f'{chief} has another corpus or other flags than worker {index}; expected the same for all')
+      raise UserError(f'{chief} has another corpus or other settings than worker {index}; expected the same for all')
     if word == 'twice':
       raise UserError(f'another process came to {chief} as worker {index}; expected one of each index')
     await asyncio.sleep(_PAUSE)
   raise LostWorkerError(f'{chief} did not answer within {timeout:g} s ({trouble}); expected all workers to be started '
-                        'within --worker_timeout')
+                        'within worker_timeout')
 
 
 async def _answer(reader: asyncio.StreamReader, deadline: float) -> str:

@@ -30,7 +30,7 @@ from ..conftest import ROOT
     ('extra', "unexpected argument 'extra'"), ('--bos_dropout=1.1', 'number from 0 to 1'),
     ('--random_states=-0.1', 'number from 0 to 1'), ('--random_states=nan', 'number from 0 to 1'),
     ('--state_stddev=inf', 'number from 0 to 100'), ('--state_stddev=-1', 'number from 0 to 100'),
-    ('--unlikelihood=-1', 'number from 0 to 100'), (('--bptt=20', '--bos_dropout=0.5'), 'expected --bos_dropout=0'),
+    ('--unlikelihood=-1', 'number from 0 to 100'), (('--bptt=20', '--bos_dropout=0.5'), 'expected bos_dropout=0'),
     ('--corpus=none.txt', 'none.txt: cannot be read'), ('--run_dir=file/run', 'file.run: cannot be written'),
     ('--run_dir=file', 'file: is a file'),
 ])
@@ -135,7 +135,7 @@ def test_a_small_vocabulary_in_mixed_precision(command, poems_file, tmp_path):
                  '--epochs=1', '--units=8', '--embedding_size=4')
   assert done.returncode == 0, done.stderr
   assert 'vocabulary of 300' in done.stdout and 'steps; the learning rate rises in the first 1.' in done.stdout
-  assert done.stdout.count('--precision=bfloat16: this device has no units') == (not devices.gains('bfloat16'))
+  assert done.stdout.count('precision=bfloat16: this device has no units') == (not devices.gains('bfloat16'))
   config = json.loads((tmp_path / 'runs/gru/config.json').read_text(encoding='utf-8'))
   assert config['training']['flags']['precision'] == 'bfloat16' and config['training']['flags']['recipe'] == 'gru'
   written = command('tangshi_tf.generate', '--temperature=1', '--num=20', '--begin=人', '--max_len=5')
@@ -360,7 +360,7 @@ def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, t
   config = json.loads((tmp_path / 'r/config.json').read_text(encoding='utf-8'))
   assert config['model']['cell'] == 'gru' and config['model']['tied'] and config['training']['flags']['epochs'] == 1
   notes = [line for line in done.stdout.splitlines() if 'no effect' in line]
-  assert [note.split('=')[0] for note in notes] == ['--layer_dropout']
+  assert [note.split('=')[0] for note in notes] == ['layer_dropout']
   # Poems by number take the place of the recipe's tokens.
   assert config['training']['flags']['batch_size'] == 7 and config['training']['flags']['batch_tokens'] == 0
 
@@ -440,7 +440,7 @@ def test_evaluate(command, trained, poems_file, tmp_path):
   assert re.search(r'mine.txt: 1 poems, 13 tokens, \d of them outside the vocabulary \(1 poems of more', mine.stdout)
   assert_one_line(command('tangshi_tf.evaluate', model, '--split=tset'), 'tset: cannot be read')
   assert_one_line(command('tangshi_tf.evaluate', model, '--split=mine.txt', '--corpus=/no/such'),
-                  '--split=mine.txt is a file, which is measured as a whole; expected no --corpus beside it')
+                  "split 'mine.txt' is a file, which is measured as a whole; expected no corpus beside it")
   (tmp_path / 'long.txt').write_text('长:' + '月' * 300, encoding='utf-8')
   assert_one_line(command('tangshi_tf.evaluate', model, '--split=long.txt'), 'evaluate: long.txt has no poem of at')
 
@@ -497,25 +497,25 @@ def test_poems_in_a_form(command, trained, tmp_path):
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (['--form=六绝'], "form '六绝' is unknown; expected 五绝"), (['--beam=2', '--temperature=1'], 'both --beam and'),
+    (['--form=六绝'], "form '六绝' is unknown; expected 五绝"), (['--beam=2', '--temperature=1'], 'both beam and'),
     (['--form=五绝', '--rhyme=屋'], "'屋' is unknown; .*上平一东"),
-    (['--rhyme=东'], '--rhyme goes with a form'), (['--tones=off'], '--tones goes with a form'),
-    (['--form=五绝', '--max_len=3'], '--max_len does not go'), (['--form=2x3', '--tones=loose'], 'has no tone pattern'),
+    (['--rhyme=东'], ': rhyme goes with a form'), (['--tones=off'], 'tones goes with a form'),
+    (['--form=五绝', '--max_len=3'], 'max_len does not go'), (['--form=2x3', '--tones=loose'], 'has no tone pattern'),
     (['--acrostic=一二三四五六七八九'], '9 characters; expected at most 8'), (['--acrostic=，'], 'no characters in it'),
     (['--form=五绝', '--acrostic=一二三四五'], 'at most 4, the lines of 五绝'),
     (['--form=五绝', '--acrostic=🙂'], "'🙂' is not in the model"), (['--top_p=0'], 'above 0 up to 1'),
     (['--min_p=2'], 'from 0 to 1'), (['--top_k=-1'], '--top_k'), (['--beam=1025'], '--beam'),
     (['--best_of=2', '--temperature=0'], 'expected one above 0'), (['--json', '--vertical'], 'both --json and'),
     (['--interactive', '--json'], 'both --interactive and --json'), (['--vertical', '--beside'], 'both --beside and'),
-    (['--exercise', '--max_repeat=1'], 'both --exercise and --max_repeat; expected one of them'),
-    (['--exercise', '--form=五绝'], 'both --exercise and --form'), (['--exercise', '--nobos_first'], 'both --exercise'),
+    (['--exercise', '--max_repeat=1'], 'both exercise and max_repeat; expected one of them'),
+    (['--exercise', '--form=五绝'], 'both exercise and form'), (['--exercise', '--nobos_first'], 'both exercise'),
     (['--max_repeat=40'], 'no poem of at most 33 characters has one more often'),
     (['--max_repeat=25', '--form=五绝'], 'no poem of at most 24 characters'),
-    (['--whole_sentences', '--form=五绝'], '--whole_sentences does not go with a form'),
-    (['--temperature=0', '--min_p=0.1'], '--min_p is for drawing'), (['--exercise', '--top_k=5'], 'both --exercise'),
-    (['--state_stddev=1'], '--init=random, too'), (['--interactive', '--exercise'], 'both --exercise and --inter'),
-    (['--shortest_line=3', '--form=五绝'], '--shortest_line does not go with a form'),
-    (['--interactive', '--whole_sentences'], 'both --interactive and --whole_sentences'),
+    (['--whole_sentences', '--form=五绝'], 'whole_sentences does not go with a form'),
+    (['--temperature=0', '--min_p=0.1'], 'min_p is for drawing'), (['--exercise', '--top_k=5'], 'both exercise'),
+    (['--state_stddev=1'], 'init=random, too'), (['--interactive', '--exercise'], 'both exercise and inter'),
+    (['--shortest_line=3', '--form=五绝'], 'shortest_line does not go with a form'),
+    (['--interactive', '--whole_sentences'], 'both interactive and whole_sentences'),
 ])
 def test_forms_that_cannot_be_met(command, trained, arguments, message):
   assert_one_line(command('tangshi_tf.generate', f'--model={trained[0]}', *arguments), message)

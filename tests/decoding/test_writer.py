@@ -146,10 +146,11 @@ def test_the_best_of_several_is_likelier_and_copies_are_looked_up(writer):
 @pytest.mark.parametrize(('options', 'message'), [
     ({'form': 'x'}, "form 'x' is unknown"), ({'begin': ''}, 'begin word is empty'), ({'num': 0}, 'num 0: expected'),
     ({'temperature': -1}, 'temperature -1: expected a number from 0 to 100'), ({'seed': -1}, 'seed -1: expected'),
-    ({'rhyme': '东'}, '--rhyme goes with a form'), ({'form': '七绝', 'max_len': 3}, '--max_len does not go with'),
-    ({'exercise': True, 'temperature': 1.0}, 'both --exercise and --temperature'),
-    ({'beam': 3, 'temperature': 0.0}, 'both --beam and --temperature'),
-    ({'temperature': 0.0, 'top_k': 0}, '--top_k is for drawing'), ({'state_stddev': 1.0}, 'for random states'),
+    ({'rhyme': '东'}, '^rhyme goes with a form; expected form, too'),
+    ({'form': '七绝', 'max_len': 3}, '^max_len does not go with'),
+    ({'exercise': True, 'temperature': 1.0}, '^both exercise and temperature; expected one of them'),
+    ({'beam': 3, 'temperature': 0.0}, 'both beam and temperature'),
+    ({'temperature': 0.0, 'top_k': 0}, 'top_k is for drawing'), ({'state_stddev': 1.0}, 'for random states'),
     ({'form': '五绝', 'begin': '春' * 21}, 'has 21 characters; expected at most 20'),
     ({'form': '6x5', 'tones': 'loose'}, '6x5 has no tone pattern'), ({'acrostic': '，'}, 'no characters in it'),
     ({'acrostic': '春' * 9}, '9 characters; expected at most 8'), ({'max_repeat': 99}, 'no poem of at most 33'),
@@ -198,8 +199,8 @@ def test_a_notebook_shows_columns(writer):
 
 def test_how_a_poem_is_laid_out():
   poem = WrittenPoem('白日依山尽，黄河。')
-  assert poem.vertical().split('\n') == ['黄\u3000白', '河\u3000日', *('\u3000\u3000' + word for word in '依山尽')]
-  assert poem.beside().split('\n')[0] == '黄\u3000白\u3000\u3000白日依山尽，黄河。'
+  assert poem.vertical.split('\n') == ['黄\u3000白', '河\u3000日', *('\u3000\u3000' + word for word in '依山尽')]
+  assert poem.beside.split('\n')[0] == '黄\u3000白\u3000\u3000白日依山尽，黄河。'
   assert str(WrittenPoem('')) == '' and WrittenPoem('').perplexity is None and WrittenPoem('').lines == []
 
 

@@ -30,20 +30,20 @@ def disk(monkeypatch):
 
 
 @pytest.mark.parametrize(('error', 'message'), [
-    (errno.ENOSPC, r'\(No space left on device\); the disk is full: make room, then continue with '),
-    (errno.EDQUOT, r'\(Disk quota exceeded\); the quota is used up: make room, then continue with '),
+    (errno.ENOSPC, r'\(No space left on device\); the disk is full: make room, then '),
+    (errno.EDQUOT, r'\(Disk quota exceeded\); the quota is used up: make room, then '),
 ])
 def test_a_full_disk_says_how_to_go_on(tmp_path, disk, error, message):
   for after in range(4):
     disk(error, after)
-    with pytest.raises(UserError, match=rf'run.\w+.json: cannot be written {message}the same command$'):
+    with pytest.raises(UserError, match=rf'run.\w+.json: cannot be written {message}begin it again$'):
       claim(tmp_path / 'run')
   disk(None)
   claim(tmp_path / 'run')
   with run_dir.claim(tmp_path / 'run', resume=True) as run:
     run.write_file(run_dir.CHECKPOINT, b'1')
   disk(error)
-  with pytest.raises(UserError, match=f'metrics.json: cannot be written {message}--resume$'):
+  with pytest.raises(UserError, match=f'metrics.json: cannot be written {message}resume the run$'):
     with run_dir.claim(tmp_path / 'run', resume=True) as run:
       run.write_json(run_dir.METRICS, {})
   assert run_dir.RunDir(tmp_path / 'run').has(run_dir.CHECKPOINT)

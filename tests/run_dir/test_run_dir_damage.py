@@ -150,7 +150,7 @@ def test_damage_is_one_line(saved, kind, sealed):
 def test_a_damaged_or_old_run_is_replaced_only_when_told(one, damage):
   path, _ = one
   damage(path)
-  with pytest.raises(UserError, match='--overwrite'):
+  with pytest.raises(UserError, match='overwrite it'):
     claim(path)
   assert (path / 'weights/best.npz').exists()
   claim(path, overwrite=True)
@@ -244,7 +244,7 @@ def test_another_vocabulary(one, words, message):
 def test_a_version_1_run_is_named_and_what_to_do(one):
   path, _ = one
   to_version_1(path)
-  with pytest.raises(UserError, match='is of format version 1, .*: train it again with --overwrite') as caught:
+  with pytest.raises(UserError, match='is of format version 1, .*: train it again and overwrite it') as caught:
     run_dir.load(path)
   assert '\n' not in str(caught.value)
   with pytest.raises(UserError, match='is of format version 1'), run_dir.claim(path, resume=True):

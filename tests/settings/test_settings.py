@@ -1,9 +1,13 @@
 """Settings: defined once, checked alike from Python and from the command line."""
 
+import copy
 import dataclasses
+import pathlib
+import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from absl import flags
 
@@ -58,19 +62,46 @@ def test_python_and_the_command_line_refuse_the_same_values(group):
     ({'learning_rate': float('nan')}, 'learning_rate nan: expected a number above 0 up to 100'),
     ({'average': 1.0}, 'average 1.0: expected a rate from 0 to below 1'),
     ({'cell': 'GRU'}, "cell 'GRU' is unknown; expected one of rnn, lstm, gru"),
-    ({'corpus': 'poems.txt'}, "corpus 'poems.txt': expected a list of texts"),
+    ({'corpus': []}, r'corpus \[\]: expected a text, or a list of one or more'),
+    ({'corpus': [3]}, r'corpus \[3\]: expected a text, or a list of one or more'),
+    ({'corpus': b'x'}, "corpus b'x': expected a text, or a list"),
+    ({'units': '64'}, "units '64': expected a whole number from 1 to 16384"),
+    ({'units': 2.5}, 'units 2.5: expected a whole number'),
+    ({'unit': 64}, "setting 'unit' is unknown; did you mean units\\?$"),
     ({'tied': 1}, 'tied 1: expected True or False'),
     ({'temperatur': 1}, "setting 'temperatur' is unknown; expected one of corpus, "),
-    ({'bptt': 20, 'bos_dropout': 0.1}, '--bptt=20 trains on all poems as one text'),
-    ({'bptt': 20, 'batch_tokens': 200}, '--bptt=20 goes neither with --batch_tokens=200'),
-    ({'batch_tokens': 200, 'batching': 'shuffle'}, '--batch_tokens=200 with --batching=shuffle; expected --batching=b'),
-    ({'weight_decay': 0.1}, '--weight_decay=0.1 with --optimizer=adam; expected --optimizer=adamw'),
-    ({'tied': True, 'projection': 32}, '--projection=32 with --tied: .*; expected --projection=0 or 64'),
-    ({'min_characters': 9, 'max_characters': 8}, '--min_characters=9 leaves no poem of at most --max_characters=8'),
+    ({'bptt': 20, 'bos_dropout': 0.1}, 'bptt=20 trains on all poems as one text'),
+    ({'bptt': 20, 'batch_tokens': 200}, 'bptt=20 goes neither with batch_tokens=200'),
+    ({'batch_tokens': 200, 'batching': 'shuffle'}, 'batch_tokens=200 with batching=shuffle; expected batching=b'),
+    ({'weight_decay': 0.1}, 'weight_decay=0.1 with optimizer=adam; expected optimizer=adamw'),
+    ({'tied': True, 'projection': 32}, 'projection=32 with tied: .*; expected projection=0 or 64'),
+    ({'min_characters': 9, 'max_characters': 8}, 'min_characters=9 leaves no poem of at most max_characters=8'),
 ])
 def test_a_value_that_cannot_be_used_is_one_line(values, message):
   with pytest.raises(UserError, match='^' + message):
     Settings.of(**values)
+
+
+def test_an_unknown_setting_names_the_nearest():
+  with pytest.raises(UserError, match="^setting 'foo' is unknown; did you mean form\\?$"):
+    WritingSettings(foo=1)
+  with pytest.raises(UserError, match="^setting 'zzz' is unknown; expected one of cell, units, "):
+    settings.ModelSettings(zzz=1)
+
+
+def test_numbers_of_numpy_and_a_single_text_are_kept_as_plain_ones():
+  made = WritingSettings(num=np.int64(3), seed=np.uint8(4), temperature=np.float32(0.5), begin='春')
+  assert made == WritingSettings(num=3, seed=4, temperature=0.5, begin=['春'])
+  assert [type(value) for value in (made.num, made.seed, made.temperature)] == [int, int, float]
+  assert Settings.of(corpus=pathlib.Path('a.txt')).corpus.corpus == ['a.txt']
+
+
+def test_settings_are_copied_and_shown():
+  made = Settings.of(cell='lstm', units=512, recipe='lstm', corpus=['a.txt'])
+  for again in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+    assert again == made
+  assert repr(made) == "Settings(recipe='lstm', corpus=['a.txt'], cell='lstm', units=512)"
+  assert repr(made.model) == "ModelSettings(cell='lstm', units=512)" and repr(Settings()) == 'Settings()'
 
 
 def test_values_come_back():
@@ -101,12 +132,12 @@ def test_what_a_recipe_says_of_batches_gives_way():
 def test_what_has_no_effect_is_told():
   made = Settings.of(layer_dropout=0.1, final=0.5, shuffle_buffer=3)
   assert made.without_effect(streamed=False) == [
-      '--layer_dropout=0.1 has no effect: there is one layer.',
-      '--final=0.5 has no effect: the schedule is constant.',
-      '--shuffle_buffer=3 has no effect: the poems are in memory.']
+      'layer_dropout=0.1 has no effect: there is one layer.',
+      'final=0.5 has no effect: the schedule is constant.',
+      'shuffle_buffer=3 has no effect: the poems are in memory.']
   assert not Settings().without_effect(streamed=True)
   assert Settings.of(bos_dropout=0.1, plain_epochs=3, epochs=3).without_effect(streamed=False) == [
-      '--bos_dropout=0.1 has no effect: --plain_epochs=3 leaves none of --epochs=3.']
+      'bos_dropout=0.1 has no effect: plain_epochs=3 leaves none of epochs=3.']
   assert not Settings.of(bos_dropout=0.1, plain_epochs=2, epochs=3).without_effect(streamed=False)
 
 

@@ -41,14 +41,14 @@ def full_at(monkeypatch):
 
 
 @pytest.mark.parametrize(('file', 'again'), [
-    ('vocabulary.json', 'the same command'), *itertools.product(
-        ['weights/epoch-01.npz', 'metrics.json', 'checkpoint.npz'], ['the same command', '--resume'])])
+    ('vocabulary.json', 'begin it again'), *itertools.product(
+        ['weights/epoch-01.npz', 'metrics.json', 'checkpoint.npz'], ['begin it again', 'resume the run'])])
 def test_before_the_first_checkpoint(tmp_path, settings, full_at, file, again):
   full_at(file)
-  with pytest.raises(UserError, match=f'{file}: cannot be written .*the disk is full: .* with the same command'):
+  with pytest.raises(UserError, match=f'{file}: cannot be written .*the disk is full: .* then begin it again'):
     training.run(settings, tmp_path / 'r')
   full_at(None)
-  if again == '--resume':
+  if again == 'resume the run':
     training.resume(tmp_path / 'r', corpus=settings.corpus.corpus)
   else:
     training.run(settings, tmp_path / 'r')
@@ -58,7 +58,7 @@ def test_before_the_first_checkpoint(tmp_path, settings, full_at, file, again):
 @pytest.mark.parametrize('file', ['weights/epoch-02.npz', 'metrics.json', 'checkpoint.npz'])
 def test_after_it(tmp_path, settings, full_at, file):
   training.run(settings, tmp_path / 'whole')
-  with pytest.raises(UserError, match=f'{file}: cannot be written .*the disk is full: .* continue with --resume'):
+  with pytest.raises(UserError, match=f'{file}: cannot be written .*the disk is full: .* resume the run'):
     training.run(settings, tmp_path / 'r', callbacks=[FullInEpoch2(full_at, file)])
   full_at(None)
   training.resume(tmp_path / 'r', corpus=settings.corpus.corpus)

@@ -69,7 +69,7 @@ def test_a_stopped_run_is_resumed(tmp_path, poems_file, forgets):
   stopped = training.run(settings, tmp_path / 'part', callbacks=[notes], stopping=notes.stopping)
   assert stopped.stopped == 7 and notes.steps == 5 and stopped.history == []
   assert run_dir.RunDir(stopped.path).weights() == ['weights/last.npz']
-  with pytest.raises(UserError, match='--units=9: the run in .*part has 8'):
+  with pytest.raises(UserError, match='units=9: the run in .*part has 8'):
     training.resume(stopped.path, units=9, corpus=[str(poems_file)])
   with pytest.raises(UserError, match="setting 'unit' is unknown"):
     training.resume(stopped.path, unit=9)
@@ -84,7 +84,7 @@ def test_a_stopped_run_is_resumed(tmp_path, poems_file, forgets):
       epoch['validation_loss'] for epoch in whole.history]
   config = json.loads((resumed.path / 'config.json').read_text(encoding='utf-8'))
   assert config['training']['flags']['epochs'] == 3
-  with pytest.raises(UserError, match='^--epochs=2: the run in .*part has begun epoch 3; expected 3 or more$'):
+  with pytest.raises(UserError, match='^epochs=2: the run in .*part has begun epoch 3; expected 3 or more$'):
     training.resume(stopped.path, corpus=[str(poems_file)], epochs=2)
   config = json.loads((resumed.path / 'config.json').read_text(encoding='utf-8'))
   assert config['training']['flags']['epochs'] == 3
@@ -95,7 +95,7 @@ def test_nothing_is_made_where_something_cannot_be_met(tmp_path, poems_file):
     training.run(Settings.of(corpus=[str(tmp_path / 'nowhere.txt')]), tmp_path / 'a')
   with pytest.raises(UserError, match='no run to resume'):
     training.resume(tmp_path / 'a')
-  with pytest.raises(UserError, match='--stream, but these are no shards'):
+  with pytest.raises(UserError, match=': stream, but these are no shards'):
     training.run(Settings.of(corpus=[str(poems_file)], stream=True), tmp_path / 'a')
   assert list(tmp_path.iterdir()) == []
 
