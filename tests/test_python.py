@@ -277,7 +277,7 @@ prosody.check('一', 3)
 prosody.check_text(poem)
     WrittenPoem(text='一') is of type WrittenPoem; expected a text
 prosody.check_text('一', '六绝')
-    form '六绝' is unknown; expected 五绝, 七绝, 五律, 七律, or LINESxCHARACTERS such as 6x5, up to 64x32; did you mean 五绝?
+    form '六绝' is unknown; expected 五绝, 七绝, 五律, 七律, or LINESxCHARACTERS such as 6x5, …; did you mean 五绝?
 prosody.tone('床前')
     '床前': expected one character
 prosody.rhymes_of(3)
@@ -317,12 +317,12 @@ def test_what_is_saved_can_be_loaded(writer, tmp_path):
 
 def test_a_file_that_is_no_model_of_ours(tmp_path, writer):
   keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / 'other.keras')
-  with pytest.raises(UserError, match="other.keras: holds a model of class 'Sequential'; expected what myRNNModel.save"):
+  with pytest.raises(UserError, match="other.keras: holds a model of class 'Sequential'; expected what myRNN"):
     tangshi_tf.load(tmp_path / 'other.keras')
   (tmp_path / 'text.keras').write_text('月', encoding='utf-8')
   with pytest.raises(UserError, match='text.keras: .File is not a zip file'):
     tangshi_tf.load(tmp_path / 'text.keras')
-  with pytest.raises(UserError, match='mine.keras: is a file; expected a run directory .from Python tangshi_tf.load takes'):
+  with pytest.raises(UserError, match='mine.keras: is a file; expected a run directory .from Python'):
     (tmp_path / 'mine.keras').touch()
     run_dir.RunDir.open(tmp_path / 'mine.keras')
 

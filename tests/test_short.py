@@ -26,9 +26,10 @@ def made(real_word2id):
   run = run_dir.Run(LONG, model, real_word2id, id2word, {'training': TABLE})
   yield from (model, run, decoding.Writer(run), decoding.Session(run, begin='月' * 500))
   yield from (decoding.FormPlan(form, real_word2id), decoding.Rules(real_word2id))
-  yield from (decoding.Sampling(1 / 3, 10**6, 2 / 3), decoding.WrittenPoem(LONG, LONG, 2**63, form, 'strict', 'any', -1 / 3, tuple(MANY), LONG),
+  yield from (decoding.Sampling(1 / 3, 10**6, 2 / 3),
+              decoding.WrittenPoem(LONG, LONG, 2**63, form, 'strict', 'any', -1 / 3, tuple(MANY), LONG),
               Candidate(LONG, 3, MANY, -1 / 3, MANY))
-  yield decoding.Request.of(settings.WritingSettings(form='64x32', begin=MANY, num=10**100))
+  yield decoding.Request.of(settings.WritingSettings(form='64x32', begin=MANY, num=10**6))
   yield from (prosody.check('月，' * 1000, '七绝'), prosody.check_text('春' * 90_000), form, prosody.patterns(form)[0],
               prosody.Fault(1, 2, 'tone', 'x' * 50))
   yield from (corpus.Poem(LONG, LONG), Part(MANY, [TABLE] * 9), Census(MANY, {'train': Part(MANY, [])}, None, 3, LONG))

@@ -7,7 +7,7 @@ import numpy as np
 
 from tangshi_tf import long_work
 from tangshi_tf.decoding.form_plan import FormPlan
-from tangshi_tf.decoding.rules import MAX_LEN, NEVER, UNFIXED, GraphRules, RuleOptions, Rules, RuleState, vocabulary_of
+from tangshi_tf.decoding.rules import MAX_LEN, NEVER, UNFIXED, GraphRules, RuleOptions, Rules, RuleState, tables_of
 from tangshi_tf.decoding.text import without_cut_sentence
 from tangshi_tf.errors import UserError
 from tangshi_tf.model.kept import kept_with_model
@@ -41,7 +41,7 @@ def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, 
   Raises:
     UserError: as `generate`, or the beam is wider than the vocabulary.
   """
-  word2id, id2word = vocabulary_of(model, word2id, id2word)
+  word2id, id2word = tables_of(model, word2id, id2word)
   if not isinstance(width, numbers.Integral) or not 1 <= width <= len(word2id):
     raise UserError(f'beam of {shown(width)}: expected 1 to {len(word2id)}, the words of the vocabulary')
   rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first, max_repeat=max_repeat,

@@ -10,7 +10,7 @@ import numpy as np
 
 from tangshi_tf.decoding.compiled import compiled_decoder
 from tangshi_tf.decoding.form_plan import FormPlan
-from tangshi_tf.decoding.rules import MAX_LEN, UNFIXED, Rules, RuleState, Start, vocabulary_of
+from tangshi_tf.decoding.rules import MAX_LEN, UNFIXED, Rules, RuleState, Start, tables_of
 from tangshi_tf.decoding.sampling import Sampling
 from tangshi_tf.decoding.text import without_cut_sentence
 from tangshi_tf.errors import UserError
@@ -122,7 +122,7 @@ class _Task:
                bos_first: bool = False, whole_sentences: bool = False, plan: FormPlan | None = None,
                acrostic: str = '', **unknown):
     require_names(unknown, [name for name in inspect.signature(_Task).parameters if name not in _GIVEN])
-    word2id, id2word = vocabulary_of(model, word2id, id2word)
+    word2id, id2word = tables_of(model, word2id, id2word)
     sampler = Sampling(temperature, top_k, top_p, min_p)
     self._rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
                         max_repeat=max_repeat, shortest_line=shortest_line)

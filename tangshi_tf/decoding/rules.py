@@ -187,7 +187,7 @@ class Rules:
     return Start(fixed, len(fixed), *self.plan.start(words))
 
 
-def vocabulary_of(model, word2id, id2word) -> tuple[dict[str, int], dict[int, str]]:
+def tables_of(model, word2id, id2word) -> tuple[dict[str, int], dict[int, str]]:
   """Returns the vocabulary to write with: the one that is given, else the model's own.
 
   Raises:

@@ -40,6 +40,7 @@ class Job:
       weights: to start from, see `StartModel.arrays`; by default new ones.
     """
     from tangshi_tf.model import myRNNModel
+    from tangshi_tf.quiet import keras
     from tangshi_tf.run_dir.weights import assign
     from tangshi_tf.training import optimizers, step
     from tangshi_tf.training.averages import average_of

@@ -62,7 +62,7 @@ def material_of(directory: run_dir.RunDir, settings: Settings) -> Material:
       why = error
   expected = ' '.join(own[-1]) if own else training.get('corpus')
   raise UserError(f'{str(why).partition("; expected")[0]}; expected the corpus that the run in {directory.path} began '
-                  f'with, {expected} of SHA-256 {training.get("corpus_sha256")}, given as corpus if it is elsewhere now')
+                  f'with, {expected} of SHA-256 {training.get("corpus_sha256")}, as corpus if it is elsewhere now')
 
 
 def _own_places(training: dict[str, Any]) -> list[list[str]]:
