@@ -27,7 +27,7 @@ def figures(nll, validation_nll=None):
 
 @pytest.mark.parametrize(('first', 'epoch', 'message'), [
     (3.7, figures(12_108.3), 'the loss became 12,108.3 nats a token in epoch 2; expected less than the 3.7 of blind '
-                             r'guessing \(try a lower --learning_rate\)$'),
+                             r'guessing \(try a lower learning_rate\)$'),
     (3.7, figures(7.5), 'became 7.5 nats'), (3.7, figures(4.0, math.nan), 'became nan in epoch 2; expected a finite'),
     (3.7, figures(4.0, 800.0), 'became 800.0 nats'),
     (3.7, figures(7.3), None),  # twice what guessing costs is the limit: log(40) is 3.69
@@ -59,7 +59,7 @@ def test_learning_rate_100(command, poems_file, tmp_path):
   done = command('tangshi_tf.train', f'--corpus={poems_file}', '--learning_rate=100', '--epochs=2', '--recipe=none',
                  '--run_dir=r', *(f'--{name}={value}' for name, value in SMALL.items()))
   assert done.returncode == 2 and 'Done' not in done.stdout
-  assert done.stderr.count('\n') == 1 and 'the loss became' in done.stderr and 'try a lower --learning' in done.stderr
+  assert done.stderr.count('\n') == 1 and 'the loss became' in done.stderr and 'try a lower learning' in done.stderr
   assert done.stderr.endswith('the last good weights are kept in r as last\n')
   assert not list(tmp_path.glob('r/weights/epoch-*'))
   assert all(np.abs(variable).max() < 10 for variable in run_dir.load(tmp_path / 'r').model.trainable_variables)

@@ -45,7 +45,7 @@ def test_a_run_finds_its_corpus_from_where_it_began_and_from_elsewhere(run, tmp_
 def test_a_corpus_that_is_gone_or_has_changed_is_one_line(run, tmp_path, monkeypatch):
   mine = run.parent / 'poems/mine.txt'
   sha = json.loads((run / 'config.json').read_text(encoding='utf-8'))['training']['corpus_sha256']
-  expected = (f'; expected the corpus that the run in {run} began with, {mine} of SHA-256 {sha}, by --corpus if it is '
+  expected = (f'; expected the corpus that the run in {run} began with, {mine} of SHA-256 {sha}, as corpus if it is '
               'elsewhere now')
   mine.rename(tmp_path / 'new.txt')
   with pytest.raises(UserError) as caught:
@@ -82,7 +82,7 @@ def test_a_setting_that_an_older_run_does_not_name_is_refused_all_the_same(run):
       del config['training']['flags'][name]
     claimed.write_json(run_dir.CONFIG, config)
   for name, value in {'start_from': 'rnn', 'bos_dropout': 0.5}.items():
-    with pytest.raises(UserError, match=f'--{name}={value}: the run in .* has (None|0.0); leave the flag out'):
+    with pytest.raises(UserError, match=f'^{name}={value}: the run in .* has (None|0.0); leave it out'):
       training.resume(run, **{name: value})
   assert epochs(run, epochs=2, bos_dropout=0.0) == 2
 

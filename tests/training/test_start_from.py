@@ -148,7 +148,7 @@ def test_a_resumed_run_needs_its_start_no_more(start, own, tmp_path):
     assert sorted(points) == [0, 1, 2]
     assert json.loads((resumed.path / 'metrics.json').read_text())['start'] == json.loads(
         (whole.path / 'metrics.json').read_text())['start']
-  with pytest.raises(UserError, match='--start_from=rnn: the run in .* has '):
+  with pytest.raises(UserError, match='^start_from=rnn: the run in .* has '):
     training.resume(resumed.path, start_from='rnn')
 
 
@@ -184,7 +184,7 @@ def test_settings_that_a_model_leaves_open():
                                   output_dropout=0.5)
   assert start.decide(Settings.of(start_from='best', output_dropout=0.0), 'a').model.output_dropout == 0
   assert start.decide(Settings.of(start_from='best', vocabulary_size=7835), 'a').corpus.vocabulary_size == 7835
-  with pytest.raises(UserError, match='--units=128: the model to start from, best, has 512'):
+  with pytest.raises(UserError, match='^units=128: the model to start from, best, has 512'):
     start.decide(Settings.of(start_from='best', units=128), 'a')  # the default, but asked for
   assert recipes.settings_of('lstm', start_from='best').model == ModelSettings()  # the recipe's sizes give way
 
@@ -203,7 +203,7 @@ def test_the_model_stays_where_it_is(start, own, tmp_path):
   before = {path.name: path.read_bytes() for path in start.iterdir() if path.is_file()}
   (tmp_path / 'link').symlink_to(start)
   for where in (start, tmp_path / 'link'):
-    with pytest.raises(UserError, match='is the model to start from; expected another --run_dir, so that it stays'):
+    with pytest.raises(UserError, match='is the model to start from; expected another run_dir, so that it stays'):
       training.run(settings_for(start, own), where, overwrite=True)
   assert before == {path.name: path.read_bytes() for path in start.iterdir() if path.is_file()}
 
