@@ -15,6 +15,7 @@ the tokens that occur in the poems which are trained on, so that all models know
 A new model has the sizes of the shipped one; how it is trained, see `ANEW`, is what was found best for few poems.
 """
 
+import dataclasses
 import hashlib
 import itertools
 import math
@@ -29,7 +30,6 @@ from absl import flags
 from tangshi_tf import cli, corpus, recipes, run_dir
 from tangshi_tf.corpus import shards
 from tangshi_tf.errors import UserError
-from tangshi_tf.settings import Settings
 
 _CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the test part of the poems of the package).')
 _MODELS = flags.DEFINE_list('models', ['rnn', 'lstm', 'gru', 'best'], 'Shipped models.')
@@ -67,7 +67,7 @@ def main() -> int:
         found = []
         for seed in range(_SEEDS.value):
           print(f'{model}, {way}, seed {seed} ...', file=sys.stderr, flush=True)
-          changed = Settings.of(**{**settings.values(), 'corpus': common['corpus'], 'seed': seed})
+          changed = dataclasses.replace(settings, training=dataclasses.replace(settings.training, seed=seed))
           found.append(measure(run_dir.load(training.run(changed, folder / f'{model}-{way}-{seed}').path), parts))
         row.append([statistics.fmean(figures) for figures in zip(*found)])
       print(f'| `{model}` | ' + ' | '.join(f'{every:.1f}, {seen:.1f}' for every, seen in row) + ' |', flush=True)

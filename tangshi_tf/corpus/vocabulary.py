@@ -4,6 +4,7 @@ import collections
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
+from tangshi_tf import long_work
 from tangshi_tf.corpus.poems import Poem
 from tangshi_tf.errors import UserError
 from tangshi_tf.short import shown
@@ -110,7 +111,7 @@ def encode_all(poems: Sequence[Poem], word2id: dict[str, int]):
   ids = np.empty(splits[-1], np.int32)
   ids[splits[:-1]] = word2id[start_token]
   ids[splits[1:] - 1] = word2id[end_token]
-  for first, poem in zip(splits, poems):
+  for first, poem in zip(splits, long_work.told(poems, 'poems encoded', len(poems))):
     codes = np.frombuffer(poem.content.encode('utf-32-le', 'surrogatepass'), np.uint32)
     ids[first + 1:first + 1 + len(codes)] = table[codes]
   return ids, splits

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tangshi_tf import corpus
+from tangshi_tf import corpus, long_work
 from tangshi_tf.corpus import files, shards
 from tangshi_tf.errors import UserError
 from tangshi_tf.settings import Settings
@@ -73,7 +73,7 @@ def read_corpus(settings: Settings, *, known: Sequence[str] | None = None) -> Ma
     every, fingerprint = shards.read_parts(paths, corpus_format=given.corpus_format, report=report)
     kept = corpus.keep_parts(every, source, **given.limits)
     poems = {name: len(part) for name, part in kept.items()}
-    counts = corpus.count_words(kept['train'])
+    counts = corpus.count_words(long_work.told(kept['train'], 'poems counted', poems['train']))
     words = corpus.vocabulary_of(counts, size=given.vocabulary_size, known=known)
     word2id, _ = corpus.word_tables(words)
     parts = {name: corpus.encode_all(kept[name], word2id) for name in ('train', 'validation') if kept[name]}

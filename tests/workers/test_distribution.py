@@ -178,6 +178,16 @@ def test_mirrored_replicas_equal_one(command, tmp_path, poems):
   assert_equal_runs(tmp_path / 'one', tmp_path / 'two')
 
 
+def test_one_replica_is_no_replica(command, tmp_path, poems):
+  few = ['--recipe=none', '--epochs=1', '--units=4', '--embedding_size=4', poems]
+  assert command('tangshi_tf.train', *few, '--run_dir=one').returncode == 0
+  done = command('tangshi_tf.train', *few, '--run_dir=mirrored', '--strategy=mirrored')
+  assert done.returncode == 0, done.stderr
+  ended(launch(tmp_path, 1, 'worker', ['--strategy=multi_worker', *few]))
+  for name in ('mirrored', 'worker'):
+    assert_equal_runs(tmp_path / 'one', tmp_path / name, tolerance=0)
+
+
 @pytest.mark.parametrize('text', [
     '{', '[]', '{"cluster": {"worker": [1]}}', '{"cluster": {"worker": "a:1"}, "task": 3}',
     '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"index": 2}}',
