@@ -5,6 +5,7 @@ from collections.abc import Iterable
 HUNG_UP = 129  # exit status: 128 + SIGHUP, as shells count
 INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
+_LONGEST = 2000  # characters of a message
 
 
 class UserError(ValueError):
@@ -20,6 +21,9 @@ class UserError(ValueError):
 
   status = 2
 
+  def __init__(self, message: str = ''):
+    super().__init__(one_line(message))
+
 
 class PassingError(UserError):
   """Something that may be gone when it is tried again."""
@@ -29,6 +33,13 @@ class PassingError(UserError):
 
 class LostWorkerError(PassingError):
   """A worker of the cluster did not arrive, or does not answer any more."""
+
+
+def one_line(message: str) -> str:
+  """Returns a message on one line, without the middle of one that quotes something very long."""
+  message = ' '.join(message.split())
+  kept = _LONGEST // 2
+  return message if len(message) <= _LONGEST else f'{message[:kept]} … {message[-kept:]}'
 
 
 def shorten(text: str, limit: int = 20) -> str:
@@ -49,6 +60,8 @@ def did_you_mean(given: str, known: Iterable[str], *, before: str = '', likeness
     likeness: from 0 to 1, at least.
   """
   import difflib
+  if not isinstance(given, str):
+    return ''
   names = {name.lower(): name for name in known}
   near = difflib.get_close_matches(given[:100].lower(), names, n=1, cutoff=likeness)
   return f'; did you mean {before}{names[near[0]]}?' if near else ''

@@ -52,7 +52,7 @@ def main() -> int:
     request = dataclasses.replace(request, begins=writer.sample_begins())
   request = writer.spelled(request)
   for note in request.notes:
-    print(note, file=sys.stderr)
+    print(cli.with_flags(note), file=sys.stderr)
   writer.require(request)
   if _INTERACTIVE.value:
     return _interact(writer, request)

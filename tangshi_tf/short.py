@@ -42,7 +42,7 @@ def shown(value) -> str:
     return repr(cut(value))
   if hasattr(value, 'shape') and hasattr(value, 'dtype'):
     if value.shape == () and (hasattr(value, 'item') or hasattr(value, 'numpy')):  # not symbolic
-      return f'{float(value):g}'
+      return _scalar(value)
     return f'<{getattr(value.dtype, "name", value.dtype)} {value.shape}>'
   if isinstance(value, Sized) and isinstance(value, Iterable) and len(value) > _ENTRIES:
     return f'<{type(value).__name__} of {len(value):,}>'
@@ -51,3 +51,10 @@ def shown(value) -> str:
   if type(value) is dict:
     return f'{{{", ".join(f"{key!r}: {shown(part)}" for key, part in value.items())}}}'
   return cut(' '.join(repr(value).split()), 2 * _VALUE)
+
+
+def _scalar(value) -> str:
+  """Returns what an array or a tensor without dimensions holds."""
+  value = value.numpy() if hasattr(value, 'numpy') else value
+  value = value.item() if hasattr(value, 'item') else value
+  return f'{value:g}' if isinstance(value, (int, float)) and not isinstance(value, bool) else shown(value)

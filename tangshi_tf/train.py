@@ -46,7 +46,7 @@ def main() -> int:
     given['recipe'] = None if _RECIPE.value == recipes.NONE else _RECIPE.value
   path = run_dir.for_training(_RUN_DIR.value, given.get('recipe') or recipes.implied(
       given.get('start_from'), flags.FLAGS['cell'].value))
-  progress = Progress()
+  progress = _Progress()
   how = {'callbacks': [progress], 'strategy': _STRATEGY.value, 'worker_timeout': _WORKER_TIMEOUT.value,
          'stopping': cli.interruptible}
   if _RESUME.value:
@@ -57,6 +57,13 @@ def main() -> int:
   if result.chief:
     progress.on_note(_last_words(result))
   return result.stopped
+
+
+class _Progress(Progress):
+  """Says settings as the flags that they are here."""
+
+  def on_note(self, text):
+    super().on_note(cli.with_flags(text))
 
 
 def _last_words(result: training.Result) -> str:

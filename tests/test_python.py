@@ -139,7 +139,7 @@ writer.session(begin='一').choices(0)
 writer.session(begin='一').finish(1, 3)
     generator 3: expected a numpy.random.Generator
 writer.score(3)
-    text 3: expected a text or a WrittenPoem
+    text 3: expected a text, a WrittenPoem, or a list of them
 writer.score(['一', None])
     text None: expected a text or a WrittenPoem
 writer.check(3)
@@ -203,7 +203,7 @@ model.random_state(2, seed=[1])
 model.random_state(2, 'x')
     state_stddev 'x': expected a number from 0 to 100
 model.random_state(-1)
-    batch -1, seed …: expected whole numbers from 0
+    batch -1: expected a whole number from 0 to 1000000
 model.get_next_token(5, model.zero_state(1))
     x has the shape []; expected [batch]
 model.get_next_token([0.5], model.zero_state(1))
@@ -255,9 +255,9 @@ poem_dataset(batch_size=0)
 poem_dataset(seed='x')
     seed 'x': expected a whole number from 0 to 2147483647
 evaluation.evaluate(model, [], word2id)
-    poems []: expected at least one corpus.Poem, as corpus.read_poems returns them
+    no poems; expected at least one
 evaluation.evaluate(model, ['一'], word2id)
-    poems ['一']: expected at least one corpus.Poem, as corpus.read_poems returns them
+    poems ['一']: expected a list of corpus.Poem, as corpus.read_poems returns it
 evaluation.evaluate(3, [corpus.Poem('', '一')], word2id)
     model 3: expected a myRNNModel
 evaluation.evaluate(model, [corpus.Poem('', '一')], 3)
@@ -265,7 +265,7 @@ evaluation.evaluate(model, [corpus.Poem('', '一')], 3)
 evaluation.evaluate_run(model, 3)
     run <myRNNModel …> and poems 3: expected what run_dir.load and evaluation.read_held_out return
 evaluation.read_held_out(3)
-    3: cannot be read (…
+    split 3: expected one of train, validation, test, or a file
 evaluation.read_held_out('test', 3)
     corpus 3: expected a text, or a list of one or more
 evaluation.score(model, word2id, '一')

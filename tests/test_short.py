@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -37,7 +38,8 @@ def made(real_word2id):
   yield settings.Settings.of(corpus=MANY, cell='lstm', units=512, recipe='lstm', learning_rate=1 / 3, decay=1 / 3)
   yield from (settings.WritingSettings(begin=MANY), settings.known(settings.WritingSettings)['begin'])
   yield from (runs.Result(run_dir.PRETRAINED / ('x' * 300), [dict.fromkeys('abcdef', 1 / 3)] * 999),
-              run_dir.RunDir.open('gru'), preparation.Material(MANY, {'train': np.ones(10**6)}, None, {}, False))
+              run_dir.RunDir.open('gru'), preparation.Material(
+                  MANY, Counter(MANY), {'train': np.ones(10**6)}, None, {}, False))
   yield from (training.StepOptions(unlikelihood=1 / 3), training.Progress(),
               callback.Position(totals=TABLE, state=[np.ones((9, 9))]),
               training.StepResult(*tf.unstack(tf.constant([1 / 3, 1e30, 1e-30, np.nan]))))
@@ -70,6 +72,7 @@ def test_a_symbolic_tensor_is_shown():
     (3, '3'), ('春', "'春'"), ('春' * 99, "'" + '春' * 39 + "…'"), ([1, '春'], "[1, '春']"),
     ([0] * 9999, '<list of 9,999>'),
     ({'a': [0] * 9}, "{'a': <list of 9>}"), (np.ones((2, 3), np.float32), '<float32 (2, 3)>'), (np.float32(0.5), '0.5'),
+    (np.array('春'), "'春'"), (np.array([None])[0], 'None'), (tf.constant('x'), "b'x'"), (np.True_, 'True'),
     (b'x' * 99, '<bytes of 99>'), (None, 'None')])
 def test_a_value_in_a_message(value, text):
   assert short.shown(value) == text

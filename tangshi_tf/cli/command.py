@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -10,12 +11,11 @@ from absl import flags
 from tangshi_tf import __version__, long_work
 from tangshi_tf.cli import arguments, utf8
 from tangshi_tf.cli.streams import BROKEN_PIPE, UNWRITABLE, OutputError, Streams
-from tangshi_tf.errors import INTERRUPTED, UserError
+from tangshi_tf.errors import INTERRUPTED, UserError, one_line
 
 BAD_INPUT = 2
 _PACKAGE = 'tangshi_tf.'
 _SILENCE = 'TANGSHI_SILENCE'  # the environment variable that says how many seconds work may take without a word
-_LONGEST_MESSAGE = 2000  # characters; a screenful
 _called_as = f'python -m {_PACKAGE}'
 
 
@@ -28,6 +28,21 @@ def call_as(prefix: str):
 def called(command: str) -> str:
   """Returns what messages call a command of the package, such as 'python -m tangshi_tf.train'."""
   return _called_as + command
+
+
+def with_flags(message: str) -> str:
+  """Returns a message of the library as the command line says it: settings as flags, such as --num=3 for num=3."""
+  names = '|'.join(sorted(flags.FLAGS, key=len, reverse=True))
+
+  def as_flag(found: re.Match) -> str:
+    name, switch, equals = found.groups()
+    if switch and flags.FLAGS[name].boolean:
+      return f'--{name}' if switch == '=True' else f'--no{name}'
+    if switch or equals or '_' in name:  # else it may be a word like any other
+      return f'--{found[0]}'
+    return name
+
+  return re.sub(rf'(?<![^\s(])({names})(?:(=True|=False)(?!\w)|(=)|(?![\w/]))', as_flag, message)
 
 
 def run(main: Callable[..., int | None], *, expand: Callable[[list[str]], list[str]] = lambda given: given,
@@ -55,7 +70,7 @@ def run(main: Callable[..., int | None], *, expand: Callable[[list[str]], list[s
     streams.finish()
   except (UserError, flags.Error) as error:
     status = getattr(error, 'status', BAD_INPUT)
-    streams.complain(f'{program}: {one_line(str(error))}')
+    streams.complain(f'{program}: {with_flags(one_line(str(error)))}')
   except MemoryError:
     status = BAD_INPUT
     streams.complain(f'{program}: not enough memory for the sizes asked for')
@@ -108,8 +123,3 @@ def _silence() -> float:
     raise UserError(f'environment variable {_SILENCE}={given}: expected a number of seconds') from None
 
 
-def one_line(message: str) -> str:
-  """Returns a message on one line, without the middle of one that quotes something very long."""
-  message = ' '.join(message.split())
-  kept = _LONGEST_MESSAGE // 2
-  return message if len(message) <= _LONGEST_MESSAGE else f'{message[:kept]} … {message[-kept:]}'

@@ -23,6 +23,7 @@ from tangshi_tf import long_work
 from tangshi_tf.corpus.poems import Poem, read_text
 from tangshi_tf.corpus.text import HAN, PUNCTUATION, clean, require_text, verse, verse_lines
 from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.short import shown
 
 FORMATS = ('auto', 'titled', 'authored', 'blank', 'lines', 'csv', 'json')
 FORMATS_HELP = ('titled: "title:content" a line; authored: "title:author:content"; blank: blank lines between poems; '
@@ -91,8 +92,8 @@ def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto', report: 
     UserError: the file cannot be read, a line is not in the file's format, or
       there is no poem in it.
   """
-  if corpus_format not in FORMATS:
-    raise UserError(f'corpus format {corpus_format!r} is unknown; expected one of {", ".join(FORMATS)}')
+  if not isinstance(corpus_format, str) or corpus_format not in FORMATS:
+    raise UserError(f'corpus format {shown(corpus_format)} is unknown; expected one of {", ".join(FORMATS)}')
   text = read_text(path)
   report = Report() if report is None else report
   if corpus_format == 'auto':

@@ -120,6 +120,8 @@ def verse(text: str, *, whole: bool = True) -> str:
   """
   if isinstance(text, str) and _AS_IT_SHOULD_BE.fullmatch(text):
     return text
+  if not isinstance(whole, bool):
+    raise UserError(f'whole {shown(whole)}: expected True or False')
   pieces = without_notes(clean(text)).split()
   content = _RUN.sub(_one_mark, _join(pieces, whole)).lstrip(PUNCTUATION)
   return _cut(content) if whole and content and not _LINE_BREAK.search(content) else content

@@ -1,11 +1,13 @@
 """Vocabularies: words by id, and poems as ids."""
 
 import collections
+import numbers
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from tangshi_tf import long_work
 from tangshi_tf.corpus.poems import Poem
+from tangshi_tf.corpus.text import require_text
 from tangshi_tf.errors import UserError
 from tangshi_tf.short import shown
 
@@ -57,7 +59,14 @@ def vocabulary_of(counts: collections.Counter[str], *, size: int | None = None,
 
 
 def build_vocabulary(poems: Iterable[Poem], *, size: int | None = None) -> list[str]:
-  """Returns the words of poems by id, PAD and UNK first; see `vocabulary_of`."""
+  """Returns the words of poems by id, PAD and UNK first; see `vocabulary_of`.
+
+  Raises:
+    UserError: the arguments are something else.
+  """
+  poems = require_poems(poems)
+  if size is not None and not isinstance(size, numbers.Integral):
+    raise UserError(f'size {shown(size)}: expected a whole number, or None')
   return vocabulary_of(count_words(poems), size=size)
 
 
@@ -73,13 +82,34 @@ def require_vocabulary(word2id):
   Raises:
     UserError: it is no dictionary of words and their ids, or has no bos or eos.
   """
-  if not isinstance(word2id, Mapping) or not {start_token, end_token} <= set(word2id):
+  if not isinstance(word2id, Mapping) or start_token not in word2id or end_token not in word2id:
     raise UserError(f'word2id {shown(word2id)}: expected a dictionary of words and their ids with '
                     f'{", ".join(SPECIAL_TOKENS)} among them')
 
 
+def require_poems(poems) -> list[Poem]:
+  """Returns the poems of an iterable.
+
+  Raises:
+    UserError: it is none, or holds something else.
+  """
+  try:
+    found = list(poems)
+  except TypeError:
+    found = [None]
+  if not all(isinstance(poem, Poem) for poem in found):
+    raise UserError(f'poems {shown(poems)}: expected a list of corpus.Poem, as corpus.read_poems returns it')
+  return found
+
+
 def encode(content: str, word2id: dict[str, int]) -> list[int]:
-  """Returns the ids of `[bos] + characters + [eos]`, UNK for unknown ones."""
+  """Returns the ids of `[bos] + characters + [eos]`, UNK for unknown ones.
+
+  Raises:
+    UserError: it is no text, or there is no such vocabulary.
+  """
+  require_text(content)
+  require_vocabulary(word2id)
   return [word2id.get(word, UNK_ID) for word in tokenize(content)]
 
 

@@ -12,6 +12,7 @@ from tangshi_tf.decoding.text import without_cut_sentence
 from tangshi_tf.errors import UserError
 from tangshi_tf.model.kept import kept_with_model
 from tangshi_tf.quiet import tf
+from tangshi_tf.settings import require_iterable
 from tangshi_tf.short import shown
 
 
@@ -42,13 +43,13 @@ def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, 
     UserError: as `generate`, or the beam is wider than the vocabulary.
   """
   word2id, id2word = tables_of(model, word2id, id2word)
-  if not isinstance(width, numbers.Integral) or not 1 <= width <= len(word2id):
+  if not isinstance(width, numbers.Integral) or isinstance(width, bool) or not 1 <= width <= len(word2id):
     raise UserError(f'beam of {shown(width)}: expected 1 to {len(word2id)}, the words of the vocabulary')
   rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first, max_repeat=max_repeat,
                 shortest_line=shortest_line)
   eos, bos = rules.options.eos, int(rules.bos_first)
   find = compiled_search(model, width, rules.options)
-  for begin in begins:
+  for begin in require_iterable('begins', begins, 'a list of texts'):
     start = rules.start(begin)
     fixed = start.fixed + [UNFIXED] * (start.limit - len(start.fixed))
     with long_work.waiting('searching'):

@@ -59,6 +59,8 @@ class FormPlan:
     if missing:
       raise UserError(f"the model's vocabulary has no {' '.join(missing)}; expected one made from punctuated poems")
     form = prosody.find_form(form)
+    if rhyme is not None and not (isinstance(rhyme, str) and rhyme == 'any'):
+      rhyme = prosody.find_group(rhyme)
     self.form, self.tones, self.rhyme = form, tones, rhyme
     self._word2id = word2id
     self.patterns = prosody.patterns(form) if tones != 'off' else ()
@@ -90,7 +92,7 @@ class FormPlan:
     first = level & (~member.any(0) | (sizes < self._needed)[self.group_of])
     self.not_rhyming = np.concatenate([level & ~member, first[None]])
     if self.rhyme not in (None, 'any'):
-      self._check_size(prosody.find_group(self.rhyme))
+      self._check_size(self.rhyme)
     elif self.rhyme is not None:
       self._check_size(prosody.level_groups()[sizes.argmax()])
 
@@ -189,7 +191,7 @@ class FormPlan:
         would.
     """
     everything = frozenset(prosody.level_groups())
-    asked = everything if self.rhyme in (None, 'any') else frozenset([prosody.find_group(self.rhyme)])
+    asked = everything if self.rhyme in (None, 'any') else frozenset([self.rhyme])
     kept, groups, refusals = 0, [], []
     for i in range(max(len(self.patterns), 1)):
       conflicts, rhymes = self._conflicts(i, words, asked)

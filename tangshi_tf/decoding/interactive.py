@@ -17,6 +17,7 @@ from tangshi_tf.decoding.rules import (
   Rules,
   RuleState,
 )
+from tangshi_tf.decoding.sampling import MIN_TEMPERATURE
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.model.kept import kept_with_model
 from tangshi_tf.quiet import tf
@@ -111,7 +112,7 @@ class Session:
       raise UserError('temperature 0: expected a number above 0 for probabilities')
     now = self._past[-1]
     allowed = now.allowed
-    logits = np.where(allowed, now.logits, -np.inf) / temperature
+    logits = np.where(allowed, now.logits, -np.inf) / max(temperature, MIN_TEMPERATURE)
     shares = np.exp(logits - (logits.max() if allowed.any() else 0))
     order = np.argsort(-shares, kind='stable')[:allowed.sum()]
     return [self._run.id2word[i] for i in order], shares[order] / shares.sum()
@@ -161,7 +162,7 @@ class Session:
     if not isinstance(generator, np.random.Generator):
       raise UserError(f'generator {shown(generator)}: expected a numpy.random.Generator')
     while not self.complete:
-      words, shares = self.choices(max(temperature, 1e-3))
+      words, shares = self.choices(temperature or MIN_TEMPERATURE)
       if not words:
         raise UserError('nothing fits here any more; take something back')
       self.take(words[generator.choice(len(words), p=shares)])

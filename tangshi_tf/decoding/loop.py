@@ -15,7 +15,7 @@ from tangshi_tf.decoding.sampling import Sampling
 from tangshi_tf.decoding.text import without_cut_sentence
 from tangshi_tf.errors import UserError
 from tangshi_tf.quiet import tf
-from tangshi_tf.settings import ALWAYS, WritingSettings, require, require_names
+from tangshi_tf.settings import ALWAYS, WritingSettings, require, require_iterable, require_names
 from tangshi_tf.short import shown
 
 STATE_STDDEV = ALWAYS['state_stddev']
@@ -72,8 +72,7 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
   Raises:
     UserError: a begin word cannot be used, or an argument is out of range.
   """
-  if not isinstance(requests, Iterable):
-    raise UserError(f'requests {shown(requests)}: expected pairs of a begin word and a seed')
+  requests = require_iterable('requests', requests, 'pairs of a begin word and a seed')
   task = _Task(model, word2id, id2word, **options)
   for poem in _in_batches(task.decoder, map(task.begin, requests), task.first_state):
     yield task.words(poem)

@@ -17,7 +17,7 @@ from tangshi_tf.decoding.rules import Rules
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.evaluation.scoring import Score
 from tangshi_tf.model import myRNNModel
-from tangshi_tf.settings import FREE, LONGEST, WritingSettings, require
+from tangshi_tf.settings import FREE, LONGEST, WritingSettings, require, require_iterable
 from tangshi_tf.short import cut, shown, tag
 
 
@@ -104,8 +104,10 @@ class Writer:
       UserError: something cannot be met, or the model does not know a
         character.
     """
-    several = isinstance(begin, Iterable) and not isinstance(begin, str)
-    begins = [begin] if isinstance(begin, str) else list(begin) if isinstance(begin, Iterable) else begin
+    several = begin is not None and not isinstance(begin, str)
+    begins = [begin] if isinstance(begin, str) else None
+    if several:
+      begins = list(require_iterable('begin', begin, 'a text, or a list of one or more'))
     poems = list(self.compose(Request.of(WritingSettings(form=form, begin=begins, num=num, seed=seed, **options))))
     return poems if num is not None or several else poems[0]
 
@@ -215,7 +217,8 @@ class Writer:
     for name in ('temperature', 'seed'):
       if options.pop(name, None) is not None:
         raise UserError(f'{name} of a session, in which a person chooses; expected it, if at all, in `Session.finish`')
-    begins = [_text_of(begin, 'begin')] if begin or form is None else None
+    begin = _text_of(begin, 'begin')
+    begins = [begin] if begin or form is None else None
     settings = WritingSettings(form=form, begin=begins, **options)
     return self.session_of(Request.of(settings, interactive=True))
 
@@ -246,8 +249,9 @@ class Writer:
     Returns:
       A `Score`, or a list of them.
     """
-    several = isinstance(text, Iterable) and not isinstance(text, str)
-    texts = [_text_of(one) for one in (text if several else [text])]
+    several = not isinstance(text, (str, WrittenPoem))
+    found = require_iterable('text', text, 'a text, a WrittenPoem, or a list of them') if several else [text]
+    texts = [_text_of(one) for one in found]
     scores = evaluation.score(self.model, self.word2id, texts, whole=whole)
     return scores if several else scores[0]
 
@@ -320,11 +324,7 @@ class Writer:
 
 
 def _text_of(text, name: str = 'text') -> str:
-  """Returns the text of a text or of a poem that was written.
-
-  Raises:
-    UserError: it is neither.
-  """
+  """Returns the text of a text or of a poem that was written; what is neither is a `UserError`."""
   if isinstance(text, WrittenPoem):
     return text.text
   if not isinstance(text, str):

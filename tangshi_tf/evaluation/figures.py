@@ -27,8 +27,9 @@ def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:
   Raises:
     UserError: there are no poems, or they are something else.
   """
-  if not poems or not all(isinstance(poem, corpus.Poem) for poem in poems):
-    raise UserError(f'poems {shown(poems)}: expected at least one corpus.Poem, as corpus.read_poems returns them')
+  poems = corpus.require_poems(poems)
+  if not poems:
+    raise UserError('no poems; expected at least one')
   ids, splits = corpus.encode_all(poems, word2id)
   return summarize(poems, ids, splits, token_nll(model, ids, splits))
 

@@ -1,12 +1,13 @@
 """Poems to measure a model on; without TensorFlow."""
 
 import dataclasses
+import os
 
 from tangshi_tf import corpus
 from tangshi_tf.corpus import shards
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.settings import CorpusSettings
-from tangshi_tf.short import short_repr
+from tangshi_tf.short import short_repr, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,8 @@ def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, cor
       beside a file.
   """
   patterns = CorpusSettings(corpus=patterns).corpus
+  if not isinstance(split, (str, os.PathLike)):
+    raise UserError(f'split {shown(split)}: expected one of {", ".join(corpus.SPLITS)}, or a file')
   fingerprint, report = None, corpus.Report()
   if split in corpus.SPLITS:
     paths, path = shards.find(patterns)

@@ -10,6 +10,7 @@ import numpy as np
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 from tangshi_tf.evaluation.likelihood import token_nll
+from tangshi_tf.settings import require_iterable
 from tangshi_tf.short import short_repr, shown
 
 
@@ -87,8 +88,9 @@ def score(model, word2id: dict[str, int], texts: Iterable[str], *, whole: bool =
   Raises:
     UserError: one is no Unicode text.
   """
-  if isinstance(texts, str) or not isinstance(texts, Iterable):
-    raise UserError(f'texts {shown(texts)}: expected a list of them')
+  texts = require_iterable('texts', texts, 'a list of them')
+  if not isinstance(whole, bool):
+    raise UserError(f'whole {shown(whole)}: expected True or False')
   corpus.require_vocabulary(word2id)
   spelling = corpus.Spelling(word2id)
   poems = [corpus.Poem('', spelling.of(corpus.verse(text, whole=whole))[0]) for text in texts]

@@ -1,20 +1,24 @@
 """What makes a model: which arguments are in range, and how they are kept."""
 
 import numbers
-from collections.abc import Iterable, Mapping
-
-import numpy as np
+from collections.abc import Mapping
 
 from tangshi_tf.errors import UserError
-from tangshi_tf.settings import ModelSettings, known
+from tangshi_tf.settings import ModelSettings, TrainingSettings, known, require_iterable
 from tangshi_tf.short import shown
 
 CELLS = known(ModelSettings)['cell'].choices
+_MOST_ROWS = known(TrainingSettings)['batch_size'].high
 
 
-def check(given):
-  """Raises a `UserError` where a hyperparameter is out of range, or does not go with another."""
-  ModelSettings(**given)
+def checked(given):
+  """Returns hyperparameters, their numbers as Python has them.
+
+  Raises:
+    UserError: one is out of range, or does not go with another.
+  """
+  settings = ModelSettings(**given)
+  return {name: getattr(settings, name) for name in given}
 
 
 def words_by_id(word2id):
@@ -27,19 +31,27 @@ def words_by_id(word2id):
   return [words[i] for i in range(len(words))]
 
 
+def check_batch(batch):
+  """Raises a `UserError` where a number of rows is none, or out of all proportion."""
+  if not isinstance(batch, numbers.Integral) or not 0 <= batch <= _MOST_ROWS:
+    raise UserError(f'batch {shown(batch)}: expected a whole number from 0 to {_MOST_ROWS}')
+
+
 def seeds(batch, seed):
   """Returns a seed for each of `batch` rows, of the first one or of all."""
-  found = list(seed) if isinstance(seed, Iterable) else [seed]
-  if not all(isinstance(number, numbers.Integral) and number >= 0 for number in (batch, *found)):
-    raise UserError(f'batch {shown(batch)}, seed {shown(seed)}: expected whole numbers from 0')
-  if not isinstance(seed, Iterable):
+  check_batch(batch)
+  several = not isinstance(seed, numbers.Integral)
+  expected = 'a whole number from 0, or one for each row'
+  found = list(require_iterable('seed', seed, expected)) if several else [seed]
+  if not all(isinstance(number, numbers.Integral) and number >= 0 for number in found):
+    raise UserError(f'seed {shown(seed)}: expected {expected}')
+  if not several:
     return range(seed, seed + batch)
   if len(found) != batch:
     raise UserError(f'{len(found)} seeds for {batch} rows; expected one for each')
   return found
 
 
-def plain(given):
-  """Returns hyperparameters for JSON: numbers as Python has them, and none that says nothing."""
-  return {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()
-          if name != 'reset_after' or given['cell'] == 'gru'}
+def telling(given):
+  """Returns hyperparameters without one that says nothing."""
+  return {name: value for name, value in given.items() if name != 'reset_after' or given['cell'] == 'gru'}

@@ -6,17 +6,31 @@ then over the batch. `compute_loss` takes the logits of every position.
 see `cross_entropy`.
 """
 
+import numbers
+
 import numpy as np
 
+from tangshi_tf.errors import UserError
 from tangshi_tf.model.cross_entropy import LEAST_REST, linear_cross_entropy, linear_nll
 from tangshi_tf.model.shapes import checked, checked_ids
 from tangshi_tf.quiet import tf
 from tangshi_tf.settings import TrainingSettings, require
+from tangshi_tf.short import shown
 
 
 def mkMask(lengths, max_len):  # noqa: N802 (the exercise's name)
-  """Returns a bool mask `lengths.shape + [max_len]`, true before each length."""
-  return tf.sequence_mask(lengths, max_len)
+  """Returns a bool mask `lengths.shape + [max_len]`, true before each length.
+
+  Raises:
+    UserError: lengths or max_len are no whole numbers.
+  """
+  if not tf.is_tensor(max_len) and not (_is_whole(max_len) and 0 <= max_len < 2**31):
+    raise UserError(f'max_len {shown(max_len)}: expected a whole number from 0 to {2**31 - 1}')
+  return tf.sequence_mask(checked_ids('lengths', lengths), max_len)
+
+
+def _is_whole(value) -> bool:
+  return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def reduce_avg(reduce_target, lengths, dim: int):
@@ -29,7 +43,19 @@ def reduce_avg(reduce_target, lengths, dim: int):
 
   Returns:
     The averages; 0 where the length is 0.
+
+  Raises:
+    UserError: the tensors have other types or numbers of dimensions.
   """
+  reduce_target, lengths = checked('reduce_target', reduce_target), checked_ids('lengths', lengths)
+  if not reduce_target.dtype.is_floating:
+    raise UserError(f'reduce_target has the type {reduce_target.dtype.name}; expected a float type')
+  if not _is_whole(dim) or not 0 <= dim < reduce_target.shape.rank:
+    raise UserError(f'dim {shown(dim)}: expected a dimension of reduce_target, of which there are '
+                    f'{reduce_target.shape.rank}')
+  if not lengths.shape.is_compatible_with(reduce_target.shape[:dim]):
+    raise UserError(f'lengths has the shape {lengths.shape}; expected the first {dim} dimensions of '
+                    f'reduce_target, {reduce_target.shape[:dim]}')
   mask = mkMask(lengths, tf.shape(reduce_target)[dim])
   extra = reduce_target.shape.rank - dim - 1
   for _ in range(extra):
@@ -64,6 +90,7 @@ def compute_loss(logits, labels, seqlen, *, reduction: str = 'poem', label_smoot
   Raises:
     UserError: the tensors have other shapes, or the reduction is unknown.
   """
+  require(TrainingSettings, reduction=reduction, label_smoothing=label_smoothing, unlikelihood=unlikelihood)
   logits = checked('logits', logits, batch=None, time=None, V=None)
   batch, time, _ = logits.shape
   labels = checked_ids('labels', labels, batch=batch, time=time)

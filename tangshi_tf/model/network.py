@@ -22,7 +22,7 @@ import numpy as np
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import arguments, devices, recurrence, shapes
-from tangshi_tf.model.language_model import LanguageModel
+from tangshi_tf.model.language_model import LanguageModel, require_model
 from tangshi_tf.model.output import TiedDense
 from tangshi_tf.quiet import keras, tf
 from tangshi_tf.settings import WritingSettings, require, require_names
@@ -117,13 +117,14 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     """
     given = {name: value for name, value in locals().items() if name in HYPERPARAMETERS}
     require_names(kwargs, [*HYPERPARAMETERS, *inspect.signature(keras.layers.Layer.__init__).parameters])
-    arguments.check(given)
+    given = arguments.checked(given)
     words = arguments.words_by_id(word2id)
     super().__init__(**kwargs)
     self.cell = cell
     # Past Keras, which wraps dictionaries to track what they hold: TensorFlow exports none with numbers as keys.
-    self.__dict__.update(word2id=dict(word2id), id2word=dict(enumerate(words)), hyperparameters=arguments.plain(given))
-    units, embedding_size = int(units), int(embedding_size)  # Keras takes none of NumPy's
+    self.__dict__.update(word2id=dict(word2id), id2word=dict(enumerate(words)),
+                         hyperparameters=arguments.telling(given))
+    units, embedding_size, projection = given['units'], given['embedding_size'], given['projection']
     if tied and units != embedding_size:
       projection = embedding_size
     uniform = keras.initializers.RandomUniform(-embedding_range, embedding_range)
@@ -233,7 +234,12 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     return hidden if self.projection is None else self.projection(hidden)
 
   def zero_state(self, batch: int) -> list[tf.Tensor]:
-    """Returns the state of zeros for `batch` rows."""
+    """Returns the state of zeros for `batch` rows.
+
+    Raises:
+      UserError: it is no number of rows.
+    """
+    arguments.check_batch(batch)
     return [tf.zeros((batch, self.rnncell.units)) for _ in range(self.state_tensors)]
 
   def random_state(self, batch: int, stddev: float = 0.5, *,
@@ -323,6 +329,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     Raises:
       UserError: x or the state has another shape.
     """
+    require_model(self)  # get_next_token is a function, too
     x = shapes.checked_ids('x', x, batch=None)
     state = list(state) if isinstance(state, (list, tuple)) else [state]
     if len(state) != self.state_tensors:

@@ -12,18 +12,20 @@ def checked(name: str, value, **sizes: int | None) -> tf.Tensor:
   Args:
     name: what messages call it.
     value: a tensor, or what can be made one.
-    **sizes: of its dimensions, by what messages call them; None for any.
+    **sizes: of its dimensions, by what messages call them; None for any. By
+      default it may have any shape.
 
   Raises:
     UserError: it is no tensor, or has another shape.
   """
-  expected = ', '.join(dim if size is None else f'{dim} = {size}' for dim, size in sizes.items())
+  dims = ', '.join(dim if size is None else f'{dim} = {size}' for dim, size in sizes.items())
+  expected = f' [{dims}]' if sizes else ''
   try:
     tensor = tf.convert_to_tensor(value)
   except (TypeError, ValueError, tf.errors.OpError):
-    raise UserError(f'{name} {shown(value)}: expected a tensor [{expected}]') from None
-  if not tensor.shape.is_compatible_with(list(sizes.values())):
-    raise UserError(f'{name} has the shape {tensor.shape.as_list()}; expected [{expected}]')
+    raise UserError(f'{name} {shown(value)}: expected a tensor{expected}') from None
+  if sizes and not tensor.shape.is_compatible_with(list(sizes.values())):
+    raise UserError(f'{name} has the shape {tensor.shape.as_list()}; expected{expected}')
   return tensor
 
 

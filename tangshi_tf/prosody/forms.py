@@ -102,10 +102,13 @@ def form_of(content: str) -> str:
   return OTHER
 
 
-@functools.cache
 def patterns(form: Form | str) -> tuple[Pattern, ...]:
   """Returns the four tone patterns of a regulated form, () of another; see `find_form`."""
-  form = find_form(form)
+  return _patterns(find_form(form))
+
+
+@functools.cache
+def _patterns(form: Form) -> tuple[Pattern, ...]:
   if not form.regulated:
     return ()
   result = []
@@ -129,7 +132,8 @@ def line_pattern(kind: str, characters: int, tones: str) -> str:
     UserError: there is no such kind of lines, or `tones` is none of `TONES`.
   """
   require(WritingSettings, tones=tones)
-  if kind not in KINDS or characters not in (5, 7) and tones != 'off':
+  if not isinstance(kind, str) or kind not in KINDS or not isinstance(characters, int) or (
+      characters not in (5, 7) and tones != 'off'):
     raise UserError(f'kind {shown(kind)}, characters {shown(characters)}: expected one of {", ".join(KINDS)}, 5 or 7')
   if tones == 'off':
     return EITHER * characters

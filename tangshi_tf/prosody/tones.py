@@ -54,10 +54,18 @@ def readings(character: str) -> tuple[str, ...]:
   return _readings().get(character, ())
 
 
-@functools.cache
 def tone(character: str) -> str:
-  """Returns 平, 仄, 中 for a character that can be either, or ？ for one that the table does not have."""
-  found = {LEVEL if name[1] == '平' else OBLIQUE for name in readings(character)}
+  """Returns 平, 仄, 中 for a character that can be either, or ？ for one that the table does not have.
+
+  Raises:
+    UserError: it is something else than one character.
+  """
+  return _tone(readings(character))
+
+
+@functools.cache
+def _tone(groups: tuple[str, ...]) -> str:
+  found = {LEVEL if name[1] == '平' else OBLIQUE for name in groups}
   return EITHER if len(found) == 2 else found.pop() if found else UNKNOWN
 
 

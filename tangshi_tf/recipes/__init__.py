@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from tangshi_tf.errors import UserError, did_you_mean, shorten
+from tangshi_tf.errors import UserError, did_you_mean
 from tangshi_tf.settings import GROUPS, Settings, define_flags, expand_flag_files, given_flags, model_decides
+from tangshi_tf.short import shown
 
 FOLDER = pathlib.Path(__file__).parent
 NONE = 'none'  # asks for the flags' own defaults
@@ -39,11 +40,12 @@ def settings_of(name: str, **changes) -> Settings:
   Raises:
     UserError: there is no such recipe or setting, or a value cannot be used.
   """
-  if name == NONE:
+  if isinstance(name, str) and name == NONE:
     return Settings.of(**changes)
+  lines = read_lines(name)
   holder = flags.FlagValues()
   define_flags(GROUPS.values(), holder)
-  holder([name, *read_lines(name)])
+  holder([name, *lines])
   left_out = _displaced_by(changes)
   values = {key: value for key, value in given_flags(GROUPS.values(), holder).items() if key not in left_out}
   return Settings.of(**{**values, **changes, 'recipe': name})
@@ -55,8 +57,8 @@ def read_lines(name: str) -> list[str]:
   Raises:
     UserError: there is no such recipe.
   """
-  if name not in names():
-    raise UserError(f'recipe {shorten(name)} is unknown; expected one of {", ".join([*names(), NONE])}'
+  if not isinstance(name, str) or name not in names():
+    raise UserError(f'recipe {shown(name)} is unknown; expected one of {", ".join([*names(), NONE])}'
                     f'{did_you_mean(name, [*names(), NONE])}')
   lines = map(str.strip, (FOLDER / f'{name}.flags').read_text(encoding='utf-8').splitlines())
   return [line for line in lines if line and not line.startswith('#')]

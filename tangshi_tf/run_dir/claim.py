@@ -174,7 +174,8 @@ def _hold(lock, path: pathlib.Path, *, replace: bool):
     raise UserError(f'{path}: process {lock.read().strip() or "?"} is training into it; '
                     'expected a directory of its own for each run')
   if not replace and _has_run(path):
-    raise UserError(f'{path}: holds a run already; resume it, overwrite it, or choose another run_dir')
+    raise UserError(f'{path}: holds a run already; resume it, replace it with overwrite=True, or choose another '
+                    'run_dir')
   with safe_files.clear_writing(path / LOCK):
     lock.truncate(0)
     lock.write(str(os.getpid()))

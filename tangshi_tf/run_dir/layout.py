@@ -42,9 +42,10 @@ def locate(model: str) -> pathlib.Path:
   Raises:
     UserError: there is neither.
   """
+  path = as_path(model)
+  model = os.fspath(model)
   if model in shipped_names() and not os.path.isdir(model):
     return PRETRAINED / model
-  path = as_path(model)
   if os.path.isfile(path):
     raise UserError(f'{path}: is a file; expected a run directory (from Python tangshi_tf.load takes a {KERAS} file)')
   if not os.path.isdir(path):
@@ -63,6 +64,12 @@ def as_path(path: str | os.PathLike) -> pathlib.Path:
   """
   if not isinstance(path, (str, os.PathLike)):
     raise UserError(f'path {shown(path)}: expected that of a run directory')
+  try:
+    usable = b'\0' not in os.fsencode(path)
+  except UnicodeError:  # a surrogate that stands for no byte
+    usable = False
+  if not usable:
+    raise UserError(f'path {shown(os.fspath(path))}: no file can have this name; expected a run directory')
   return pathlib.Path(path)
 
 
@@ -74,7 +81,10 @@ def for_training(given: str | os.PathLike | None, recipe: str) -> str:
 def newest(runs: str | os.PathLike = RUNS) -> pathlib.Path | None:
   """Returns the run under `runs` whose weights are the newest, or None."""
   weights = as_path(runs).glob(f'*/{weights_file("*")}')
-  found = max(weights, key=lambda file: file.lstat().st_mtime, default=None)
+  try:
+    found = max(weights, key=lambda file: file.lstat().st_mtime, default=None)
+  except OSError as error:  # the name is too long, for instance
+    raise UserError(f'{runs}: cannot be read ({error.strerror})') from None
   return found and found.parent.parent
 
 

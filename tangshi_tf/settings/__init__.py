@@ -4,7 +4,16 @@ Command-line flags are made from these dataclasses (`define_flags`), so a new se
 that uses it. From Python the dataclasses are used as they are; a value that cannot be used is a `UserError`.
 """
 
-from tangshi_tf.settings.base import Setting, define_flag, define_flags, given_flags, known, require, require_names
+from tangshi_tf.settings.base import (
+    Setting,
+    define_flag,
+    define_flags,
+    given_flags,
+    known,
+    require,
+    require_iterable,
+    require_names,
+)
 from tangshi_tf.settings.flag_files import expand_flag_files
 from tangshi_tf.settings.training import (
     GROUPS,
@@ -21,5 +30,5 @@ from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, LONGEST, W
 __all__ = [
     'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'LONGEST', 'CorpusSettings', 'ModelSettings', 'Setting', 'Settings',
     'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags', 'expand_flag_files',
-    'given_flags', 'known', 'model_decides', 'require', 'require_names', 'setting_names',
+    'given_flags', 'known', 'model_decides', 'require', 'require_iterable', 'require_names', 'setting_names',
 ]

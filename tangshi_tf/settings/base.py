@@ -1,5 +1,6 @@
 """What a setting is, and the command-line flags that are made from dataclasses of them."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -7,7 +8,7 @@ import numbers
 import os
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from absl import flags
@@ -153,6 +154,23 @@ def require(group: type, **values):
     if not found.allows(value, kind):
       unknown = ' is unknown; ' if found.choices else ': '
       raise UserError(f'{name} {shown(value)}{unknown}expected {found.expected(kind)}')
+
+
+def require_iterable(name: str, value, expected: str) -> Iterator:
+  """Returns an iterator over a list or another iterable that is no text.
+
+  Args:
+    name: what messages call it.
+    value: what a caller gave.
+    expected: what messages say is expected.
+
+  Raises:
+    UserError: it is none.
+  """
+  with contextlib.suppress(TypeError):
+    if not isinstance(value, (str, bytes)):
+      return iter(value)
+  raise UserError(f'{name} {shown(value)}: expected {expected}')
 
 
 def define_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS):

@@ -35,8 +35,9 @@ def make_optimizer(learning_rate: float = LEARNING_RATE, *, name: str = 'adam',
     UserError: an argument is out of range, or only 'adamw' decays weights.
   """
   require(TrainingSettings, optimizer=name, weight_decay=weight_decay)
-  if isinstance(learning_rate, (int, float, str)):  # else perhaps a schedule of Keras
+  if not callable(learning_rate):  # as a schedule of Keras is
     require(TrainingSettings, learning_rate=learning_rate)
+    learning_rate = float(learning_rate)
   if name == 'adamw':
     return OPTIMIZERS[name](learning_rate, weight_decay=weight_decay)
   if weight_decay:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from tangshi_tf import recipes, run_dir
 from tangshi_tf.errors import TERMINATED, UserError
-from tangshi_tf.settings import Settings
+from tangshi_tf.settings import Settings, require_iterable
 from tangshi_tf.short import short_repr, shown
 from tangshi_tf.training import resuming
 from tangshi_tf.training.callback import Callback
@@ -120,10 +120,11 @@ class _Process:
   """What one process does of a run: all of it, or a worker's share."""
 
   def __init__(self, callbacks, strategy, worker_timeout, stopping):
-    callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    expected = 'a list of training.Callback'
+    callbacks = list(require_iterable('callbacks', callbacks, expected))
     for callback in callbacks:
       if not isinstance(callback, Callback):
-        raise UserError(f'callbacks: {shown(callback)}; expected a list of training.Callback')
+        raise UserError(f'callbacks: {shown(callback)}; expected {expected}')
     if not isinstance(worker_timeout, numbers.Real) or not worker_timeout > 0:
       raise UserError(f'worker_timeout {shown(worker_timeout)}: expected seconds, a number above 0')
     self._strategy = cluster.choose(strategy)

@@ -4,6 +4,7 @@ import json
 import os
 
 from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.short import shown
 
 STRATEGIES = ('none', 'mirrored', 'multi_worker')
 
@@ -14,8 +15,8 @@ def choose(strategy: str | None) -> str:
   Raises:
     UserError: TF_CONFIG is no description of a cluster, or is needed and there is none.
   """
-  if strategy is not None and strategy not in STRATEGIES:
-    raise UserError(f'strategy {shorten(str(strategy))} is unknown; expected one of {", ".join(STRATEGIES)}')
+  if strategy is not None and not (isinstance(strategy, str) and strategy in STRATEGIES):
+    raise UserError(f'strategy {shown(strategy)} is unknown; expected one of {", ".join(STRATEGIES)}')
   addresses, _ = workers()
   if strategy is None:
     return 'multi_worker' if len(addresses) > 1 else 'none'

@@ -110,8 +110,8 @@ def test_more_poems_than_anybody_wants(command):
 def test_greedy_poems_are_all_the_same(command, trained, flags):
   begin = [] if '--form=五绝' in flags else ['--begin=日']
   assert_one_line(command('tangshi_tf.generate', f'--model={trained[0]}', '--num=3', *begin, *flags),
-                  'flag --num=3: the most likely characters alone make the same poem each time; expected --num=1, a '
-                  '--temperature above 0, or --init=random')
+                  ': --num=3: the most likely characters alone make the same poem each time; expected --num=1, a '
+                  'temperature above 0, or --init=random')
 
 
 def test_greedy_poems_from_random_states_are_not(command, trained):

@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import tensorflow as tf
+from absl import flags
 from absl.testing import flagsaver
 
 from tangshi_tf import cli, decoding, prosody, recipes, run_dir, settings
@@ -537,3 +538,18 @@ def test_an_installed_package_carries_corpus_and_models(tmp_path):
                         env={**os.environ, 'PYTHONPATH': str(target)})
   count, *names, home = done.stdout.split()
   assert int(count) > 50_000 and 'rnn' in names and home.startswith(str(target))
+
+
+@pytest.mark.parametrize(('message', 'said'), [
+    ('num=3: expected num=1', '--num=3: expected --num=1'), ('stream=False, or else', '--nostream, or else'),
+    ('with overwrite=True', 'with --overwrite'), ('another run_dir.', 'another --run_dir.'),
+    ('a form of (form=3)', 'a form of (--form=3)'), ('in runs/form=3: form', 'in runs/form=3: form'),
+    ("'run_dir' and --form=3", "'run_dir' and --form=3"), ('run_dir/x and numb=3', 'run_dir/x and numb=3')])
+def test_settings_are_said_as_flags(monkeypatch, message, said):
+  known = flags.FlagValues()
+  for name in ('num', 'form', 'run_dir'):
+    flags.DEFINE_string(name, None, '', flag_values=known)
+  for name in ('stream', 'overwrite'):
+    flags.DEFINE_bool(name, False, '', flag_values=known)
+  monkeypatch.setattr(flags, 'FLAGS', known)
+  assert cli.with_flags(message) == said

@@ -56,7 +56,8 @@ def run(main, arguments=(), typed: bytes = b'', **options):
   if status == cli.BAD_INPUT:
     assert len(error.splitlines()) == 1 and len(error) < 3000, error
   else:
-    assert not error or re.match('Warning: Hit circular flagfile dependency|Read |[0-9,]+ of the texts', error), error
+    assert not error or re.match('Warning: Hit circular flagfile dependency|Read |[0-9,]+ of the texts|'
+                                 '.*held_out.txt: ', error), error
   return status, out
 
 
@@ -200,3 +201,52 @@ def test_prosody_command(program):
     for line in ('🙂' * (HUGE // 5), '月，' * (HUGE // 10)):
       check(line.encode(), None)
       check(line.encode(), '七绝')
+
+
+WRITING = ['', '0', '-1', '1', '2', '3', '0.5', '9' * 30, 'nan', '1e-300', '日', '一', '一丁', '一丁七', '2x3', '1x1',
+           '3x2', '五绝', '99x99', '999x999', '东', 'off', 'any', 'strict', 'loose', 'zero', 'random', *SIGNS.values()]
+
+
+@pytest.mark.parametrize('program', ['generate'], indirect=True)
+def test_generate_writes_or_says_in_one_line_why_not(program, model, word2id, monkeypatch, folder):
+  module, names = program
+  monkeypatch.setattr(run_dir.RunDir, 'load', lambda *_: run_dir.Run('tiny', model, word2id, model.id2word, {}))
+  (folder / 'mine.txt').write_text('题:一丁七', encoding='utf-8')
+  monkeypatch.setattr(corpus, 'default_corpus_path', lambda: folder / 'mine.txt')
+  usable = sorted(set(names) - {'model', 'weights', 'corpus', 'traditional', 'flagfile', 'undefok'})
+
+  @settings(many, max_examples=100 * TIMES)
+  @given(st.dictionaries(st.sampled_from(usable), st.one_of(st.sampled_from(WRITING), texts), max_size=4), any_bytes)
+  @example({'form': '2x3', 'num': '3', 'json': 'true'}, b'')
+  @example({'interactive': 'true', 'begin': '一'}, '一\n9999\nx\nu\nm\n\ng\n'.encode())
+  @example({'beam': '3', 'acrostic': '一丁', 'vertical': 'true'}, b'')
+  @example({'best_of': '3', 'begin': '一', 'original': 'true'}, b'')
+  def holds(flag_values, typed):
+    tried['generate'] += 1
+    arguments = ['--model=gru', '--max_len=20', *(f'--{name}={value}' for name, value in flag_values.items())]
+    status, out = run(module.main, arguments, typed)
+    assert status in (0, cli.BAD_INPUT, cli.INTERRUPTED)
+    assert (status == cli.BAD_INPUT) <= (not out or 'interactive' in flag_values)
+    if flag_values.get('json') == 'true':
+      assert all(json.loads(line)['text'] for line in out.splitlines())
+
+  holds()
+
+
+@pytest.mark.parametrize('program', ['evaluate'], indirect=True)
+def test_evaluate_measures_any_file_or_says_in_one_line_why_not(program, model, word2id, monkeypatch, folder):
+  module, _ = program
+  monkeypatch.setattr(run_dir.RunDir, 'load', lambda *_: run_dir.Run('tiny', model, word2id, model.id2word, {}))
+  path = folder / 'held_out.txt'
+
+  @some
+  @given(any_bytes, st.sampled_from(corpus.FORMATS))
+  def holds(content, corpus_format):
+    tried['evaluate'] += 1
+    path.write_bytes(content)
+    status, out = run(module.main, ['--model=gru', f'--split={path}', f'--corpus_format={corpus_format}', '--json'])
+    assert (status == 0) == bool(out) and status in (0, cli.BAD_INPUT)
+    if out:
+      json.loads(out, parse_constant=pytest.fail)
+
+  holds()

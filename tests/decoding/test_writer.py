@@ -161,11 +161,6 @@ def test_what_cannot_be_met_is_one_line(writer, options, message):
   assert len(str(caught.value).splitlines()) == 1
 
 
-def test_an_unknown_option_is_a_type_error(writer):
-  with pytest.raises(TypeError, match='temperatur'):
-    writer.write(temperatur=1)
-
-
 class _Page(html.parser.HTMLParser):
   """Collects text and tags; a tag that is not closed in its turn fails."""
 

@@ -38,7 +38,7 @@ def test_half_precision_weights_load_as_float32(saved):
 def test_a_run_is_replaced_only_when_told(saved):
   path, _ = saved
   (path / 'notes.txt').write_text('keep')
-  with pytest.raises(UserError, match='overwrite it'):
+  with pytest.raises(UserError, match='overwrite=True'):
     claim(path)
   with run_dir.claim(path, overwrite=True):
     assert run_dir.load(path)  # claiming touches nothing

@@ -150,7 +150,7 @@ def test_damage_is_one_line(saved, kind, sealed):
 def test_a_damaged_or_old_run_is_replaced_only_when_told(one, damage):
   path, _ = one
   damage(path)
-  with pytest.raises(UserError, match='overwrite it'):
+  with pytest.raises(UserError, match='overwrite=True'):
     claim(path)
   assert (path / 'weights/best.npz').exists()
   claim(path, overwrite=True)

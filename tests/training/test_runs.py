@@ -101,8 +101,8 @@ def test_nothing_is_made_where_something_cannot_be_met(tmp_path, poems_file):
 
 
 @pytest.mark.parametrize(('flags', 'message'), [
-    (None, 'does not say all flags'), ('no object', 'does not say all flags'),
-    ({'strange': 1}, 'does not say all flags'),
+    (None, 'does not say all settings'), ('no object', 'does not say all settings'),
+    ({'strange': 1}, 'does not say all settings'),
     ({'units': 'many'}, "units 'many': expected"), ({'epochs': [1]}, 'epochs .*: expected a whole number'),
 ])
 def test_a_config_that_says_nonsense_is_one_line(tmp_path, poems_file, flags, message):

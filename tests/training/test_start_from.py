@@ -164,10 +164,10 @@ def test_shards_as_a_stream_give_the_same_vocabulary(start, own, tmp_path):
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    ({'units': 64}, '--units=64: the model to start from, rnn, has 128; leave the flag out, or --start_from'),
-    ({'cell': 'gru'}, '--cell=gru: the model to start from, rnn, has rnn'),
-    ({'tied': False}, '--tied=False: the model to start from, rnn, has True'),
-    ({'vocabulary_size': 300}, '--vocabulary_size=300: the model to start from, rnn, has 7835 words, which stay; '
+    ({'units': 64}, 'units=64: the model to start from, rnn, has 128; leave it out, or start_from'),
+    ({'cell': 'gru'}, 'cell=gru: the model to start from, rnn, has rnn'),
+    ({'tied': False}, 'tied=False: the model to start from, rnn, has True'),
+    ({'vocabulary_size': 300}, 'vocabulary_size=300: the model to start from, rnn, has 7835 words, which stay; '
                                'expected as many or more'),
     ({'start_from': 'rmn'}, "model 'rmn': no such directory; expected a run directory or one of the shipped"),
 ])

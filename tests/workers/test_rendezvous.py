@@ -148,10 +148,10 @@ def test_another_list_of_addresses(addresses, pool):
 def test_another_corpus_or_other_flags(addresses, pool):
   named = addresses(2)
   chief = pool.submit(rendezvous.meet, named, 0, 3, 'Tang')
-  with pytest.raises(UserError, match='worker 0 at .* has another corpus or other flags than worker 1') as caught:
+  with pytest.raises(UserError, match='worker 0 at .* has another corpus or other settings than worker 1') as caught:
     rendezvous.meet(named, 1, LONG, 'Song')
   assert caught.value.status == 2
-  with pytest.raises(LostWorkerError, match=r'\(one with another corpus or other flags came\)'):
+  with pytest.raises(LostWorkerError, match=r'\(one with another corpus or other settings came\)'):
     chief.result(LONG)
 
 
