@@ -29,7 +29,7 @@ def main() -> int:
   if importlib.util.find_spec('atheris') is None:
     fuzz = ['-m', 'pytest', '-k', 'hostile', f'--hypothesis-seed={_SEED.value}']
   checks = {
-      'crashes': [faults / 'crash_test.py', f'--kills={round(80 * hours)}', seed],
+      'crashes': [faults / 'crash_test.py', f'--kills={round(100 * hours)}', seed],
       'damage': [faults / 'corruption_test.py', f'--cases={round(4000 * hours)}', seed],
       'hostile input': fuzz,
       'long tests': ['-m', 'pytest', '-m', 'long'],

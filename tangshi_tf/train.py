@@ -6,6 +6,9 @@
     python -m tangshi_tf.train --start_from=best --corpus=mine.txt
     python -m tangshi_tf.train --resume --run_dir=runs/best
     tensorboard --logdir=runs
+
+The defaults below are those of --recipe=none. What a recipe sets, such as gru for plain training, says its file in
+tangshi_tf/recipes.
 """
 
 import shlex

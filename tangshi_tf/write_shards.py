@@ -43,7 +43,8 @@ def main() -> int:
     print(f'{source}: {report}', file=sys.stderr)
   print(f'{sum(counts["poems"] for counts in made.values()):,} poems in {time.perf_counter() - start:.0f} s')
   for part, counts in made.items():
-    print(f'{counts["poems"]:>12,} {part}, in {counts["shards"]} shards')
+    shards_of = f'{counts["shards"]} shard{"s" * (counts["shards"] != 1)}'
+    print(f'{counts["poems"]:>12,} {part}, in {shards_of}')
   print(f'Train: {cli.called("train")} --corpus={shlex.quote(glob.escape(str(pathlib.Path(_OUT.value))) + "/*")}')
   return 0
 

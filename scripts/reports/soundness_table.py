@@ -86,15 +86,15 @@ def standard_ways() -> dict[str, dict]:
 
 
 def table(rows: list[dict]) -> str:
-  """Returns the rows as Markdown, after those of the mirrored report."""
+  """Returns the rows as Markdown, after those of the report of the exercise."""
   lines = ['| poems | state | way | sound | distinct | ended | rare | characters | of 20 states |',
            '| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |']
   for init, (sound, samples, _) in MIRRORED.items():
-    lines.append(f'| the mirrored report | {init} | exercise | {sound} of {samples} | | | | | |')
+    lines.append(f'| the report of the exercise | {init} | exercise | {sound} of {samples} | | | | | |')
   for row in rows:
     states = f'{row["states"]:.1f}, at least {row["fewest_states"]}' if 'states' in row else ''
     ended = f'{row["ended"]:.1%}' if 'ended' in row else ''
     lines.append(f'| {row["source"]} | {row["init"]} | {row["way"]} | {row["sound"]:.1%} | {row["distinct"]:.1%} | '
                  f'{ended} | {row["rare"]:.2%} | {row["length"]:.1f} | {states} |')
   quoted = '; '.join(f'{init} state: {" ".join(some)}' for init, (_, _, some) in MIRRORED.items())
-  return '\n'.join(lines) + f'\n\nFrom the mirrored report, {quoted}'
+  return '\n'.join(lines) + f'\n\nFrom the report of the exercise, {quoted}'

@@ -255,7 +255,7 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
       elif answer.isascii() and answer and answer != corpus.end_token:
         number = int(answer) if answer.isdigit() and len(answer) < _MOST_DIGITS else 0
         if not 1 <= number <= len(words):
-          raise UserError(f'{shorten(answer)}: expected 1 to {len(words)}; {HELP}')
+          raise UserError(f'{shorten(answer)}: expected a number from 1 to {len(words):,}, or characters; {HELP}')
         session.take(words[number - 1])
       elif answer or words:
         _take_all(session, answer or words[0])

@@ -30,7 +30,7 @@ def test_a_poem_written_together_keeps_the_form(run):
                                       acrostic='春夏')
   assert complete and session.text[0] == '春' and session.text[6] == '夏'
   assert prosody.check(session.text, plan.form).keeps()
-  assert sum('expected 1 to' in line for line in lines) == 1
+  assert sum('expected a number from 1 to' in line for line in lines) == 1
   assert any('is not in the model' in line for line in lines) or '猫' in run.word2id
   proposals = [line for line in lines if line.startswith('1 ')]
   assert len(proposals[0].split('  ')) == 5 and len(proposals[4].split('  ')) == 25
@@ -80,4 +80,4 @@ def test_typing_the_end(run):
 
 def test_a_number_of_thousands_of_digits(run):
   _, _, lines = converse(run, ['9' * 5000, 'q'], begin='日')
-  assert sum(line.startswith("'99999999999999999999…': expected 1 to ") for line in lines) == 1
+  assert sum(line.startswith("'99999999999999999999…': expected a number from 1 to ") for line in lines) == 1

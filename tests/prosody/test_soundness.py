@@ -7,7 +7,7 @@ from tangshi_tf.prosody.soundness import faults, is_sound
 
 
 @pytest.mark.parametrize('text', [
-    # The mirrored report's.
+    # The exercise's report.
     '日日来何处，何处是人间。', '湖里日无人，一枝花落。', '暮风风不见，人间不可知。', '月闻不见，风吹落云声。',
     '春眠不觉晓，处处闻啼鸟。', ' 春眠不觉晓，\n处处闻啼鸟。\n', '一二三，四五六七？',
     '一二三四五六七！一二三四五六七；',

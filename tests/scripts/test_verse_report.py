@@ -45,7 +45,7 @@ def test_the_whole_report(script, trained, poems_file, tmp_path):
   assert done.returncode == 0, done.stderr
   report = json.loads((tmp_path / 'report.json').read_text(encoding='utf-8'))
   rows, sound = report['rows'], report['soundness']
-  assert '| the mirrored report | zero | exercise | 5 of 7 |' in done.stdout and '湖里日无人' in done.stdout
+  assert '| the report of the exercise | zero | exercise | 5 of 7 |' in done.stdout and '湖里日无人' in done.stdout
   assert [(row['init'], row['way']) for row in sound[1:]] == [
       (init, way) for way in ('exercise', 'default', 'temperature=0.8 min_p=0.01', 'temperature=1 min_p=0.01')
       for init in ('zero', 'random')]
