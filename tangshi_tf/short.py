@@ -57,4 +57,6 @@ def _scalar(value) -> str:
   """Returns what an array or a tensor without dimensions holds."""
   value = value.numpy() if hasattr(value, 'numpy') else value
   value = value.item() if hasattr(value, 'item') else value
-  return f'{value:g}' if isinstance(value, (int, float)) and not isinstance(value, bool) else shown(value)
+  if isinstance(value, float):
+    return f'{value:.1f}' if value.is_integer() and abs(value) < 1e6 else f'{value:g}'
+  return shown(value)

@@ -71,9 +71,10 @@ class _Progress(Progress):
 
 def _last_words(result: training.Result) -> str:
   """Returns what to do next."""
+  where = shlex.quote(str(result.path))
   if not result.stopped:
-    return (f'Done. Write poems: {cli.called("generate")} --model={result.path}\n'
-            f'See the curves: tensorboard --logdir={result.path.parent}')
+    return (f'Done. Write poems: {cli.called("generate")} --model={where}\n'
+            f'See the curves: tensorboard --logdir={shlex.quote(str(result.path.parent))}')
   again = ['--resume', f'--run_dir={result.path}']
   if _STRATEGY.value is not None:
     again.append(f'--strategy={_STRATEGY.value}')
@@ -81,7 +82,7 @@ def _last_words(result: training.Result) -> str:
   return (f'Stopped; the weights so far are kept. To continue{everywhere}: '
           f'{cli.called("train")} {shlex.join(again)}\n'
           f'Write poems with the weights so far: '
-          f'{cli.called("generate")} --model={result.path} --weights={run_dir.LAST}')
+          f'{cli.called("generate")} --model={where} --weights={run_dir.LAST}')
 
 
 if __name__ == '__main__':

@@ -83,7 +83,7 @@ def things(word2id):
   run = run_dir.Run('small', model, word2id, model.id2word, {})
   return {**{name: getattr(tangshi_tf, name) for name in tangshi_tf.__all__}, 'Settings': Settings, 'model': model,
           'lstm': small(word2id, 'lstm'), 'writer': decoding.Writer(run), 'word2id': word2id, 'id2word': model.id2word,
-          'poem': decoding.WrittenPoem('一'), 'logits': tf.zeros((2, 3, 5))}
+          'poem': decoding.WrittenPoem('一'), 'np': np, 'logits': tf.zeros((2, 3, 5))}
 
 
 # An expression and the error that it ends in; … stands for any text.
@@ -153,7 +153,7 @@ load(None)
 load(b'gru')
     model b'gru': expected a shipped name, a run directory, a .keras file or a myRNNModel
 load('gru', 3)
-    weights '3': expected best, last or epoch-NN
+    weights 3: expected best, last or epoch-NN
 load('none.keras')
     none.keras: no such file; expected what myRNNModel.save writes
 load(model, 'best')
@@ -186,6 +186,18 @@ decoding.FormPlan(3, word2id)
     3 is of type int; expected a text
 decoding.FormPlan('七绝', 3)
     word2id 3: expected a dictionary of words and their ids with PAD, UNK, bos, eos among them
+writer.complete('')
+    text is empty; expected at least one character, or a form
+writer.choices('')
+    text is empty; expected at least one character, or a form
+writer.score({'text': '月'})
+    text {'text': '月'}: expected a text, a WrittenPoem, or a list of them
+writer.write(num=np.float32(2))
+    num 2.0: expected a whole number from 1 to 1000000
+load('')
+    model '': no such directory; expected a run directory or one of the shipped models: …
+load('gru', 'last')
+    …: has no weights last; expected one of best
 decoding.Session(3)
     run 3: expected what run_dir.load returns
 decoding.Request.of(3)
@@ -247,7 +259,7 @@ training.run(Settings(), worker_timeout=0)
 training.resume(3)
     path 3: expected that of a run directory
 training.resume('nowhere')
-    nowhere: holds no run to resume; expected a run directory, or not to resume
+    nowhere: holds no run to resume; expected a run directory
 process_dataset(3)
     3: cannot be read (expected str, bytes or os.PathLike object, not int); expected a UTF-8 text file of …
 poem_dataset(batch_size=0)
@@ -374,7 +386,8 @@ writer = tangshi_tf.load('gru')
 writer.write('五绝', seed=1)
 if os.fork() == 0:
   print(prosody.tone('月'), flush=True)
-  for use in (lambda: writer.write('五绝'), lambda: writer.score('月'), lambda: writer.model.fit([1])):
+  for use in (lambda: writer.write('五绝'), lambda: writer.score('月'), lambda: writer.model.fit([1]),
+              lambda: tangshi_tf.load('gru')):
     try:
       use()
     except tangshi_tf.UserError as error:
@@ -388,7 +401,49 @@ print(os.wait()[1])
   assert status == '0' and not done.stderr, done.stderr
   refusal = ("TensorFlow was started before this process was forked, and cannot go on here; expected a process that is "
              "spawned, as multiprocessing.get_context('spawn') starts them")
-  assert rest == ['24', '仄', refusal, refusal, refusal]
+  assert rest == ['24', '仄', *[refusal] * 4]
+
+
+def test_a_call_inside_a_graph_is_refused_and_does_no_harm(writer):
+  def write():
+    return tf.constant(writer.write('七绝', seed=1).text)
+
+  for call in (tf.function(write), lambda: tf.function(lambda: writer.score('月').total)(),
+               lambda: list(tf.data.Dataset.range(1).map(lambda _: write()))):
+    with pytest.raises(Exception, match='called while a graph is made, .*; expected a call from plain Python, or '):
+      call()
+  text = writer.write('七绝', seed=1).text
+  assert tf.function(lambda: tf.py_function(write, [], tf.string))().numpy().decode() == text
+
+
+@pytest.mark.parametrize('policy', ['mixed_bfloat16', 'mixed_float16', 'float64', 'bfloat16'])
+def test_models_stay_float32_under_any_policy(word2id, policy):
+  before = keras.config.dtype_policy()
+  keras.config.set_dtype_policy(policy)
+  try:
+    for cell in ('rnn', 'lstm', 'gru'):
+      model = small(word2id, cell)
+      model.compile()
+      model.fit(tf.data.Dataset.from_tensors(([[2, 5]], [[5, 3]], [2])), verbose=0)
+      assert len(tangshi_tf.load(model).write(begin='一', seed=1).text) and tangshi_tf.load(model).score('一').total > 0
+    assert tangshi_tf.load('lstm').write('五绝', seed=1).checked.keeps()
+  finally:
+    keras.config.set_dtype_policy(before)
+  with pytest.raises(UserError, match=r"dtype 'float64': expected float32"):
+    tangshi_tf.myRNNModel(word2id, dtype='float64')
+
+
+def test_many_models_make_no_noise(word2id, caplog):
+  for _ in range(8):
+    writer = tangshi_tf.load(small(word2id))
+    writer.score('一')
+    tangshi_tf.train_one_step(writer.model, tangshi_tf.training.make_optimizer(), [[2, 5]], [[5, 3]], [2])
+  assert not caplog.records
+
+
+def test_scores_can_be_compared(writer):
+  one, other, third = writer.score(['月', '月', '日'])
+  assert one == other != third and one in [third, other] and len({one, other, third}) == 2
 
 
 def test_fitting_a_dataset_warns_of_nothing(tmp_path, recwarn):

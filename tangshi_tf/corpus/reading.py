@@ -13,6 +13,7 @@ Of each poem the title and the content are kept, the content as `text.verse` mak
 import collections
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -30,6 +31,7 @@ FORMATS_HELP = ('titled: "title:content" a line; authored: "title:author:content
                 'lines: a poem a line; csv: with a header; json: objects; auto: detected.')
 BY_LINE = ('titled', 'authored', 'lines')
 _READ_AS = {'authored': 'title:author:content', 'lines': 'a poem a line', 'csv': 'CSV', 'json': 'JSON'}
+_ONE = {'titles left out': 'title left out', 'authors left out': 'author left out'}
 _FIELDS = {'title': 'title', '题目': 'title', '標題': 'title', '标题': 'title', '诗名': 'title', '詩名': 'title',
            'author': 'author', '作者': 'author', '诗人': 'author', 'content': 'content', 'paragraphs': 'content',
            'text': 'content', '内容': 'content', '內容': 'content', '正文': 'content', '诗文': 'content'}
@@ -42,6 +44,7 @@ _BLANK_LINE = re.compile(r'\n[^\S\n]*(?:\n\s*)?\n')
 _QUOTED_TITLE = re.compile(r'\s*《([^《》]{1,40})》')
 _HAN = re.compile(HAN)
 _MARK = re.compile(f'[{PUNCTUATION}]')
+_SENTENCE = re.compile(f'{HAN}[。！？]')
 
 
 @dataclasses.dataclass
@@ -73,7 +76,9 @@ class Report:
 
   def __str__(self):
     parts = [f'read as {_READ_AS[name]}' for name in sorted(self.formats) if name in _READ_AS]
-    return '; '.join(parts + [f'{count:,} {what}' for what, count in sorted(self.counts.items()) if count])
+    parts += [f'{count:,} {what}' if count > 1 else f'1 {_ONE.get(what, what)}'
+              for what, count in sorted(self.counts.items()) if count]
+    return '; '.join(parts)
 
 
 def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto', report: Report | None = None) -> list[Poem]:
@@ -102,13 +107,13 @@ def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto', report: 
   found = long_work.told(_READERS[corpus_format](text, path, report), f'poems of {path} read')
   poems = [poem for poem in found if poem.content]
   if not poems:
-    raise UserError(f'{path}: holds no poem; every title is followed by nothing')
+    raise UserError(f'{path}: holds no poem; no title is followed by verse')
   return poems
 
 
 def detect(text: str) -> str:
   """Returns the format of a file, given its text or the first part of it."""
-  if re.match(r'\s*(\[\s*)?\{\s*["}]', text):
+  if re.match(r'\s*((\[\s*)?\{\s*["}]|\[\s*")', text):
     return 'json'
   if _columns(text.lstrip().partition('\n')[0]):
     return 'csv'
@@ -133,9 +138,10 @@ def _separator(line: str) -> str:
 
 
 def _has_title(line: str) -> bool:
-  """Returns whether a line has a colon, or a full-width one after what may be a title."""
+  """Returns whether a line has a colon, not after a sentence, or a full-width one after what may be a title."""
   title, colon, _ = line.partition('：')
-  return ':' in line or bool(colon) and len(title) <= _LONGEST_TITLE and not _MARK.search(title)
+  return (':' in line and not _SENTENCE.search(line.partition(':')[0])
+          or bool(colon) and len(title) <= _LONGEST_TITLE and not _MARK.search(title))
 
 
 def _has_author(line: str) -> bool:
@@ -174,7 +180,9 @@ def titled_poem(line: str, where: str, report: Report, *, authored: bool = False
 def line_poem(line: str, corpus_format: str, where: str, report: Report) -> Poem | None:
   """Returns the poem of a line in one of the formats `BY_LINE`, None for a blank line."""
   if corpus_format == 'lines':
-    return _poem_of([line], report) if line.strip() else None
+    poem = _poem_of([line], report) if line.strip() else None
+    report.counts['end in a comma, perhaps lines of longer poems'] += poem is not None and poem.content[-1:] == '，'
+    return poem
   return titled_poem(line, where, report, authored=corpus_format == 'authored')
 
 
@@ -189,8 +197,22 @@ def _by_line(corpus_format: str):
 
 
 def _blank(text: str, path, report: Report) -> Iterator[Poem]:
-  for block in re.split(r'\n\s*\n', text.strip()):
-    yield _poem_of(block.split('\n'), report)
+  title = ''
+  for block, following in itertools.pairwise([*re.split(r'\n\s*\n', text.strip()), '']):
+    if not title and _is_title(block) and _MARK.search(clean(following)):
+      quoted = _QUOTED_TITLE.search(block)
+      title = quoted[1] if quoted else block.strip()
+      report.counts['titles left out'] += 1
+    elif title:
+      yield Poem(title, report.content(block))
+      title = ''
+    else:
+      yield _poem_of(block.split('\n'), report)
+
+
+def _is_title(block: str) -> bool:
+  """Returns whether a block may be the title of the next one."""
+  return '\n' not in block and len(block) <= _LONGEST_TITLE and not _MARK.search(clean(block))
 
 
 def _poem_of(lines: list[str], report: Report) -> Poem:
@@ -270,7 +292,7 @@ def _json(text: str, path, report: Report) -> Iterator[Poem]:
 def _record(item: Any, where: str, report: Report) -> Poem:
   """Returns the poem of an object of JSON or a row of CSV."""
   found = {_FIELDS.get(str(name).lower(), ''): value for name, value in item.items()} if isinstance(item, dict) else {}
-  content = found.get('content')
+  content = item if isinstance(item, str) else found.get('content')
   lines = [content] if isinstance(content, str) else content
   if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
     raise UserError(f'{where}: has no content; expected title, author and content or paragraphs, which are texts')

@@ -29,6 +29,17 @@ _NOTE = re.compile(r'（[^（）]*）|\([^()]*\)|\{[^{}]*\}|｛[^｛｝]*｝|【
 _SQUARE = re.compile(r'\[([^\[\]]*)\]|［([^［］]*)］')
 _SUPPLIED = re.compile(f'{HAN}{{1,2}}')
 _DEEPEST_NOTE = 8
+_NO_TEXT = re.compile(rf'[!-/:-@\[-`{{-~—–─━═…·•{PUNCTUATION}]*')
+# What comes with poems from web pages and lists. Verse has no ASCII but marks and spaces.
+_SIGNS = re.compile(r'[!-+\-/0-9<-@\[-`{-~]|[：:]')
+_LABELS = '作者|朝代|年代|诗人|詩人|来源|來源|出处|出處|标题|標題'
+_PAGE = (
+    (re.compile(r'(?:https?://|www\.)[!-~]+'), ' '),
+    (re.compile(r'</?(?:br|p|div|li|tr|h[1-6])\b[^<>]{0,200}>|\\[nr]|[/|]', re.IGNORECASE), '\n'),
+    (re.compile(r'</?[a-zA-Z!][^<>]{0,200}>|&[a-z]{2,8};|&#[0-9]{1,6};'), ''),
+    (re.compile(r'^[^\S\n]*(?:[#>*+-]+\s*|[(（]?\d{1,6}(?:\s*[.、．:：)）]+\s*|[^\S\n]+|(?=《)))', re.MULTILINE), ''),
+    (re.compile(rf'(?:^|(?<=[\s。！？]))(?:{_LABELS})\s*[:：][^\n]*', re.MULTILINE), ''),
+    (re.compile(r'[*#`_=~^]{2,}|-{3,}'), ''))
 _MOST_PIECES = 10_000  # between white space; no poem has so many lines
 _RUN = re.compile(f'[{PUNCTUATION}]{{2,}}')
 _SURROGATE = re.compile('[\ud800-\udfff]')
@@ -118,13 +129,28 @@ def verse(text: str, *, whole: bool = True) -> str:
   Raises:
     UserError: it is no Unicode text.
   """
-  if isinstance(text, str) and _AS_IT_SHOULD_BE.fullmatch(text):
+  require_text(text)
+  if _AS_IT_SHOULD_BE.fullmatch(text):
     return text
   if not isinstance(whole, bool):
     raise UserError(f'whole {shown(whole)}: expected True or False')
-  pieces = without_notes(clean(text)).split()
+  pieces = without_notes(clean(without_page(text))).split()
   content = _RUN.sub(_one_mark, _join(pieces, whole)).lstrip(PUNCTUATION)
+  if _NO_TEXT.fullmatch(content):
+    return ''
   return _cut(content) if whole and content and not _LINE_BREAK.search(content) else content
+
+
+def without_page(text: str) -> str:
+  """Returns a text without what web pages and lists have around verse: addresses, tags, numbers, the author's line.
+
+      >>> without_page('1. 床前明月光<br>疑是地上霜 https://example.org/1')
+      '床前明月光\\n疑是地上霜  '
+  """
+  if _SIGNS.search(text):
+    for pattern, other in _PAGE:
+      text = pattern.sub(other, text)
+  return text
 
 
 def without_notes(text: str) -> str:

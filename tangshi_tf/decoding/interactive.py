@@ -241,10 +241,13 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
       answer = ''.join(corpus.clean(read()).split())
     except EOFError:
       return False
-    proposed = shown
+    choices, proposed = min(proposed, len(words)), shown
     try:
       if answer in ('q', 'Q'):
         return True
+      if answer.lower() in ('？', 'h', 'help'):
+        say(HELP)
+        continue
       if answer in ('u', 'U'):
         if not session.undo():
           say('nothing to undo')
@@ -254,8 +257,8 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
         session.finish(temperature, generator)
       elif answer.isascii() and answer and answer != corpus.end_token:
         number = int(answer) if answer.isdigit() and len(answer) < _MOST_DIGITS else 0
-        if not 1 <= number <= len(words):
-          raise UserError(f'{shorten(answer)}: expected a number from 1 to {len(words):,}, or characters; {HELP}')
+        if not 1 <= number <= choices:
+          raise UserError(f'{shorten(answer)}: expected a number from 1 to {choices}, or characters; {HELP}')
         session.take(words[number - 1])
       elif answer or words:
         _take_all(session, answer or words[0])

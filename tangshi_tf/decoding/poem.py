@@ -9,8 +9,9 @@ from typing import Any
 
 from tangshi_tf import corpus, prosody
 from tangshi_tf.decoding.text import split_sentences
+from tangshi_tf.errors import UserError
 from tangshi_tf.evaluation import measures
-from tangshi_tf.short import call
+from tangshi_tf.short import call, shown
 
 _LINE = re.compile(f'[^{corpus.PUNCTUATION}]+[{corpus.PUNCTUATION}]*')
 _SPACE = '\u3000'  # as wide as a character
@@ -133,3 +134,20 @@ def columns(text: str) -> str:
   lines = corpus.verse_lines(text)
   return '\n'.join(_SPACE.join(line[i] if i < len(line) else _SPACE for line in reversed(lines)).rstrip(_SPACE)
                    for i in range(max(map(len, lines), default=0)))
+
+
+def text_of(text, name: str = 'text') -> str:
+  """Returns the text of a text or of a poem that was written; what is neither is a `UserError`."""
+  if isinstance(text, WrittenPoem):
+    return text.text
+  if not isinstance(text, str):
+    raise UserError(f'{name} {shown(text)}: expected a text or a WrittenPoem')
+  return text
+
+
+def beginning_of(text, form, options) -> str:
+  """Returns the verse that a poem begins with; none is a `UserError` where nothing else says how."""
+  text = corpus.verse(text_of(text), whole=False)
+  if not text and form is None and not options.get('acrostic'):
+    raise UserError('text is empty; expected at least one character, or a form')
+  return text

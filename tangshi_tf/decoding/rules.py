@@ -29,6 +29,7 @@ from tangshi_tf.decoding.form_plan import MUST_RHYME, NO_RHYME, FormPlan
 from tangshi_tf.decoding.text import encode_begin
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import require_model
+from tangshi_tf.model.kept import require_start
 from tangshi_tf.quiet import tf
 from tangshi_tf.settings import EXERCISE, WritingSettings, require
 from tangshi_tf.short import shown, tag
@@ -152,6 +153,7 @@ class Rules:
     Raises:
       UserError: an argument is out of range.
     """
+    require_start()  # else the tables that are kept would be those of some graph
     require(WritingSettings, max_repeat=max_repeat, shortest_line=shortest_line, max_len=max_len, acrostic=acrostic)
     if plan is not None and not isinstance(plan, FormPlan):
       raise UserError(f'plan {shown(plan)}: expected a FormPlan')

@@ -11,12 +11,13 @@ from tangshi_tf.corpus import originality
 from tangshi_tf.decoding import candidates, loop, sampling
 from tangshi_tf.decoding.form_plan import FormPlan
 from tangshi_tf.decoding.interactive import Session
-from tangshi_tf.decoding.poem import WrittenPoem
+from tangshi_tf.decoding.poem import WrittenPoem, beginning_of, text_of
 from tangshi_tf.decoding.request import Request
 from tangshi_tf.decoding.rules import Rules
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.evaluation.scoring import Score
 from tangshi_tf.model import myRNNModel
+from tangshi_tf.model.kept import require_start
 from tangshi_tf.settings import FREE, LONGEST, WritingSettings, require, require_iterable
 from tangshi_tf.short import cut, shown, tag
 
@@ -38,6 +39,7 @@ def load(model: str | os.PathLike | myRNNModel = 'best', weights: str | None = N
   Raises:
     UserError: there is no such model, or it is damaged.
   """
+  require_start()
   if isinstance(model, myRNNModel):
     if weights is not None:
       raise UserError(f'weights {shorten(str(weights))} of a model, which has its own; expected None')
@@ -105,9 +107,8 @@ class Writer:
         character.
     """
     several = begin is not None and not isinstance(begin, str)
-    begins = [begin] if isinstance(begin, str) else None
-    if several:
-      begins = list(require_iterable('begin', begin, 'a text, or a list of one or more'))
+    given = require_iterable('begin', begin, 'a text, or a list of one or more') if several else [begin]
+    begins = None if begin is None else list(given)
     poems = list(self.compose(Request.of(WritingSettings(form=form, begin=begins, num=num, seed=seed, **options))))
     return poems if num is not None or several else poems[0]
 
@@ -154,7 +155,7 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
-    begins = None if begin is None else [_text_of(begin, 'begin')]
+    begins = None if begin is None else [text_of(begin, 'begin')]
     request = self.spelled(Request.of(WritingSettings(form=form, begin=begins, seed=seed, **options)))
     if request.beam or request.best_of > 1 or request.original or request.num > 1:
       raise UserError('a stream is one poem that is drawn; expected neither num, beam, best_of nor original')
@@ -175,7 +176,7 @@ class Writer:
     Raises:
       UserError: as `write`.
     """
-    text = corpus.verse(_text_of(text), whole=False)
+    text = beginning_of(text, form, options)
     if form is None and not options.get('acrostic') and not options.get('exercise'):
       options.setdefault('max_len', _length_after(text, FREE['max_len']))
     return self.write(form, begin=text, **options)
@@ -196,7 +197,7 @@ class Writer:
       UserError: as `write`.
     """
     require(WritingSettings, num=num)
-    text = corpus.verse(_text_of(text), whole=False)
+    text = beginning_of(text, form, options)
     if form is None and not options.get('acrostic'):
       # As poems begin in most of training.
       options = {'bos_first': True, 'max_len': _length_after(text, 1), **options}
@@ -217,7 +218,7 @@ class Writer:
     for name in ('temperature', 'seed'):
       if options.pop(name, None) is not None:
         raise UserError(f'{name} of a session, in which a person chooses; expected it, if at all, in `Session.finish`')
-    begin = _text_of(begin, 'begin')
+    begin = text_of(begin, 'begin')
     begins = [begin] if begin or form is None else None
     settings = WritingSettings(form=form, begin=begins, **options)
     return self.session_of(Request.of(settings, interactive=True))
@@ -251,7 +252,7 @@ class Writer:
     """
     several = not isinstance(text, (str, WrittenPoem))
     found = require_iterable('text', text, 'a text, a WrittenPoem, or a list of them') if several else [text]
-    texts = [_text_of(one) for one in found]
+    texts = [text_of(one) for one in found]
     scores = evaluation.score(self.model, self.word2id, texts, whole=whole)
     return scores if several else scores[0]
 
@@ -261,7 +262,7 @@ class Writer:
         >>> load('gru').check('白日依山尽，黄河入海流。欲穷千里目，更上一层楼。').faults
         []
     """
-    return prosody.check_text(_text_of(text), None if form is None else prosody.find_form(form), tones)
+    return prosody.check_text(text_of(text), None if form is None else prosody.find_form(form), tones)
 
   def require(self, request: Request):
     """Checks that the model can write what a request asks for, before anything is written.
@@ -321,15 +322,6 @@ class Writer:
 
   def _make_plan(self, form: prosody.Form, tones: str, rhyme: str | None) -> FormPlan:
     return FormPlan(form, self.word2id, tones=tones, rhyme=rhyme)
-
-
-def _text_of(text, name: str = 'text') -> str:
-  """Returns the text of a text or of a poem that was written; what is neither is a `UserError`."""
-  if isinstance(text, WrittenPoem):
-    return text.text
-  if not isinstance(text, str):
-    raise UserError(f'{name} {shown(text)}: expected a text or a WrittenPoem')
-  return text
 
 
 def _length_after(text: str, more: int) -> int:

@@ -25,7 +25,7 @@ def compiled_nll(model):
   def measure(x, y, seqlen, state):
     return losses.batch_nll(model, x, y, seqlen, state)
 
-  return measure
+  return measure.get_concrete_function()  # else TensorFlow warns where several models are compared
 
 
 def token_nll(model, ids: np.ndarray, splits: np.ndarray) -> np.ndarray:

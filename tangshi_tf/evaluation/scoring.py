@@ -14,7 +14,7 @@ from tangshi_tf.settings import require_iterable
 from tangshi_tf.short import short_repr, shown
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Score:
   """The surprisal of a text.
 
@@ -32,6 +32,12 @@ class Score:
   unknown: list[str]
 
   __repr__ = short_repr
+
+  def __eq__(self, other):
+    return isinstance(other, Score) and self.text == other.text and np.array_equal(self.bits, other.bits)
+
+  def __hash__(self):
+    return hash(self.text)
 
   @property
   def total(self) -> float:

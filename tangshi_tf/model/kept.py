@@ -7,8 +7,16 @@ from tangshi_tf import quiet
 from tangshi_tf.errors import UserError
 
 
-def require_threads():
-  """Raises a `UserError` where a graph would wait for ever, for threads that a forked process does not have."""
+def require_start():
+  """Checks that TensorFlow computes here and now.
+
+  Raises:
+    UserError: this is inside of a graph that is being made, or a graph would
+      wait for ever for threads that a forked process does not have.
+  """
+  if not quiet.tf.executing_eagerly():
+    raise UserError('called while a graph is made, as in tf.function or Dataset.map; expected a call from plain '
+                    'Python, or through tf.py_function')
   if quiet.was_started_before_fork():
     raise UserError("TensorFlow was started before this process was forked, and cannot go on here; expected a process "
                     "that is spawned, as multiprocessing.get_context('spawn') starts them")
@@ -26,7 +34,7 @@ def kept_with_model(most: int | None) -> Callable[[Callable], Callable]:
   def decorate(make):
     @functools.wraps(make)
     def find(model, *arguments):
-      require_threads()
+      require_start()
       kept = model.__dict__.setdefault('_kept', {})  # past Keras, which tracks what is set as an attribute
       if make not in kept:
         kept[make] = functools.lru_cache(most)(functools.partial(make, model))

@@ -7,7 +7,7 @@ import types
 
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import loss as losses
-from tangshi_tf.model.kept import require_threads
+from tangshi_tf.model.kept import require_start
 from tangshi_tf.quiet import keras, tf
 from tangshi_tf.settings import TrainingSettings
 from tangshi_tf.short import LONGEST, cut, shown
@@ -115,7 +115,7 @@ class LanguageModel(keras.Model):
 
   @functools.wraps(keras.Model.fit)
   def fit(self, *args, **kwargs):
-    require_threads()
+    require_start()
     given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
     if isinstance(given.get('x'), tf.data.Dataset):  # which Keras says it will not shuffle, though nobody asked it to
       given.setdefault('shuffle', False)
@@ -145,7 +145,7 @@ class LanguageModel(keras.Model):
 
 def _poems(data):
   """Returns the int32 tensors of a batch `(x, y, seqlen)`."""
-  if not isinstance(data, (list, tuple)) or len(data) != 3:
+  if not isinstance(data, (list, tuple)) or len(data) != 3 or any(part is None for part in data):
     raise UserError('a batch has other parts than (x, y, seqlen); expected those, as poem_dataset yields them, or '
                     'compile with a loss')
   return [tf.cast(tensor, tf.int32) for tensor in data]

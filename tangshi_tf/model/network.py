@@ -22,11 +22,14 @@ import numpy as np
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import arguments, devices, recurrence, shapes
+from tangshi_tf.model.kept import require_start
 from tangshi_tf.model.language_model import LanguageModel, require_model
 from tangshi_tf.model.output import TiedDense
 from tangshi_tf.quiet import keras, tf
 from tangshi_tf.settings import WritingSettings, require, require_names
+from tangshi_tf.short import shown
 
+_TYPE = 'float32'  # whatever Keras's policy is
 _LAYERS = {'rnn': keras.layers.SimpleRNN, 'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}
 
 
@@ -116,9 +119,12 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
       UserError: an argument is out of range.
     """
     given = {name: value for name, value in locals().items() if name in HYPERPARAMETERS}
-    require_names(kwargs, [*HYPERPARAMETERS, *inspect.signature(keras.layers.Layer.__init__).parameters])
+    require_start()
+    require_names(kwargs, [*HYPERPARAMETERS, *_names_of(keras.layers.Layer.__init__)])
     given = arguments.checked(given)
     words = arguments.words_by_id(word2id)
+    if not _is_policy(kwargs.setdefault('dtype', _TYPE)):
+      raise UserError(f'dtype {shown(kwargs["dtype"])}: expected {_TYPE} (for 16 bits see precision of training)')
     super().__init__(**kwargs)
     self.cell = cell
     # Past Keras, which wraps dictionaries to track what they hold: TensorFlow exports none with numbers as keys.
@@ -129,16 +135,16 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
       projection = embedding_size
     uniform = keras.initializers.RandomUniform(-embedding_range, embedding_range)
     self.embed_layer = keras.layers.Embedding(len(words), embedding_size,
-                                              embeddings_initializer='zeros' if blank else uniform)
-    kernel = {'kernel_initializer': 'zeros'} if blank else {}
-    options: dict[str, str | bool] = {**kernel, 'recurrent_initializer': 'zeros'} if blank else {}
+                                              embeddings_initializer='zeros' if blank else uniform, dtype=_TYPE)
+    kernel = {'dtype': _TYPE, **({'kernel_initializer': 'zeros'} if blank else {})}
+    options: dict[str, str | bool] = {**kernel, **({'recurrent_initializer': 'zeros'} if blank else {})}
     if cell == 'gru':
       options['reset_after'] = reset_after
     self.rnn_layers = [_LAYERS[cell](units, return_sequences=True, return_state=True, **options)
                        for _ in range(layers)]
-    self.norms = [keras.layers.LayerNormalization() for _ in range(layers)] if layer_norm else []
+    self.norms = [keras.layers.LayerNormalization(dtype=_TYPE) for _ in range(layers)] if layer_norm else []
     self.projection = keras.layers.Dense(projection, use_bias=False, **kernel) if projection else None
-    self.dense = TiedDense(self.embed_layer) if tied else keras.layers.Dense(len(words), **kernel)
+    self.dense = TiedDense(self.embed_layer, dtype=_TYPE) if tied else keras.layers.Dense(len(words), **kernel)
     self._build_layers(units, embedding_size, projection or units)
 
     self.is_character = tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in words])
@@ -339,7 +345,19 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     return tf.argmax(logits, axis=-1, output_type=tf.int32), state
 
 
+def _is_policy(dtype) -> bool:
+  """Returns whether something is the policy that models have, or its name or configuration."""
+  try:
+    return keras.dtype_policies.get(dtype).name == _TYPE
+  except (TypeError, ValueError):
+    return False
+
+
+def _names_of(function) -> dict:
+  """Returns the arguments of a function that are given by name, and their defaults."""
+  return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()
+          if parameter.kind == inspect.Parameter.KEYWORD_ONLY}
+
+
 get_next_token = myRNNModel.get_next_token
-_PARAMETERS = inspect.signature(myRNNModel.__init__).parameters
-HYPERPARAMETERS = {name: parameter.default for name, parameter in _PARAMETERS.items()
-                   if parameter.kind == inspect.Parameter.KEYWORD_ONLY and name != 'blank'}
+HYPERPARAMETERS = {name: default for name, default in _names_of(myRNNModel.__init__).items() if name != 'blank'}

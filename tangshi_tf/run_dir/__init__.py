@@ -15,6 +15,7 @@ from tangshi_tf.run_dir.layout import (
     WEIGHTS,
     default,
     for_training,
+    is_shipped,
     locate,
     newest,
     shipped_names,
@@ -24,6 +25,6 @@ from tangshi_tf.run_dir.safe_files import write_bytes, write_json
 
 __all__ = [
     'BEST', 'CHECKPOINT', 'CONFIG', 'ClaimedRunDir', 'LAST', 'LOCK', 'MANIFEST', 'METRICS', 'PRETRAINED', 'RUNS', 'Run',
-    'RunDir', 'VOCABULARY', 'WEIGHTS', 'claim', 'default', 'for_training', 'load', 'locate', 'newest', 'shipped_names',
-    'write_bytes', 'write_json',
+    'RunDir', 'VOCABULARY', 'WEIGHTS', 'claim', 'default', 'for_training', 'is_shipped', 'load', 'locate', 'newest',
+    'shipped_names', 'write_bytes', 'write_json',
 ]

@@ -141,7 +141,7 @@ def claim(path: str | os.PathLike, *, overwrite: bool = False, resume: bool = Fa
   """
   path = as_path(path)
   if resume and not os.path.exists(path / CONFIG):
-    raise UserError(f'{path}: holds no run to resume; expected a run directory, or not to resume')
+    raise UserError(f'{path}: holds no run to resume; expected a run directory')
   with safe_files.clear_writing(path):
     if path.exists() and not path.is_dir():
       raise UserError(f'{path}: is a file; expected a directory to write the run into')

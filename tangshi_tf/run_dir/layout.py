@@ -36,7 +36,7 @@ def shipped_names() -> list[str]:
   return sorted(path.parent.name for path in PRETRAINED.glob('*/' + MANIFEST))
 
 
-def locate(model: str) -> pathlib.Path:
+def locate(model: str | os.PathLike) -> pathlib.Path:
   """Returns the directory of a shipped name or of a run directory's path.
 
   Raises:
@@ -44,16 +44,27 @@ def locate(model: str) -> pathlib.Path:
   """
   path = as_path(model)
   model = os.fspath(model)
-  if model in shipped_names() and not os.path.isdir(model):
+  if model in shipped_names() and not _looks_like_a_run(path):
     return PRETRAINED / model
   if os.path.isfile(path):
     raise UserError(f'{path}: is a file; expected a run directory (from Python tangshi_tf.load takes a {KERAS} file)')
-  if not os.path.isdir(path):
+  if os.path.exists(path) and not os.path.isdir(path):
+    raise UserError(f'{path}: is no directory; expected a run directory')
+  if not model or not os.path.isdir(path):
     raise UserError(f'model {shorten(model, 100)}: no such directory; expected a run directory or one of '
                     f'the shipped models: {", ".join(shipped_names())}{did_you_mean(model, shipped_names())}')
-  if not os.path.lexists(path / MANIFEST) and not os.path.lexists(path / CONFIG):
+  if not _looks_like_a_run(path):
     raise UserError(f'{path}: has no {MANIFEST}; expected a run directory made by tangshi_tf.train')
   return path
+
+
+def is_shipped(path: str | os.PathLike) -> bool:
+  """Returns whether a path is that of a model in the package."""
+  return PRETRAINED in pathlib.Path(os.path.realpath(as_path(path))).parents
+
+
+def _looks_like_a_run(path: pathlib.Path) -> bool:
+  return os.path.lexists(path / MANIFEST) or os.path.lexists(path / CONFIG)
 
 
 def as_path(path: str | os.PathLike) -> pathlib.Path:
@@ -79,10 +90,11 @@ def for_training(given: str | os.PathLike | None, recipe: str) -> str:
 
 
 def newest(runs: str | os.PathLike = RUNS) -> pathlib.Path | None:
-  """Returns the run under `runs` whose weights are the newest, or None."""
+  """Returns the run under `runs` whose weights are the newest, of an epoch if there are any, or None."""
   weights = as_path(runs).glob(f'*/{weights_file("*")}')
   try:
-    found = max(weights, key=lambda file: file.lstat().st_mtime, default=None)
+    found = max(filter(os.path.isfile, weights), default=None,
+                key=lambda file: (file.stem != LAST, file.lstat().st_mtime))
   except OSError as error:  # the name is too long, for instance
     raise UserError(f'{runs}: cannot be read ({error.strerror})') from None
   return found and found.parent.parent

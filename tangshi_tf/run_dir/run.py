@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tangshi_tf import corpus
-from tangshi_tf.errors import UserError, shorten
+from tangshi_tf.errors import UserError
 from tangshi_tf.run_dir import layout, safe_files
 from tangshi_tf.run_dir.layout import (
   BEST,
@@ -22,7 +22,7 @@ from tangshi_tf.run_dir.layout import (
   weights_file,
 )
 from tangshi_tf.run_dir.manifest import Manifest, is_weights_name
-from tangshi_tf.short import short_repr, shown, tag
+from tangshi_tf.short import cut, short_repr, shown, tag
 
 _TRIES = 10  # reads of a run that is being written meanwhile
 _Value = TypeVar('_Value')
@@ -81,7 +81,7 @@ class RunDir:
       UserError: there is neither, or there is no sound manifest.
     """
     model = layout.default() if model is None else model
-    return cls(layout.locate(str(layout.as_path(model))), name=str(model))
+    return cls(layout.locate(model), name=str(model))
 
   def has(self, name: str) -> bool:
     """Returns whether the run has a file of that name, relative to the directory."""
@@ -210,12 +210,12 @@ class RunDir:
           raise UserError(f'{self.path / WEIGHTS}: holds neither the weights of an epoch nor {LAST}.npz; the run has '
                           'not got that far')
     if not isinstance(weights, str) or not is_weights_name(weights):
-      raise UserError(f'weights {shorten(str(weights))}: expected {BEST}, {LAST} or epoch-NN')
+      raise UserError(f'weights {shown(weights)}: expected {BEST}, {LAST} or epoch-NN')
     if weights == BEST:
       weights = self.best
     if not self.has(weights_file(weights)):
-      raise UserError(f'{self.path / weights_file(weights)}: is not in {MANIFEST}; expected one of '
-                      f'{shorten(", ".join(sorted(self.weights())), 500)}')
+      known = dict.fromkeys([BEST, *(pathlib.PurePosixPath(one).stem for one in sorted(self.weights()))])
+      raise UserError(f'{self.path}: has no weights {weights}; expected one of {cut(", ".join(known), 500)}')
     return weights
 
   def _read(self, read: Callable[[], _Value]) -> _Value:
@@ -249,7 +249,7 @@ def load(model: str | os.PathLike, weights: str | None = None) -> Run:
   if os.fspath(model).endswith(KERAS) and not os.path.isdir(model):
     from tangshi_tf.run_dir import keras_file  # here, so that --help does not wait for NumPy
     if weights is not None:
-      raise UserError(f'{model}: weights {shorten(str(weights))} of a file, which has one set; expected None')
+      raise UserError(f'{model}: weights {shown(weights)} of a file, which has one set; expected None')
     made = keras_file.load(pathlib.Path(model))
     return Run(str(model), made, made.word2id, made.id2word, {'model': made.hyperparameters})
   return RunDir.open(model).load(weights)

@@ -8,7 +8,7 @@ import numbers
 import os
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from absl import flags
@@ -157,7 +157,7 @@ def require(group: type, **values):
 
 
 def require_iterable(name: str, value, expected: str) -> Iterator:
-  """Returns an iterator over a list or another iterable that is no text.
+  """Returns an iterator over a list or another iterable that has an order and is no text.
 
   Args:
     name: what messages call it.
@@ -168,7 +168,7 @@ def require_iterable(name: str, value, expected: str) -> Iterator:
     UserError: it is none.
   """
   with contextlib.suppress(TypeError):
-    if not isinstance(value, (str, bytes)):
+    if not isinstance(value, (str, bytes, Mapping, Set)):
       return iter(value)
   raise UserError(f'{name} {shown(value)}: expected {expected}')
 

@@ -69,8 +69,8 @@ class Job:
     warmup_steps, total = training.warmup_steps, steps * training.epochs
     if warmup_steps >= total:  # as that of a recipe is in a run on few poems
       warmup_steps = total // 10
-      say(f'warmup_steps={training.warmup_steps}: the run has {total} steps; the learning rate rises in the first '
-          f'{warmup_steps}.')
+      say(f'warmup_steps={training.warmup_steps}: the run has {total} step{"s" * (total != 1)}; the learning rate '
+          f'rises in the first {warmup_steps}.')
     return LearningRate(
         training.learning_rate, schedule=training.schedule, steps_per_epoch=steps, epochs=training.epochs,
         warmup_steps=warmup_steps, hold_epochs=training.hold_epochs, decay=training.decay, final=training.final)

@@ -25,7 +25,8 @@ def settings_of(directory: run_dir.RunDir, changes: dict[str, Any]) -> Settings:
   values = {**Settings().values(), **stored}  # an older run does not say what was not there yet
   for name, value in changes.items():
     if name in values and values[name] != value and name not in free:
-      raise UserError(f'{name}={value}: the run in {directory.path} has {values[name]}; leave it out to resume that '
+      had = 'none' if values[name] is None else values[name]
+      raise UserError(f'{name}={value}: the run in {directory.path} has {had}; leave it out to resume that '
                       'run, or begin another one in another run_dir')
   try:
     Settings.of(**stored)

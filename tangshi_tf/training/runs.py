@@ -142,6 +142,8 @@ class _Process:
     if not self._chief:
       yield run_dir.RunDir(path) if resume else None
       return
+    if run_dir.is_shipped(path):
+      raise UserError(f'{path}: is a model of the package; expected another run_dir')
     with run_dir.claim(path, overwrite=overwrite, resume=resume) as claimed:
       yield claimed
 

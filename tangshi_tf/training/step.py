@@ -130,7 +130,8 @@ def _compiled_step(model, optimizer, options, replicas):
 
   signature = (*BATCH_SPEC, model.state_spec if options.carry_state else [])
   if replicas.count == 1:
-    return tf.function(step, input_signature=signature)
+    # Made here, since TensorFlow would warn where several models are trained.
+    return tf.function(step, input_signature=signature).get_concrete_function()
 
   def on_replicas(*arguments):
     return replicas.strategy.run(step, args=arguments)

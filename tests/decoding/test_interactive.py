@@ -81,3 +81,10 @@ def test_typing_the_end(run):
 def test_a_number_of_thousands_of_digits(run):
   _, _, lines = converse(run, ['9' * 5000, 'q'], begin='日')
   assert sum(line.startswith("'99999999999999999999…': expected a number from 1 to ") for line in lines) == 1
+
+
+def test_a_number_takes_what_was_shown(run):
+  _, _, lines = converse(run, ['6', 'm', '6', '26', 'help', 'q'], begin='日')
+  assert sum(line.startswith("'6': expected a number from 1 to 5, or") for line in lines) == 1
+  assert sum(line.startswith("'26': expected a number from 1 to 5, or") for line in lines) == 1
+  assert sum(line == decoding.interactive.HELP for line in lines) == 2

@@ -97,6 +97,18 @@ def test_newest(tmp_path, word2id):
   (tmp_path / 'runs' / 'c' / 'weights' / 'best.npz').symlink_to('best.npz')
   os.utime(tmp_path / 'runs' / 'c' / 'weights' / 'best.npz', (0, 0), follow_symlinks=False)
   assert run_dir.newest(tmp_path / 'runs').name == 'a'
+  with run_dir.claim(tmp_path / 'runs' / 'b', resume=True) as run:
+    run.save_weights('epoch-01', myRNNModel(word2id, units=2))
+  os.utime(tmp_path / 'runs' / 'b' / 'weights' / 'epoch-01.npz', (0, 0))
+  assert run_dir.newest(tmp_path / 'runs').name == 'b'  # the others have no epoch
+
+
+def test_a_folder_that_is_no_run_hides_no_shipped_model(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'gru').mkdir()
+  assert run_dir.locate('gru') == run_dir.PRETRAINED / 'gru'
+  claim(tmp_path / 'gru')
+  assert run_dir.locate('gru') == pathlib.Path('gru')
 
 
 @pytest.mark.parametrize('options', [
@@ -152,7 +164,7 @@ def test_the_manifest_alone_says_which_weights_there_are(one):
   (path / 'weights/best.npz').rename(path / 'weights/epoch-09.npz')
   with pytest.raises(UserError, match=r'best\.npz: is missing'):
     run_dir.load(path)
-  with pytest.raises(UserError, match=r"epoch-09\.npz: is not in manifest\.json; expected one of .*last\.npz"):
+  with pytest.raises(UserError, match="has no weights epoch-09; expected one of best, .*last"):
     run_dir.load(path, 'epoch-09')
   assert run_dir.load(path, 'last').model.dense.bias[0] == 7
 
