@@ -65,7 +65,7 @@ def test_a_symbolic_tensor_is_shown():
 
   seen: list[str] = []
   graph(tf.constant(1.0))
-  assert seen == ['StepResult(loss=<float32 ()>, nll=<float32 ()>, tokens=1, gradient_norm=[<float32 ()>])']
+  assert seen == ['StepResult(loss=<float32 ()>, nll=<float32 ()>, tokens=1.0, gradient_norm=[<float32 ()>])']
 
 
 @pytest.mark.parametrize(('value', 'text'), [
