@@ -53,5 +53,6 @@ def seeds(batch, seed):
 
 
 def telling(given):
-  """Returns hyperparameters without one that says nothing."""
-  return {name: value for name, value in given.items() if name != 'reset_after' or given['cell'] == 'gru'}
+  """Returns hyperparameters without those that say nothing."""
+  silent = {'reset_after': given['cell'] != 'gru', 'cutoffs': given['softmax'] == 'full'}
+  return {name: value for name, value in given.items() if not silent.get(name)}

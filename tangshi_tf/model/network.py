@@ -21,17 +21,18 @@ import numpy as np
 
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
-from tangshi_tf.model import arguments, devices, recurrence, shapes
+from tangshi_tf.model import arguments, recurrence, shapes
+from tangshi_tf.model.adaptive import Clusters
 from tangshi_tf.model.language_model import LanguageModel, require_model
-from tangshi_tf.model.output import TiedDense
+from tangshi_tf.model.output import Output, TiedDense
 from tangshi_tf.quiet import keras, tf
-from tangshi_tf.settings import WritingSettings, require, require_names
+from tangshi_tf.settings import ModelSettings, WritingSettings, require, require_names
 
 _LAYERS = {'rnn': keras.layers.SimpleRNN, 'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}
 
 
 @keras.saving.register_keras_serializable(package='tangshi_tf')
-class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
+class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
   """Embedding, recurrent layers, and a linear layer to the vocabulary.
 
   The sequence path (`call`, `hidden_sequence`, `unroll`) runs the Keras layers
@@ -67,6 +68,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     rnn_layer, rnncell: the first of them, and its `SimpleRNNCell`, `LSTMCell`
       or `GRUCell`.
     dense: `keras.layers.Dense(V)`, or `TiedDense`.
+    clusters: what makes the softmax of `dense` adaptive; None where it is full.
     is_character: bool `[V]`, false for marks and special tokens.
     marks: int32 `[m]`, the ids of the punctuation marks.
     hyperparameters: the arguments that make the same model again, for the same
@@ -75,7 +77,8 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
 
   def __init__(self, word2id: dict[str, int], *, cell: str = 'rnn', embedding_size: int = 64,
                units: int = 128, reset_after: bool = True, layers: int = 1, projection: int = 0,
-               tied: bool = False, layer_norm: bool = False, input_dropout: float = 0.0,
+               tied: bool = False, layer_norm: bool = False, softmax: str = 'full',
+               cutoffs: Sequence[int] | None = None, input_dropout: float = 0.0,
                layer_dropout: float = 0.0, output_dropout: float = 0.0, weight_dropout: float = 0.0,
                locked_dropout: bool = True, embedding_range: float = 0.05, blank: bool = False, **kwargs):
     """Builds the model with all its variables.
@@ -97,6 +100,9 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
         and embedding_size differ there is a projection to embedding_size.
       layer_norm: normalise each recurrent layer's output (Ba et al. 2016,
         arXiv:1607.06450, there inside the cell).
+      softmax: 'full', or 'adaptive', see `adaptive`.
+      cutoffs: for 'adaptive', the ids at which its tails begin; by default those
+        that are fastest for V, and none where V is small.
       input_dropout, layer_dropout, output_dropout: rates from 0 below 1 of
         dropout on the embedded characters, between recurrent layers, and on
         what the output layer (or projection) sees.
@@ -121,6 +127,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     words = arguments.words_by_id(word2id)
     super().__init__(**kwargs)
     self.cell = cell
+    tails = given['cutoffs'] = ModelSettings(softmax=softmax, cutoffs=given['cutoffs']).tails(len(words))
     # Past Keras, which wraps dictionaries to track what they hold: TensorFlow exports none with numbers as keys.
     self.__dict__.update(word2id=dict(word2id), id2word=dict(enumerate(words)),
                          hyperparameters=arguments.telling(given))
@@ -138,6 +145,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
                        for _ in range(layers)]
     self.norms = [keras.layers.LayerNormalization() for _ in range(layers)] if layer_norm else []
     self.projection = keras.layers.Dense(projection, use_bias=False, **kernel) if projection else None
+    self.clusters = Clusters(tails, len(words), **kernel) if tails else None
     self.dense = TiedDense(self.embed_layer) if tied else keras.layers.Dense(len(words), **kernel)
     self._build_layers(units, embedding_size, projection or units)
 
@@ -157,6 +165,8 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     if self.projection is not None:
       self.projection.build((None, None, units))
     self.dense.build((None, None, width))
+    if self.clusters is not None:
+      self.clusters.build((None, None, width))
     self.built = True
 
   def get_config(self):
@@ -172,7 +182,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
 
   def call(self, inputs, state=None):
     """Returns the logits `[batch, time, V]` of ids `[batch, time]`."""
-    return self.dense(self.hidden_sequence(inputs, state))
+    return self.logits(self.hidden_sequence(inputs, state))
 
   def hidden_sequence(self, inputs, state=None):
     """Returns what the output layer sees, `[batch, time, width]`, after each of the ids `[batch, time]`."""
@@ -215,20 +225,10 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
 
   def _run_layer(self, layer, inputs, state, seed, index):
     """Returns a recurrent layer's outputs and its last state, one tensor after the other."""
-    cell = layer.cell
-    kernel = cell.recurrent_kernel
+    kernel = layer.cell.recurrent_kernel
     if seed is not None and self.hyperparameters['weight_dropout']:
       kernel = self._dropped(tf.convert_to_tensor(kernel), 'weight_dropout', seed, index)
-    if self.cell == 'lstm' and not devices.has_gpu():
-      h, c = state or [tf.zeros((tf.shape(inputs)[0], cell.units))] * 2
-      return recurrence.lstm(inputs, h, c, cell.kernel, kernel, cell.bias)
-    if self.cell == 'gru' and cell.reset_after and not devices.has_gpu():
-      h, = state or [tf.zeros((tf.shape(inputs)[0], cell.units))]
-      return recurrence.gru(inputs, h, cell.kernel, kernel, cell.bias)
-    if kernel is cell.recurrent_kernel:
-      return layer(inputs, initial_state=state)
-    with keras.StatelessScope([(cell.recurrent_kernel, kernel)]):  # the layer reads this one instead
-      return layer(inputs, initial_state=state)
+    return recurrence.run(layer, inputs, state, kernel)
 
   def _projected(self, hidden):
     return hidden if self.projection is None else self.projection(hidden)
@@ -298,10 +298,6 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
       new_state += last
     return self._projected(hidden), new_state
 
-  def next_bias(self):
-    """Returns the output layer's bias `[V]`, minus infinity for PAD, UNK and bos."""
-    return self.dense.bias + self._never_next
-
   def next_logits(self, x, state):
     """Runs one step.
 
@@ -314,7 +310,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
       and bos, and the new state.
     """
     hidden, state = self.step(x, state)
-    return tf.matmul(hidden, self.dense.kernel) + self.next_bias(), state
+    return self.next_logits_of()(hidden), state
 
   def get_next_token(self, x, state):
     """Runs one step and takes the most likely next token.

@@ -5,7 +5,35 @@ the gradients of both kernels; the loops hold the recurrent products alone.
 For the gradient only the states and the gates are kept.
 """
 
-from tangshi_tf.quiet import tf
+from tangshi_tf.model import devices
+from tangshi_tf.quiet import keras, tf
+
+
+def run(layer, inputs, state, recurrent_kernel):
+  """Runs a Keras layer over whole sequences, in a loop of its own here where there is one for it.
+
+  Args:
+    layer: a `SimpleRNN`, `LSTM` or `GRU` that returns its sequences and state.
+    inputs: float32 `[batch, time, width]`.
+    state: the state before the first step, a list of `[batch, units]`; None for
+      zeros.
+    recurrent_kernel: the layer's own, or one to take in its place.
+
+  Returns:
+    The outputs `[batch, time, units]` and the tensors of the last state, in a
+    tuple or list.
+  """
+  cell = layer.cell
+  if not devices.has_gpu():
+    zeros = [tf.zeros((tf.shape(inputs)[0], cell.units))]
+    if isinstance(layer, keras.layers.LSTM):
+      return lstm(inputs, *(state or zeros * 2), cell.kernel, recurrent_kernel, cell.bias)
+    if isinstance(layer, keras.layers.GRU) and cell.reset_after:
+      return gru(inputs, *(state or zeros), cell.kernel, recurrent_kernel, cell.bias)
+  if recurrent_kernel is cell.recurrent_kernel:
+    return layer(inputs, initial_state=state)
+  with keras.StatelessScope([(cell.recurrent_kernel, recurrent_kernel)]):  # the layer reads this one instead
+    return layer(inputs, initial_state=state)
 
 
 def lstm(x, h, c, kernel, recurrent_kernel, bias):
