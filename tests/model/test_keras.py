@@ -143,8 +143,8 @@ def test_summary(variant, monkeypatch):
   text = '\n'.join(lines)
   assert '?' not in text and 'unbuilt' not in text
   rows = [line for line in text.splitlines() if line.startswith('│')]
-  assert len(rows) == len(variant.layers) == (
-      2 + len(variant.rnn_layers) + len(variant.norms) + (variant.projection is not None) + (variant.clusters is not None))
+  assert len(rows) == len(variant.layers) == 2 + len(variant.rnn_layers) + len(variant.norms) + sum(
+      layer is not None for layer in (variant.projection, variant.clusters))
   for row, layer in zip(rows, variant.layers):
     assert f'{layer.name} ({type(layer).__name__})' in row and f' {layer.count_params():,} ' in row
   assert '(None, None, 40)' in rows[-1]
