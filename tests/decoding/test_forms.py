@@ -22,7 +22,7 @@ def tables(real_word2id):
 
 @pytest.fixture(scope='module', params=[
     {'cell': 'rnn'}, {'cell': 'lstm', 'layers': 2, 'tied': True},
-    {'cell': 'gru', 'softmax': 'adaptive', 'cutoffs': [60, 200]}], ids=str)
+    {'cell': 'gru', 'softmax': 'adaptive', 'cutoffs': [800, 1600]}], ids=str)
 def model(request, real_word2id):
   return model_with_a_will(real_word2id, **request.param)
 
