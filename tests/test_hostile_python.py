@@ -82,6 +82,7 @@ def calls(folder, word2id):
       'make_optimizer': (training.make_optimizer, {'learning_rate': 0.1, 'name': 'adamw', 'weight_decay': 0.1}),
       'myRNNModel': (tangshi_tf.myRNNModel, {
           'word2id': word2id, 'cell': 'gru', **small, 'layers': 1, 'tied': True, 'projection': 0, 'layer_norm': True,
+          'softmax': 'adaptive', 'cutoffs': [3, 9],
           'embedding_range': 0.1, 'input_dropout': 0.1, 'reset_after': True}),
       'poem_dataset': (tangshi_tf.poem_dataset, {
           'path': file, 'corpus_format': 'titled', 'batch_size': 2, 'batching': 'bucket', 'seed': 1}),
@@ -111,7 +112,8 @@ def calls(folder, word2id):
       'settings_of': (recipes.settings_of, {'name': 'gru', 'epochs': 1, 'units': 3, 'corpus': [str(file)]}),
       'Settings': (Settings.of, {'recipe': 'gru', 'epochs': 1, 'units': 3, 'bptt': 3, 'batching': 'bucket'}),
       'WritingSettings': (WritingSettings, write | {'begin': ['一']}),
-      'ModelSettings': (ModelSettings, small | {'tied': True, 'projection': 0}),
+      'ModelSettings': (ModelSettings, small | {'tied': True, 'projection': 0, 'softmax': 'adaptive',
+                                                         'cutoffs': [3, 9]}),
       'CorpusSettings': (CorpusSettings, {'corpus': [str(file)], 'min_characters': 1, 'vocabulary_size': 9}),
       'TrainingSettings': (TrainingSettings, {'optimizer': 'adamw', 'weight_decay': 0.1, 'schedule': 'cosine'}),
       'run': (training.run, {'settings': 'gru', 'path': folder / 'run', 'overwrite': True, 'callbacks': [],

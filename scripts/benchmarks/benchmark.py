@@ -23,19 +23,20 @@ import tempfile
 import time
 
 from absl import flags
+from measurements import VARIANTS as PACKAGE
 from measurements import package_poems
 
 from tangshi_tf import cli, corpus
 from tangshi_tf.errors import UserError
 
-_QUICK = flags.DEFINE_bool('quick', False, 'Fewer and shorter windows, no PyTorch: done in 8 minutes on 2 cores.')
+_QUICK = flags.DEFINE_bool('quick', False, 'Fewer and shorter windows, no PyTorch: done in 12 minutes on 2 cores.')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead of tables.')
 _GROWTH = flags.DEFINE_string('growth', None, 'Measure growth instead: a corpus file with 250,000 poems.')
 _WRITING = flags.DEFINE_bool('writing', False, 'Measure decoding, start-up and scoring only, in 3 minutes.')
 _STAGES = flags.DEFINE_bool('stages', False, 'Measure the stages of a training step instead.')
 
 CELLS = ('rnn', 'lstm', 'gru')
-VARIANTS = ('exercise', 'float32', 'bfloat16')
+VARIANTS = ('exercise', *PACKAGE)
 MEASUREMENTS = pathlib.Path(__file__).with_name('measurements.py')
 SCORED_TOGETHER = 4096  # lines, after which `tangshi_tf.score` prints
 GROWTH_POEMS = (5_000, 50_000, 250_000)
@@ -161,13 +162,14 @@ def measure_all() -> dict:
     *trained, (_, ceiling, closing) = measured
     ceilings += ceiling
     tokens_a_flop = 1 / closing['flops_a_token']
-    exercise = trained[0][1]
+    base = {variant: trained[compared.index(variant)][1] for variant in ('exercise', 'float32')}
     for variant, (_, windows, closing) in zip(compared, trained):
       rates = [window['tokens_per_s'] for window in windows]
       result[variant][cell] = {
           'train_tokens_per_s': median(rates),
           'spread': [min(rates), max(rates)],
-          'ratio_to_exercise': median(rate / base['tokens_per_s'] for rate, base in zip(rates, exercise)),
+          **{f'ratio_to_{name}': median(rate / window['tokens_per_s'] for rate, window in zip(rates, windows))
+             for name, windows in base.items()},
           'ratio_to_ceiling': median(rate / (top['float32_gflops'] * 1e9 * tokens_a_flop)
                                      for rate, top in zip(rates, ceiling)),
           **closing}
@@ -276,16 +278,17 @@ def measure_stages() -> dict:
 def tables(result: dict) -> str:
   """Returns the figures as Markdown."""
   lines = [result['machine'], '',
-           '| training | cell | tokens/s | spread | to the exercise | of the float32 ceiling | peak memory | graphs |',
-           '| --- | --- | --- | --- | --- | --- | --- | --- |']
+           '| training | cell | tokens/s | spread | to the exercise | to float32 | of the float32 ceiling '
+           '| peak memory | graphs |', '| --- | --- | --- | --- | --- | --- | --- | --- | --- |']
   names = {'exercise': 'the exercise as written', 'float32': 'this package', 'bfloat16': '`--precision=bfloat16`',
-           'pytorch': 'PyTorch, same batches'}
+           'adaptive': '`--softmax=adaptive`', 'adaptive_tied': '`--softmax=adaptive --tied`',
+           'adaptive_bfloat16': '`--softmax=adaptive --precision=bfloat16`', 'pytorch': 'PyTorch, same batches'}
   for variant, name in names.items():
     for cell, row in result.get(variant, {}).items():
       low, high = row['spread']
       lines.append(f'| {name} | {cell} | {row["train_tokens_per_s"]:,.0f} | {low:,.0f}–{high:,.0f} '
-                   f'| {row["ratio_to_exercise"]:.1f}× | {row["ratio_to_ceiling"]:.0%} '
-                   f'| {megabytes(row["peak_rss_mb"])} | {row["traces"] or ""} |')
+                   f'| {row["ratio_to_exercise"]:.1f}× | {row["ratio_to_float32"]:.1f}× '
+                   f'| {row["ratio_to_ceiling"]:.0%} | {megabytes(row["peak_rss_mb"])} | {row["traces"] or ""} |')
   ceiling = result['ceiling']
   return '\n'.join([
       *lines, '', *writing_table(result), '',

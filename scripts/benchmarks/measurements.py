@@ -20,6 +20,9 @@ from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 
 UNITS = 128  # the exercise's
+VARIANTS = {'float32': {}, 'bfloat16': {'precision': 'bfloat16'}, 'adaptive': {'softmax': 'adaptive'},
+            'adaptive_tied': {'softmax': 'adaptive', 'tied': True},
+            'adaptive_bfloat16': {'softmax': 'adaptive', 'precision': 'bfloat16'}}  # the package's: what is not default
 
 
 def report(**figures):
@@ -99,7 +102,7 @@ def package_poems(path=None, size=None):
   return corpus.encode_all(parts['train'], word2id), word2id
 
 
-def train_package(source, cell, precision, windows, first_step):
+def train_package(source, cell, variant, windows, first_step):
   encoded, word2id = package_poems(*source)
 
   from tangshi_tf import data, training
@@ -107,8 +110,9 @@ def train_package(source, cell, precision, windows, first_step):
   devices.start()
   poems = data.pack(*encoded)
   del encoded
-  model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
-  options = training.StepOptions(precision=precision)
+  settings = {**VARIANTS[variant]}
+  options = training.StepOptions(precision=settings.pop('precision', 'float32'))
+  model, optimizer = myRNNModel(word2id, cell=cell, **settings), training.make_optimizer()
 
   def on_step(step, result, state):
     if not step:

@@ -136,7 +136,7 @@ def gradient_norms(run, poems: list[corpus.Poem]) -> np.ndarray:
     for t in range(DISTANCE + 1):
       hidden, state = run.model.step(ids[:, t], state)
       states.append(state)
-    logits = run.model.dense(hidden)
+    logits = run.model.logits(hidden)
     loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, -1], logits))
   gradients = tape.gradient(loss, states)
   norms = [tf.reduce_mean(tf.norm(tf.concat([tf.convert_to_tensor(part) for part in parts if part is not None], 1),

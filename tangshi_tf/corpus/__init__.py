@@ -12,7 +12,8 @@ from tangshi_tf.corpus.poems import (
     to_bytes,
     to_line,
 )
-from tangshi_tf.corpus.reading import FORMATS, FORMATS_HELP, Report, poems_in, read_poems, to_poem
+from tangshi_tf.corpus.reading import FORMATS, FORMATS_HELP, poems_in, read_poems, to_poem
+from tangshi_tf.corpus.report import Report
 from tangshi_tf.corpus.split import (
     check_training_part,
     digest,

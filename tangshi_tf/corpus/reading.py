@@ -10,9 +10,7 @@
 Of each poem the title and the content are kept, the content as `text.verse` makes it.
 """
 
-import collections
 import csv
-import dataclasses
 import itertools
 import json
 import os
@@ -22,6 +20,7 @@ from typing import Any
 
 from tangshi_tf import long_work
 from tangshi_tf.corpus.poems import Poem, read_text
+from tangshi_tf.corpus.report import Report
 from tangshi_tf.corpus.text import HAN, PUNCTUATION, clean, require_text, verse, verse_lines
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.short import shown
@@ -30,8 +29,6 @@ FORMATS = ('auto', 'titled', 'authored', 'blank', 'lines', 'csv', 'json')
 FORMATS_HELP = ('titled: "title:content" a line; authored: "title:author:content"; blank: blank lines between poems; '
                 'lines: a poem a line; csv: with a header; json: objects; auto: detected.')
 BY_LINE = ('titled', 'authored', 'lines')
-_READ_AS = {'authored': 'title:author:content', 'lines': 'a poem a line', 'csv': 'CSV', 'json': 'JSON'}
-_ONE = {'titles left out': 'title left out', 'authors left out': 'author left out'}
 _FIELDS = {'title': 'title', '题目': 'title', '標題': 'title', '标题': 'title', '诗名': 'title', '詩名': 'title',
            'author': 'author', '作者': 'author', '诗人': 'author', 'content': 'content', 'paragraphs': 'content',
            'text': 'content', '内容': 'content', '內容': 'content', '正文': 'content', '诗文': 'content'}
@@ -45,40 +42,6 @@ _QUOTED_TITLE = re.compile(r'\s*《([^《》]{1,40})》')
 _HAN = re.compile(HAN)
 _MARK = re.compile(f'[{PUNCTUATION}]')
 _SENTENCE = re.compile(f'{HAN}[。！？]')
-
-
-@dataclasses.dataclass
-class Report:
-  """What was found in files that one would not expect there, and what became of it.
-
-  Attributes:
-    formats: the formats that were recognised.
-    counts: numbers of poems, by what was done to them.
-  """
-
-  formats: set[str] = dataclasses.field(default_factory=set)
-  counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-
-  def content(self, raw: str, whole: bool = True) -> str:
-    """Returns the content of a poem as verse, and counts what had to be done."""
-    found = verse(raw, whole=whole)
-    if not found:
-      self.counts['without text, left out'] += 1
-    elif found != ''.join(raw.split()):
-      self.counts['with other marks, spaces, notes or signs, normalised'] += 1
-    if found and not _MARK.search(found):
-      self.counts['without marks, kept as they are'] += 1
-    return found
-
-  def add(self, other: 'Report'):
-    self.formats |= other.formats
-    self.counts += other.counts
-
-  def __str__(self):
-    parts = [f'read as {_READ_AS[name]}' for name in sorted(self.formats) if name in _READ_AS]
-    parts += [f'{count:,} {what}' if count > 1 else f'1 {_ONE.get(what, what)}'
-              for what, count in sorted(self.counts.items()) if count]
-    return '; '.join(parts)
 
 
 def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto', report: Report | None = None) -> list[Poem]:

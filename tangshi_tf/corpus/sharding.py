@@ -28,6 +28,7 @@ import numpy as np
 
 from tangshi_tf import long_work
 from tangshi_tf.corpus import files, poems, reading, shards, split
+from tangshi_tf.corpus.report import Report
 from tangshi_tf.errors import UserError
 
 _BLOCK = 2**24  # bytes
@@ -38,7 +39,7 @@ _LOOK = 0.5  # seconds between looks at how far the processes are
 
 def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_format: str = shards.TEXT,
           corpus_format: str = 'auto', processes: int | None = None,
-          source: str | None = None, report: reading.Report | None = None) -> dict[str, dict[str, int]]:
+          source: str | None = None, report: Report | None = None) -> dict[str, dict[str, int]]:
   """Writes the poems of some files as shards, into a new folder that is there once it is complete.
 
   A program that calls this must not do so while it is imported (`if __name__ == '__main__'`), since each process
@@ -74,7 +75,7 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
     with tempfile.TemporaryDirectory(prefix=f'{out.name}.', dir=out.parent, ignore_cleanup_errors=True) as folder:
       blocks = [block for path in paths for block in _divide(path, corpus_format)]
       made = _write_blocks(blocks, pathlib.Path(folder), count, shard_format, processes,
-                           reading.Report() if report is None else report)
+                           Report() if report is None else report)
       if not sum(counts['poems'] for counts in made.values()):
         raise UserError(f'{source}: holds no poem; no title is followed by verse')
       pathlib.Path(folder, 'finished').rename(out)
@@ -117,13 +118,13 @@ def _divide(path: str, corpus_format: str) -> list[tuple[str, str, int, int]]:
   return [(path, corpus_format, first, min(first + _BLOCK, size)) for first in range(0, size, _BLOCK)]
 
 
-def _read(block: tuple[str, str, int, int], report: reading.Report | None = None) -> Iterator[poems.Poem]:
+def _read(block: tuple[str, str, int, int], report: Report | None = None) -> Iterator[poems.Poem]:
   """Yields the poems of a block."""
   path, corpus_format, first, end = block
   if corpus_format not in reading.BY_LINE:
     yield from reading.read_poems(path, corpus_format=corpus_format, report=report)
     return
-  report = reading.Report() if report is None else report
+  report = Report() if report is None else report
   report.formats.add(corpus_format)
   with _reading(path):
     lines = files.lines(path, max(first - 1, 0))
@@ -137,7 +138,7 @@ def _read(block: tuple[str, str, int, int], report: reading.Report | None = None
 
 
 def _write_blocks(blocks: list, folder: pathlib.Path, count: int, shard_format: str, processes: int | None,
-                  report: reading.Report) -> dict[str, dict[str, int]]:
+                  report: Report) -> dict[str, dict[str, int]]:
   """Writes the shards into folder/finished; returns how many poems and shards each part has."""
   counts = {'train': count, 'validation': max(round(count / 18), 1)}
   counts['test'] = counts['validation']
@@ -215,10 +216,10 @@ def _among(hashes: list[int], known: np.ndarray) -> np.ndarray:
   return known[place] == wanted if len(known) else np.zeros(len(wanted), bool)
 
 
-def _hash_lines(numbered: tuple[int, tuple], folder: pathlib.Path) -> reading.Report:
+def _hash_lines(numbered: tuple[int, tuple], folder: pathlib.Path) -> Report:
   """Writes the hashes of a block's lines of verse, each once a poem, rising; returns how the block was read."""
   number, block = numbered
-  report = reading.Report()
+  report = Report()
   hashes = [value for poem in _read(block, report) for value in set(_line_hashes(poem.content))]
   np.save(folder / f'hashes-{number}.npy', np.sort(np.array(hashes, np.uint64)))
   return report

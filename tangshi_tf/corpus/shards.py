@@ -18,7 +18,8 @@ from tangshi_tf import long_work
 from tangshi_tf.corpus import files
 from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, default_corpus_path, to_line
 from tangshi_tf.corpus.poems import fingerprint as fingerprint_of
-from tangshi_tf.corpus.reading import Report, read_poems
+from tangshi_tf.corpus.reading import read_poems
+from tangshi_tf.corpus.report import Report
 from tangshi_tf.corpus.split import split_poems
 from tangshi_tf.corpus.vocabulary import count_words
 from tangshi_tf.errors import UserError, shorten

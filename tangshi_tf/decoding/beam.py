@@ -76,12 +76,12 @@ def compiled_search(model, width: int, options: RuleOptions):
   @tf.function(input_signature=(tf.TensorSpec((None,), tf.int32), scalar, scalar, options.tables_spec))
   def find(fixed, patterns, group, tables):
     limit, classes = tf.shape(fixed)[0], tf.range(model.dense.units)
-    kernel, bias = tf.convert_to_tensor(model.dense.kernel), model.next_bias()
+    logits_of = model.next_logits_of()
     rules = GraphRules(options, model, tables)
 
     def body(step, ids, score, tokens, done, state, rule_state):
       hidden, state = model.step(ids[:, step], state)
-      likely = tf.nn.log_softmax(tf.matmul(hidden, kernel) + bias)
+      likely = tf.nn.log_softmax(logits_of(hidden))
       here, length = fixed[step + 1], tf.fill((width,), step + 1)
       free = here < 0
       # A fixed token costs what it costs, allowed or not; a poem that ended adds eos at no cost.

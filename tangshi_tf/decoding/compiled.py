@@ -34,7 +34,8 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
   def decode(token, state, fixed, left, uniforms, temperature, length, rule_state, tables):
     steps = tf.shape(fixed)[1]
     rules = GraphRules(options, model, tables)
-    logits_of = (narrow_logits if small_batch else wide_logits)(model, rules)
+    plain = small_batch or model.clusters is not None
+    logits_of = (narrow_logits if plain else wide_logits)(model, rules)
 
     def body(step, token, done, state, written, rule_state):
       hidden, state = model.step(token, state)
@@ -62,10 +63,10 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
 
 def narrow_logits(model, rules: GraphRules):
   """Returns a function from `(hidden, temperature, rule state, length)` to the restricted logits / temperature."""
-  kernel, bias = tf.convert_to_tensor(model.dense.kernel), model.next_bias()
+  logits_of = model.next_logits_of()
 
   def logits(hidden, temperature, state, length):
-    return rules.restrict((tf.matmul(hidden, kernel) + bias) / temperature, state, length)
+    return rules.restrict(logits_of(hidden) / temperature, state, length)
 
   return logits
 

@@ -1,13 +1,16 @@
 """What makes a model: which arguments are in range, and how they are kept."""
 
+import inspect
 import numbers
 from collections.abc import Mapping
 
 from tangshi_tf.errors import UserError
+from tangshi_tf.quiet import keras
 from tangshi_tf.settings import ModelSettings, TrainingSettings, known, require_iterable
 from tangshi_tf.short import shown
 
 CELLS = known(ModelSettings)['cell'].choices
+TYPE = 'float32'  # of all weights, whatever Keras's policy is
 _MOST_ROWS = known(TrainingSettings)['batch_size'].high
 
 
@@ -53,5 +56,22 @@ def seeds(batch, seed):
 
 
 def telling(given):
-  """Returns hyperparameters without one that says nothing."""
-  return {name: value for name, value in given.items() if name != 'reset_after' or given['cell'] == 'gru'}
+  """Returns hyperparameters without those that say nothing."""
+  silent = {'reset_after': given['cell'] != 'gru', 'cutoffs': given['softmax'] == 'full'}
+  return {name: value for name, value in given.items() if not silent.get(name)}
+
+
+def check_type(dtype):
+  """Raises a `UserError` where something is another policy of Keras than a model's, or its name or configuration."""
+  try:
+    found = keras.dtype_policies.get(dtype).name
+  except (TypeError, ValueError):
+    found = None
+  if found != TYPE:
+    raise UserError(f'dtype {shown(dtype)}: expected {TYPE} (for 16 bits see precision of training)')
+
+
+def named(function) -> dict:
+  """Returns the arguments of a function that are given by name, and their defaults."""
+  return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()
+          if parameter.kind == inspect.Parameter.KEYWORD_ONLY}

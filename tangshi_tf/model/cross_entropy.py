@@ -63,7 +63,7 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
 
   @tf.custom_gradient
   def forward(hidden, kernel, bias, *unwanted_logits):
-    scale = tf.reduce_max(weights)
+    scale = tf.maximum(tf.reduce_max(weights), 0)  # of no rows, too
     shares = tf.math.divide_no_nan(weights, scale)
     nll, gradients, evenly, unlike = _losses_and_gradients(
         hidden, kernel, bias, labels, shares, label_smoothing, precision, unlikelihood, *unwanted_logits)

@@ -6,6 +6,7 @@ then over the batch. `compute_loss` takes the logits of every position.
 see `cross_entropy`.
 """
 
+import functools
 import numbers
 
 import numpy as np
@@ -118,7 +119,7 @@ def _row_weights(seqlen, reduction: str):
 
 
 def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem', label_smoothing: float = 0.0,
-               unlikelihood: float = 0.0, unwanted=None, precision: str = 'float32'):
+               unlikelihood: float = 0.0, unwanted=None, precision: str = 'float32', clusters=None):
   """`compute_loss` without the logits of padded positions.
 
   Args:
@@ -129,6 +130,8 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem',
     seqlen: int `[batch]`.
     reduction, label_smoothing, unlikelihood, unwanted: see `compute_loss`.
     precision: 'float32', 'bfloat16' or 'float16': of the products' operands.
+    clusters: those of a model with an adaptive softmax. There is no label
+      smoothing with them, and unwanted classes of their tails do not count.
 
   Returns:
     `(loss, nll)`: the scalar that `compute_loss` gives, with gradients for
@@ -136,16 +139,22 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem',
     the real positions `[n]`, row by row, without.
 
   Raises:
-    UserError: the precision or the reduction is unknown.
+    UserError: the precision or the reduction is unknown, or labels of clusters
+      are to be smoothed.
   """
+  if clusters is not None and label_smoothing:
+    raise UserError(f'label_smoothing={label_smoothing} with an adaptive softmax; expected label_smoothing=0')
   positions = real_positions(seqlen, tf.shape(labels)[1])
   weights = tf.gather(_row_weights(seqlen, reduction), positions[:, 0])
   unwanted_logits = None
   if unlikelihood:
+    if clusters is not None:
+      unwanted = tf.where(unwanted < clusters.bounds[0], unwanted, -1)
     unwanted_logits = tf.gather_nd(_logits_of_unwanted(hidden, kernel, bias, unwanted), positions)
-  return linear_cross_entropy(tf.gather_nd(hidden, positions), kernel, bias, tf.gather_nd(labels, positions), weights,
-                              label_smoothing=label_smoothing, unlikelihood=unlikelihood,
-                              unwanted_logits=unwanted_logits, precision=precision)
+  measure = functools.partial(linear_cross_entropy, label_smoothing=label_smoothing) if clusters is None else (
+      clusters.cross_entropy)
+  return measure(tf.gather_nd(hidden, positions), kernel, bias, tf.gather_nd(labels, positions), weights,
+                 unlikelihood=unlikelihood, unwanted_logits=unwanted_logits, precision=precision)
 
 
 def _logits_of_unwanted(hidden, kernel, bias, unwanted):
@@ -203,7 +212,7 @@ def loss_and_gradients(model, x, y, seqlen, state=None, *, seed=None, reduction:
     unwanted = earlier_characters(x, y, model.is_character) if unlikelihood else None
     loss, nll = fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen, reduction=reduction,
                            label_smoothing=label_smoothing, unlikelihood=unlikelihood, unwanted=unwanted,
-                           precision=precision)
+                           precision=precision, clusters=model.clusters)
   # Dense: of an embedding's row that occurs more than once Keras 3's optimizers (and the norm) square each occurrence
   # instead of their sum.
   gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
@@ -222,7 +231,8 @@ def batch_nll(model, x, y, seqlen, state=None):
   """
   hidden, state = model.unroll(x, state)
   positions = real_positions(seqlen, tf.shape(y)[1])
-  nll = linear_nll(tf.gather_nd(hidden, positions), model.dense.kernel, model.dense.bias, tf.gather_nd(y, positions))
+  measure = linear_nll if model.clusters is None else model.clusters.nll
+  nll = measure(tf.gather_nd(hidden, positions), model.dense.kernel, model.dense.bias, tf.gather_nd(y, positions))
   return nll, state
 
 

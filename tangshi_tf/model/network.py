@@ -14,27 +14,25 @@ The GRU is Cho et al. 2014 (arXiv:1406.1078) as Keras writes it. Texts that
 write h_t = (1 - z) * h_{t-1} + z * h~ mean the same model, z replaced by 1 - z.
 """
 
-import inspect
 from collections.abc import Sequence
 
 import numpy as np
 
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
-from tangshi_tf.model import arguments, devices, recurrence, shapes
+from tangshi_tf.model import arguments, recurrence, shapes
+from tangshi_tf.model.adaptive import Clusters
 from tangshi_tf.model.kept import require_start
 from tangshi_tf.model.language_model import LanguageModel, require_model
-from tangshi_tf.model.output import TiedDense
+from tangshi_tf.model.output import Output, TiedDense
 from tangshi_tf.quiet import keras, tf
-from tangshi_tf.settings import WritingSettings, require, require_names
-from tangshi_tf.short import shown
+from tangshi_tf.settings import ModelSettings, WritingSettings, require, require_names
 
-_TYPE = 'float32'  # whatever Keras's policy is
 _LAYERS = {'rnn': keras.layers.SimpleRNN, 'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}
 
 
 @keras.saving.register_keras_serializable(package='tangshi_tf')
-class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
+class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
   """Embedding, recurrent layers, and a linear layer to the vocabulary.
 
   The sequence path (`call`, `hidden_sequence`, `unroll`) runs the Keras layers
@@ -70,6 +68,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     rnn_layer, rnncell: the first of them, and its `SimpleRNNCell`, `LSTMCell`
       or `GRUCell`.
     dense: `keras.layers.Dense(V)`, or `TiedDense`.
+    clusters: what makes the softmax of `dense` adaptive; None where it is full.
     is_character: bool `[V]`, false for marks and special tokens.
     marks: int32 `[m]`, the ids of the punctuation marks.
     hyperparameters: the arguments that make the same model again, for the same
@@ -78,7 +77,8 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
 
   def __init__(self, word2id: dict[str, int], *, cell: str = 'rnn', embedding_size: int = 64,
                units: int = 128, reset_after: bool = True, layers: int = 1, projection: int = 0,
-               tied: bool = False, layer_norm: bool = False, input_dropout: float = 0.0,
+               tied: bool = False, layer_norm: bool = False, softmax: str = 'full',
+               cutoffs: Sequence[int] | None = None, input_dropout: float = 0.0,
                layer_dropout: float = 0.0, output_dropout: float = 0.0, weight_dropout: float = 0.0,
                locked_dropout: bool = True, embedding_range: float = 0.05, blank: bool = False, **kwargs):
     """Builds the model with all its variables.
@@ -100,6 +100,9 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
         and embedding_size differ there is a projection to embedding_size.
       layer_norm: normalise each recurrent layer's output (Ba et al. 2016,
         arXiv:1607.06450, there inside the cell).
+      softmax: 'full', or 'adaptive', see `adaptive`.
+      cutoffs: for 'adaptive', the ids at which its tails begin; by default those
+        that are fastest for V, and none where V is small.
       input_dropout, layer_dropout, output_dropout: rates from 0 below 1 of
         dropout on the embedded characters, between recurrent layers, and on
         what the output layer (or projection) sees.
@@ -120,13 +123,13 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     """
     given = {name: value for name, value in locals().items() if name in HYPERPARAMETERS}
     require_start()
-    require_names(kwargs, [*HYPERPARAMETERS, *_names_of(keras.layers.Layer.__init__)])
+    require_names(kwargs, [*HYPERPARAMETERS, *arguments.named(keras.layers.Layer.__init__)])
     given = arguments.checked(given)
     words = arguments.words_by_id(word2id)
-    if not _is_policy(kwargs.setdefault('dtype', _TYPE)):
-      raise UserError(f'dtype {shown(kwargs["dtype"])}: expected {_TYPE} (for 16 bits see precision of training)')
+    arguments.check_type(kwargs.setdefault('dtype', arguments.TYPE))
     super().__init__(**kwargs)
     self.cell = cell
+    tails = given['cutoffs'] = ModelSettings(softmax=softmax, cutoffs=given['cutoffs']).tails(len(words))
     # Past Keras, which wraps dictionaries to track what they hold: TensorFlow exports none with numbers as keys.
     self.__dict__.update(word2id=dict(word2id), id2word=dict(enumerate(words)),
                          hyperparameters=arguments.telling(given))
@@ -134,17 +137,18 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     if tied and units != embedding_size:
       projection = embedding_size
     uniform = keras.initializers.RandomUniform(-embedding_range, embedding_range)
-    self.embed_layer = keras.layers.Embedding(len(words), embedding_size,
-                                              embeddings_initializer='zeros' if blank else uniform, dtype=_TYPE)
-    kernel = {'dtype': _TYPE, **({'kernel_initializer': 'zeros'} if blank else {})}
+    self.embed_layer = keras.layers.Embedding(len(words), embedding_size, dtype=arguments.TYPE,
+                                              embeddings_initializer='zeros' if blank else uniform)
+    kernel = {'dtype': arguments.TYPE, **({'kernel_initializer': 'zeros'} if blank else {})}
     options: dict[str, str | bool] = {**kernel, **({'recurrent_initializer': 'zeros'} if blank else {})}
     if cell == 'gru':
       options['reset_after'] = reset_after
     self.rnn_layers = [_LAYERS[cell](units, return_sequences=True, return_state=True, **options)
                        for _ in range(layers)]
-    self.norms = [keras.layers.LayerNormalization(dtype=_TYPE) for _ in range(layers)] if layer_norm else []
+    self.norms = [keras.layers.LayerNormalization(dtype=arguments.TYPE) for _ in range(layers)] if layer_norm else []
     self.projection = keras.layers.Dense(projection, use_bias=False, **kernel) if projection else None
-    self.dense = TiedDense(self.embed_layer, dtype=_TYPE) if tied else keras.layers.Dense(len(words), **kernel)
+    self.clusters = Clusters(tails, len(words), **kernel) if tails else None
+    self.dense = TiedDense(self.embed_layer, dtype=arguments.TYPE) if tied else keras.layers.Dense(len(words), **kernel)
     self._build_layers(units, embedding_size, projection or units)
 
     self.is_character = tf.constant([len(word) == 1 and word not in corpus.PUNCTUATION for word in words])
@@ -163,6 +167,8 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     if self.projection is not None:
       self.projection.build((None, None, units))
     self.dense.build((None, None, width))
+    if self.clusters is not None:
+      self.clusters.build((None, None, width))
     self.built = True
 
   def get_config(self):
@@ -178,7 +184,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
 
   def call(self, inputs, state=None):
     """Returns the logits `[batch, time, V]` of ids `[batch, time]`."""
-    return self.dense(self.hidden_sequence(inputs, state))
+    return self.logits(self.hidden_sequence(inputs, state))
 
   def hidden_sequence(self, inputs, state=None):
     """Returns what the output layer sees, `[batch, time, width]`, after each of the ids `[batch, time]`."""
@@ -221,20 +227,10 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
 
   def _run_layer(self, layer, inputs, state, seed, index):
     """Returns a recurrent layer's outputs and its last state, one tensor after the other."""
-    cell = layer.cell
-    kernel = cell.recurrent_kernel
+    kernel = layer.cell.recurrent_kernel
     if seed is not None and self.hyperparameters['weight_dropout']:
       kernel = self._dropped(tf.convert_to_tensor(kernel), 'weight_dropout', seed, index)
-    if self.cell == 'lstm' and not devices.has_gpu():
-      h, c = state or [tf.zeros((tf.shape(inputs)[0], cell.units))] * 2
-      return recurrence.lstm(inputs, h, c, cell.kernel, kernel, cell.bias)
-    if self.cell == 'gru' and cell.reset_after and not devices.has_gpu():
-      h, = state or [tf.zeros((tf.shape(inputs)[0], cell.units))]
-      return recurrence.gru(inputs, h, cell.kernel, kernel, cell.bias)
-    if kernel is cell.recurrent_kernel:
-      return layer(inputs, initial_state=state)
-    with keras.StatelessScope([(cell.recurrent_kernel, kernel)]):  # the layer reads this one instead
-      return layer(inputs, initial_state=state)
+    return recurrence.run(layer, inputs, state, kernel)
 
   def _projected(self, hidden):
     return hidden if self.projection is None else self.projection(hidden)
@@ -304,10 +300,6 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
       new_state += last
     return self._projected(hidden), new_state
 
-  def next_bias(self):
-    """Returns the output layer's bias `[V]`, minus infinity for PAD, UNK and bos."""
-    return self.dense.bias + self._never_next
-
   def next_logits(self, x, state):
     """Runs one step.
 
@@ -320,7 +312,7 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
       and bos, and the new state.
     """
     hidden, state = self.step(x, state)
-    return tf.matmul(hidden, self.dense.kernel) + self.next_bias(), state
+    return self.next_logits_of()(hidden), state
 
   def get_next_token(self, x, state):
     """Runs one step and takes the most likely next token.
@@ -345,19 +337,5 @@ class myRNNModel(LanguageModel):  # noqa: N801 (the exercise's name)
     return tf.argmax(logits, axis=-1, output_type=tf.int32), state
 
 
-def _is_policy(dtype) -> bool:
-  """Returns whether something is the policy that models have, or its name or configuration."""
-  try:
-    return keras.dtype_policies.get(dtype).name == _TYPE
-  except (TypeError, ValueError):
-    return False
-
-
-def _names_of(function) -> dict:
-  """Returns the arguments of a function that are given by name, and their defaults."""
-  return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()
-          if parameter.kind == inspect.Parameter.KEYWORD_ONLY}
-
-
 get_next_token = myRNNModel.get_next_token
-HYPERPARAMETERS = {name: default for name, default in _names_of(myRNNModel.__init__).items() if name != 'blank'}
+HYPERPARAMETERS = {name: default for name, default in arguments.named(myRNNModel.__init__).items() if name != 'blank'}

@@ -1,4 +1,4 @@
-"""Output layers."""
+"""Output layers, and what models make of them."""
 
 from tangshi_tf.quiet import keras, tf
 
@@ -27,3 +27,31 @@ class TiedDense(keras.layers.Layer):
 
   def compute_output_shape(self, input_shape):
     return (*input_shape[:-1], self.units)
+
+
+class Output:
+  """The part of a model that makes logits of what its output layer sees.
+
+  The model has the output layer, `dense`, perhaps `clusters`, and `_never_next`, float32 `[V]`, which is minus infinity
+  for words that are never next, and else 0.
+  """
+
+  def logits(self, hidden):
+    """Returns the logits `[…, V]` of what the output layer sees, `[…, width]`; their softmax is the distribution."""
+    logits = self.dense(hidden)
+    return logits if self.clusters is None else self.clusters.logits(hidden, logits)
+
+  def next_bias(self):
+    """Returns the output layer's bias `[V]`, minus infinity for PAD, UNK and bos."""
+    return self.dense.bias + self._never_next
+
+  def next_logits_of(self):
+    """Returns a function from what the output layer sees, `[batch, width]`, to the logits of `next_logits`.
+
+    It reads the weights once, here, so that a loop need not.
+    """
+    kernel, bias, clusters = tf.convert_to_tensor(self.dense.kernel), self.next_bias(), self.clusters
+    if clusters is None:
+      return lambda hidden: tf.matmul(hidden, kernel) + bias
+    every = tf.convert_to_tensor(self.dense.bias)
+    return lambda hidden: clusters.logits(hidden, tf.matmul(hidden, kernel) + every) + self._never_next

@@ -1,11 +1,58 @@
-"""LSTM and GRU over whole sequences for processors, where Keras has only a general loop.
+"""Recurrent layers over whole sequences for processors, where Keras has only a general loop.
 
 The inputs of all steps are multiplied with their kernel at once, and so are
 the gradients of both kernels; the loops hold the recurrent products alone.
 For the gradient only the states and the gates are kept.
 """
 
-from tangshi_tf.quiet import tf
+from tangshi_tf.model import devices
+from tangshi_tf.quiet import keras, tf
+
+
+def run(layer, inputs, state, recurrent_kernel):
+  """Runs a Keras layer over whole sequences, in a loop of its own here where there is one for it.
+
+  Args:
+    layer: a `SimpleRNN`, `LSTM` or `GRU` that returns its sequences and state.
+    inputs: float32 `[batch, time, width]`.
+    state: the state before the first step, a list of `[batch, units]`; None for
+      zeros.
+    recurrent_kernel: the layer's own, or one to take in its place.
+
+  Returns:
+    The outputs `[batch, time, units]` and the tensors of the last state, in a
+    tuple or list.
+  """
+  cell = layer.cell
+  if not devices.has_gpu():
+    zeros = [tf.zeros((tf.shape(inputs)[0], cell.units))]
+    if isinstance(layer, keras.layers.SimpleRNN):
+      return rnn(inputs, *(state or zeros), cell.kernel, recurrent_kernel, cell.bias)
+    if isinstance(layer, keras.layers.LSTM):
+      return lstm(inputs, *(state or zeros * 2), cell.kernel, recurrent_kernel, cell.bias)
+    if isinstance(layer, keras.layers.GRU) and cell.reset_after:
+      return gru(inputs, *(state or zeros), cell.kernel, recurrent_kernel, cell.bias)
+  if recurrent_kernel is cell.recurrent_kernel:
+    return layer(inputs, initial_state=state)
+  with keras.StatelessScope([(cell.recurrent_kernel, recurrent_kernel)]):  # the layer reads this one instead
+    return layer(inputs, initial_state=state)
+
+
+def rnn(x, h, kernel, recurrent_kernel, bias):
+  """Runs the RNN of `network`'s documentation.
+
+  Args:
+    x: float32 `[batch, time, width]`.
+    h: the state before the first step, float32 `[batch, units]`.
+    kernel: float32 `[width, units]`.
+    recurrent_kernel: float32 `[units, units]`.
+    bias: float32 `[units]`.
+
+  Returns:
+    The outputs `[batch, time, units]`, and h after the last step. All
+    arguments have gradients.
+  """
+  return _rnn(*(tf.convert_to_tensor(argument) for argument in (x, h, kernel, recurrent_kernel, bias)))
 
 
 def lstm(x, h, c, kernel, recurrent_kernel, bias):
@@ -68,6 +115,40 @@ def _input_gradients(x, kernel, d_inputs):
 def _recurrent_gradient(hs, d_gates):
   """Returns the gradient of the recurrent kernel; `hs` begins with the state before the first step."""
   return tf.matmul(tf.reshape(hs[:-1], (-1, hs.shape[2])), d_gates, transpose_a=True)
+
+
+@tf.custom_gradient
+def _rnn(x, first_h, kernel, recurrent_kernel, bias):
+  units = recurrent_kernel.shape[0]
+  x = _time_major(x)
+  steps = tf.shape(x)[0]
+  inputs = _inputs(x, kernel, bias)
+
+  def forward(t, h, hs):
+    h = tf.tanh(inputs[t] + tf.matmul(h, recurrent_kernel))
+    return t + 1, h, hs.write(t + 1, h)
+
+  # hs begins with the state before the first step.
+  _, last_h, hs = tf.while_loop(
+      lambda t, *_: t < steps, forward, (0, first_h, _array(steps + 1, units).write(0, first_h)),
+      parallel_iterations=1)
+  hs = hs.stack()
+
+  def gradient(d_outputs, d_last_h):
+    d_outputs = _time_major(d_outputs)
+    transposed, slopes = tf.transpose(recurrent_kernel), 1 - hs * hs
+
+    def backward(t, d_h, d_zs):
+      d_z = (d_h + d_outputs[t]) * slopes[t + 1]
+      return t - 1, tf.matmul(d_z, transposed), d_zs.write(t, d_z)
+
+    _, d_h, d_zs = tf.while_loop(
+        lambda t, *_: t >= 0, backward, (steps - 1, d_last_h, _array(steps, units)), parallel_iterations=1)
+    d_z = tf.reshape(d_zs.stack(), (-1, units))
+    d_x, d_kernel, d_bias = _input_gradients(x, kernel, d_z)
+    return d_x, d_h, d_kernel, _recurrent_gradient(hs, d_z), d_bias
+
+  return (_time_major(hs[1:]), last_h), gradient
 
 
 @tf.custom_gradient

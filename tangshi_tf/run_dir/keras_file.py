@@ -54,10 +54,10 @@ def _blank(path: pathlib.Path, stored: dict, size: int):
     raise UserError(f'{path}: holds a model of class {shorten(str(name))}; expected {_EXPECTED}')
   config = config if isinstance(config, dict) else {}
   word2id, options = config.get('word2id'), {name: config[name] for name in HYPERPARAMETERS if name in config}
-  if not isinstance(word2id, dict) or not weights.are_options(options) or 4 * sum(map(math.prod, weights.shapes(
-      {**HYPERPARAMETERS, **options}, len(word2id), most_layers=64).values())) > size:
-    raise UserError(f'{path}: has no vocabulary, or sizes that its weights do not have; expected {_EXPECTED}')
   try:
-    return myRNNModel(word2id, **options, blank=True)
+    if isinstance(word2id, dict) and weights.are_options(options) and 4 * sum(map(math.prod, weights.shapes(
+        {**HYPERPARAMETERS, **options}, len(word2id), most_layers=64).values())) <= size:
+      return myRNNModel(word2id, **options, blank=True)
   except UserError as error:
     raise UserError(f'{path}: {error}') from None
+  raise UserError(f'{path}: has no vocabulary, or sizes that its weights do not have; expected {_EXPECTED}')

@@ -8,6 +8,7 @@ import numpy as np
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.run_dir.archive import Archive
 from tangshi_tf.run_dir.layout import CONFIG, WEIGHTS
+from tangshi_tf.settings import ModelSettings, require
 
 _GREATEST = 1e9  # of a weight; products of such ones stay finite in float32
 _GATES = {'rnn': 1, 'lstm': 4, 'gru': 3}
@@ -53,6 +54,8 @@ def _variables(model) -> dict:
   named = {'embedding': model.embed_layer.embeddings, 'dense_bias': model.dense.bias}
   if not model.hyperparameters['tied']:
     named['dense_kernel'] = model.dense.kernel
+  if model.clusters is not None:
+    named |= {'clusters_kernel': model.clusters.kernel, 'clusters_bias': model.clusters.bias}
   if model.projection is not None:
     named['projection_kernel'] = model.projection.kernel
   for i, layer in enumerate(model.rnn_layers):
@@ -85,6 +88,11 @@ def are_options(options) -> bool:
   from tangshi_tf.model import HYPERPARAMETERS
   if not isinstance(options, dict) or not {'cell', 'embedding_size', 'units'} <= set(options) <= set(HYPERPARAMETERS):
     return False
+  options = {**options}
+  try:
+    require(ModelSettings, cutoffs=options.pop('cutoffs', []))
+  except UserError:
+    return False
   kinds = {name: (int, float) if type(default) is float else (type(default),)
            for name, default in HYPERPARAMETERS.items()}
   return (all(type(value) in kinds[name] for name, value in options.items()) and options['cell'] in _GATES
@@ -99,7 +107,10 @@ def _check_shapes(path, config, words: int, headers: dict[str, tuple]):
   if not are_options(options):
     raise UserError(f'{path / CONFIG}: "model" is {shorten(json.dumps(options), 80)}; expected cell '
                     f'(rnn, lstm or gru), embedding_size, units and perhaps others of {", ".join(HYPERPARAMETERS)}')
-  expected = shapes({**HYPERPARAMETERS, **options}, words, most_layers=len(headers))
+  try:
+    expected = shapes({**HYPERPARAMETERS, **options}, words, most_layers=len(headers))
+  except UserError as error:
+    raise UserError(f'{path / CONFIG}: {error}') from None
   weights = path / WEIGHTS
   if set(headers) != set(expected):
     raise UserError(f'{weights}: holds the arrays {_list(headers)}; expected {_list(expected)}')
@@ -118,12 +129,18 @@ def shapes(options: dict, words: int, most_layers: int) -> dict[str, tuple[int, 
   """Returns the shapes of a model's variables, by `_variables`' names, without making it.
 
   `most_layers` bounds the work where the configuration names an absurd number.
+
+  Raises:
+    UserError: the cut-offs of the softmax do not go with the rest.
   """
   width, units, gates = options['embedding_size'], options['units'], _GATES[options['cell']]
   projection = options['projection']
   if options['tied'] and units != width:
     projection = width
   found = {'embedding': (words, width), 'dense_bias': (words,)}
+  tails = ModelSettings(softmax=options['softmax'], cutoffs=options['cutoffs']).tails(words)
+  if tails:
+    found |= {'clusters_kernel': (projection or units, len(tails)), 'clusters_bias': (len(tails),)}
   if not options['tied']:
     found['dense_kernel'] = (projection or units, words)
   if projection:

@@ -18,6 +18,8 @@ from tangshi_tf.short import short_repr, shown
 
 flags.disclaim_key_flags()  # so that --help counts these flags to the command's
 
+_WHOLE_NUMBERS = list[int]  # the kind of a setting that is several; on a command line with commas between them
+
 @dataclasses.dataclass(frozen=True)
 class Setting:
   """What is known of a setting besides its default and its type.
@@ -47,6 +49,8 @@ class Setting:
     """Returns what is expected, in words, such as 'a number above 0 up to 1'."""
     if self.choices:
       return f'one of {", ".join(self.choices)}'
+    if kind == _WHOLE_NUMBERS:
+      return 'whole numbers from 1, each greater than the one before'
     if kind not in (int, float):
       return {bool: 'True or False', str: 'a text'}.get(kind, 'a text, or a list of one or more')
     number = 'a whole number' if kind is int else 'a number'
@@ -62,6 +66,9 @@ class Setting:
       return isinstance(value, str) and value in self.choices
     if kind is bool or kind is str:
       return isinstance(value, kind)
+    if kind == _WHOLE_NUMBERS:
+      return isinstance(value, (list, tuple)) and all(self.allows(number, int) for number in value) and all(
+          low < high < 2**31 for low, high in zip([0, *value], value))
     if kind not in (int, float):
       return bool(_texts(value))
     if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind is int else numbers.Real):
@@ -97,7 +104,9 @@ def _kinds(group: type) -> dict[str, type]:
   """Returns the type of each field of a dataclass, without its None."""
   def plain(hint):
     parts = [part for part in typing.get_args(hint) if part is not types.NoneType]
-    return plain(parts[0]) if isinstance(hint, types.UnionType) else typing.get_origin(hint) or hint
+    if isinstance(hint, types.UnionType):
+      return plain(parts[0])
+    return hint if hint == _WHOLE_NUMBERS else typing.get_origin(hint) or hint
 
   return {name: plain(hint) for name, hint in typing.get_type_hints(group).items()}
 
@@ -123,6 +132,8 @@ class Checked:
       kind = _kinds(type(self))[name]
       if kind is list:
         object.__setattr__(self, name, _texts(value))
+      elif kind == _WHOLE_NUMBERS:
+        object.__setattr__(self, name, list(map(int, value)))
       elif kind in (int, float) and type(value) not in (int, float):  # NumPy's, for instance
         object.__setattr__(self, name, kind(value))
 
@@ -193,8 +204,28 @@ def define_flag(name: str, default, what: Setting, kind: type, flag_values: flag
     flags.register_validator(name, lambda value: value is None or what.allows(value, float),
                              message=f'expected {expected}', **options)
     return holder
+  if kind == _WHOLE_NUMBERS:
+    serializer: Any = flags.CsvListSerializer(',')
+    return flags.DEFINE(_WholeNumbers(what), name, default, what.text, serializer=serializer, **options)
   define: dict[type, Callable] = {bool: flags.DEFINE_bool, str: flags.DEFINE_string}
   return define.get(kind, flags.DEFINE_multi_string)(name, default, what.text, **options)
+
+
+class _WholeNumbers(flags.ArgumentParser):
+  """Parses whole numbers with commas between them."""
+
+  def __init__(self, what: Setting):
+    super().__init__()
+    self._what = what
+
+  def parse(self, argument):
+    try:
+      numbers = [int(part) for part in argument.split(',') if argument] if isinstance(argument, str) else argument
+    except ValueError:
+      numbers = None
+    if not self._what.allows(numbers, _WHOLE_NUMBERS):
+      raise ValueError(f'expected {self._what.expected(_WHOLE_NUMBERS)}, with commas between them')
+    return numbers
 
 
 def given_flags(groups: Iterable[type], flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:

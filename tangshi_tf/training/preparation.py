@@ -78,6 +78,7 @@ def read_corpus(settings: Settings, *, known: Sequence[str] | None = None) -> Ma
     word2id, _ = corpus.word_tables(words)
     parts = {name: corpus.encode_all(kept[name], word2id) for name in ('train', 'validation') if kept[name]}
     validation_poem = next(iter(kept['validation']), None)
+  settings.model.tails(len(words))  # which may be too few for the cut-offs
   return Material(words, counts, parts, validation_poem, {
       'corpus': ' '.join(map(_short_name, given.corpus or paths)),
       'corpus_files': None if given.corpus is None else files_of(given.corpus), 'corpus_sha256': fingerprint,

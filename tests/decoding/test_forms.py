@@ -20,7 +20,9 @@ def tables(real_word2id):
   return {'word2id': real_word2id, 'id2word': {i: word for word, i in real_word2id.items()}}
 
 
-@pytest.fixture(scope='module', params=[{'cell': 'rnn'}, {'cell': 'lstm', 'layers': 2, 'tied': True}], ids=str)
+@pytest.fixture(scope='module', params=[
+    {'cell': 'rnn'}, {'cell': 'lstm', 'layers': 2, 'tied': True},
+    {'cell': 'gru', 'softmax': 'adaptive', 'cutoffs': [800, 1600]}], ids=str)
 def model(request, real_word2id):
   return model_with_a_will(real_word2id, **request.param)
 

@@ -9,10 +9,11 @@ from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, myRNNModel
 
 
-@pytest.fixture(params=CELLS)
+@pytest.fixture(params=[*CELLS, 'adaptive'])
 def model(request, word2id):
   keras.utils.set_random_seed(5)
-  model = myRNNModel(word2id, cell=request.param, embedding_size=8, units=12)
+  options = {'softmax': 'adaptive', 'cutoffs': [9, 20]} if request.param == 'adaptive' else {'cell': request.param}
+  model = myRNNModel(word2id, embedding_size=8, units=12, **options)
   for variable in model.trainable_variables:
     variable.assign(variable + tf.random.normal(variable.shape, stddev=0.7))
   return model

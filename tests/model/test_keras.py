@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.filterwarnings(f'ignore:{text}') for text in (
 SMALL = {'embedding_size': 6, 'units': 5}
 VARIANTS = [{'cell': 'rnn'}, {'cell': 'lstm'}, {'cell': 'gru'}, {'cell': 'gru', 'reset_after': False},
             {'cell': 'gru', 'layers': 2, 'tied': True, 'layer_norm': True},
-            {'cell': 'lstm', 'layers': 2, 'projection': 3},
+            {'cell': 'lstm', 'layers': 2, 'projection': 3}, {'cell': 'gru', 'softmax': 'adaptive', 'cutoffs': [8, 21]},
             {'tied': True, 'units': 6, 'layers': 2, 'input_dropout': 0.1, 'layer_dropout': 0.2, 'output_dropout': 0.3,
              'weight_dropout': 0.4, 'locked_dropout': False}]
 IDS = np.random.default_rng(0).integers(0, 40, (3, 11))
@@ -87,7 +87,7 @@ def test_the_config_is_json_and_makes_the_model_again(variant):
   again.set_weights(variant.get_weights())
   assert_same_model(again, variant)
   assert set(variant.hyperparameters) == set(HYPERPARAMETERS) - (
-      {'reset_after'} if variant.cell != 'gru' else set())
+      {'reset_after'} if variant.cell != 'gru' else set()) - ({'cutoffs'} if variant.clusters is None else set())
 
 
 def test_numpy_numbers_are_hyperparameters_too(word2id):
@@ -143,8 +143,8 @@ def test_summary(variant, monkeypatch):
   text = '\n'.join(lines)
   assert '?' not in text and 'unbuilt' not in text
   rows = [line for line in text.splitlines() if line.startswith('│')]
-  assert len(rows) == len(variant.layers) == (
-      2 + len(variant.rnn_layers) + len(variant.norms) + (variant.projection is not None))
+  assert len(rows) == len(variant.layers) == 2 + len(variant.rnn_layers) + len(variant.norms) + sum(
+      layer is not None for layer in (variant.projection, variant.clusters))
   for row, layer in zip(rows, variant.layers):
     assert f'{layer.name} ({type(layer).__name__})' in row and f' {layer.count_params():,} ' in row
   assert '(None, None, 40)' in rows[-1]
@@ -181,7 +181,7 @@ def test_exported_gradients(word2id, tmp_path, cell):
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('options', [VARIANTS[i] for i in (0, 4, 5, 6)], ids=str)
+@pytest.mark.parametrize('options', [VARIANTS[i] for i in (0, 4, 5, 6, 7)], ids=str)
 def test_fit_takes_the_steps_of_train_one_step(word2id, batches, dataset, options):
   expected, model = make(word2id, **options), make(word2id, **options)
   optimizer = training.make_optimizer()

@@ -183,7 +183,8 @@ def test_a_tied_output_layer_is_the_embedding(word2id):
 
 
 @pytest.mark.parametrize('make, own, state_tensors', [(keras.layers.LSTM, recurrence.lstm, 2),
-                                                      (keras.layers.GRU, recurrence.gru, 1)])
+                                                      (keras.layers.GRU, recurrence.gru, 1),
+                                                      (keras.layers.SimpleRNN, recurrence.rnn, 1)])
 def test_the_loops_for_processors_have_the_gradients_of_keras(make, own, state_tensors):
   rng = np.random.default_rng(0)
   layer = make(5, return_sequences=True, return_state=True)

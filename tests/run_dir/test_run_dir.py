@@ -113,7 +113,9 @@ def test_a_folder_that_is_no_run_hides_no_shipped_model(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('options', [
     {'cell': 'lstm', 'layers': 3, 'layer_norm': True, 'input_dropout': 0.25}, {'tied': True, 'units': 6},
-    {'cell': 'gru', 'projection': 3, 'reset_after': False, 'locked_dropout': False}], ids=str)
+    {'cell': 'gru', 'projection': 3, 'reset_after': False, 'locked_dropout': False},
+    {'cell': 'gru', 'softmax': 'adaptive', 'cutoffs': [8, 21]}, {'softmax': 'adaptive'},
+    {'softmax': 'adaptive', 'cutoffs': [30], 'tied': True}], ids=str)
 def test_a_model_with_options_comes_back(tmp_path, word2id, options):
   model = myRNNModel(word2id, **{'units': 5, 'embedding_size': 4, **options})
   with run_dir.claim(tmp_path / 'run') as run:

@@ -14,13 +14,15 @@ def benchmark(load_script):
 
 def test_windows_of_training(benchmark, poems_file):
   with benchmark.measurements(('train', 'exercise', 'rnn', str(poems_file)),
-                              ('train', 'float32', 'gru', str(poems_file))) as (exercise, package):
-    for measurement in (exercise, package):
+                              ('train', 'float32', 'gru', str(poems_file)),
+                              ('train', 'adaptive_tied', 'gru', str(poems_file))) as (exercise, package, adaptive):
+    for measurement in (exercise, package, adaptive):
       assert measurement.read()['first_step_s'] > 0
     # In turn, and a window is as long as it must be for at least one step.
-    rates = [one.window(0.01)['tokens_per_s'] for _ in range(2) for one in (exercise, package)]
+    rates = [one.window(0.01)['tokens_per_s'] for _ in range(2) for one in (exercise, package, adaptive)]
     assert min(rates) > 0
     assert exercise.finish().keys() == {'peak_rss_mb', 'traces'}
+    assert adaptive.finish()['traces'] == 1
     closing = package.finish()
     assert closing['traces'] == 1
     assert sys.platform == 'win32' or closing['peak_rss_mb'] > 100
@@ -34,7 +36,7 @@ def test_a_measurement_that_fails_says_why(benchmark):
 
 def test_every_figure_has_its_place_in_the_tables(benchmark):
   training = {'train_tokens_per_s': 12345.6, 'spread': [11111, 13333], 'ratio_to_exercise': 4.56,
-              'ratio_to_ceiling': 0.78, 'peak_rss_mb': 765.4, 'traces': 1}
+              'ratio_to_float32': 2.34, 'ratio_to_ceiling': 0.78, 'peak_rss_mb': 765.4, 'traces': 1}
   text = benchmark.tables({
       'machine': 'a machine',
       **{variant: dict.fromkeys(benchmark.CELLS, training) for variant in benchmark.VARIANTS},
@@ -45,7 +47,7 @@ def test_every_figure_has_its_place_in_the_tables(benchmark):
                  'form_best_batch512_chars_per_s': 12321},
       'startup': {'import_tensorflow_s': 7.1, 'beyond_import_s': 0.8, 'first_poem_s': 7.9, 'help_s': 0.23},
       'scoring': {'lines_per_s': 5432.1}})
-  assert text.count('| 12,346 | 11,111–13,333 | 4.6× | 78% | 765 MB | 1 |') == 9
+  assert text.count('| 12,346 | 11,111–13,333 | 4.6× | 2.3× | 78% | 765 MB | 1 |') == 18
   for figure in ('151 ms', '4.6 ms', '6.5 ms', '9.9 ms', '23,456', '12,321',
                  '54,321', '43,210', '5,432 lines/s', '32,109', '7.1 s', '0.8 s', '0.23 s', '1 GFLOP/s'):
     assert figure in text

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 import pathlib
 import pickle
 import subprocess
@@ -75,6 +76,16 @@ def test_python_and_the_command_line_refuse_the_same_values(group):
     ({'batch_tokens': 200, 'batching': 'shuffle'}, 'batch_tokens=200 with batching=shuffle; expected batching=b'),
     ({'weight_decay': 0.1}, 'weight_decay=0.1 with optimizer=adam; expected optimizer=adamw'),
     ({'tied': True, 'projection': 32}, 'projection=32 with tied: .*; expected projection=0 or 64'),
+    ({'softmax': 'adaptive', 'cutoffs': [5, 5]},
+     r'cutoffs \[5, 5\]: expected whole numbers from 1, each greater than the one before$'),
+    ({'softmax': 'adaptive', 'cutoffs': '450'}, "cutoffs '450': expected whole numbers from 1"),
+    ({'softmax': 'adaptive', 'cutoffs': [2.5]}, r'cutoffs \[2.5\]: expected whole numbers from 1'),
+    ({'softmax': 'adaptive', 'cutoffs': [2**31]}, r'cutoffs \[2147483648\]: expected whole numbers from 1'),
+    ({'cutoffs': [450, 2050]}, 'cutoffs=450,2050 with softmax=full; expected softmax=adaptive$'),
+    ({'cutoffs': range(2)}, 'cutoffs range.*: expected whole numbers'),
+    ({'softmax': 'adaptive', 'label_smoothing': 0.1},
+     'label_smoothing=0.1 with softmax=adaptive, which does not look at all characters; expected label_smoothing=0 or '
+     'softmax=full$'),
     ({'min_characters': 9, 'max_characters': 8}, 'min_characters=9 leaves no poem of at most max_characters=8'),
 ])
 def test_a_value_that_cannot_be_used_is_one_line(values, message):
@@ -94,6 +105,19 @@ def test_numbers_of_numpy_and_a_single_text_are_kept_as_plain_ones():
   assert made == WritingSettings(num=3, seed=4, temperature=0.5, begin=['春'])
   assert [type(value) for value in (made.num, made.seed, made.temperature)] == [int, int, float]
   assert Settings.of(corpus=pathlib.Path('a.txt')).corpus.corpus == ['a.txt']
+
+
+@pytest.mark.parametrize(('text', 'numbers'), [('450,2050', [450, 2050]), ('7', [7]), ('', [])])
+def test_several_whole_numbers_are_one_flag(text, numbers):
+  holder = flags.FlagValues()
+  settings.define_flags(GROUPS.values(), holder)
+  holder(['program', '--softmax=adaptive', f'--cutoffs={text}'])
+  made = Settings.of(**settings.given_flags(GROUPS.values(), holder))
+  assert made.model.cutoffs == numbers and Settings.of(**json.loads(json.dumps(made.model.__dict__))) == made
+  assert settings.ModelSettings(softmax='adaptive', cutoffs=tuple(map(np.int32, numbers))) == made.model
+  for wrong in ('x', '5,', '5,5', '0', '1.5', '5 6'):
+    with pytest.raises(flags.Error, match='expected whole numbers from 1, each greater than the one before, with'):
+      holder(['program', f'--cutoffs={wrong}'])
 
 
 def test_settings_are_copied_and_shown():

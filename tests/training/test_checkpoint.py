@@ -45,10 +45,10 @@ def packed(poems_file):
 class Run:
   """A small run with everything that a checkpoint must keep, made again from the same seed."""
 
-  def __init__(self, packed, *, bptt: bool):
+  def __init__(self, packed, *, bptt: bool, **options):
     word2id, poems = packed
     keras.utils.set_random_seed(5)
-    self.model = myRNNModel(word2id, cell='lstm', units=8, embedding_size=6, output_dropout=0.2)
+    self.model = myRNNModel(word2id, cell='lstm', units=8, embedding_size=6, output_dropout=0.2, **options)
     self.optimizer = training.make_optimizer(0.01)
     starts = {} if bptt else {'bos_dropout': 0.4, 'random_states': 0.4}
     self.options = training.StepOptions(average=0.9, carry_state=bptt, clip_norm=1.0, unlikelihood=0.5, **starts)

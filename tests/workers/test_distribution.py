@@ -63,7 +63,8 @@ def assert_equal_runs(one, other, tolerance=1e-5):
 
 
 @pytest.mark.parametrize(('workers', 'options'), [
-    (2, RUN), pytest.param(4, RUN, marks=pytest.mark.long), pytest.param(2, BPTT, marks=pytest.mark.long)])
+    (2, RUN), (2, [*RUN, '--softmax=adaptive', '--cutoffs=20,100']),
+    pytest.param(4, RUN, marks=pytest.mark.long), pytest.param(2, BPTT, marks=pytest.mark.long)])
 def test_several_workers_equal_one(command, tmp_path, poems, workers, options):
   alone = command('tangshi_tf.train', *options, poems, '--run_dir=one')
   assert alone.returncode == 0, alone.stderr

@@ -1,0 +1,80 @@
+"""A softmax in which rare words cost time only where they come (Grave et al. 2017, arXiv:1609.04309).
+
+Words stand by falling frequency. Those before the first cut-off are the head; each cut-off begins a tail, which ends at
+the next one or with the vocabulary. The head's softmax has a class for each of its words and one for each tail, and a
+word of a tail has the probability
+
+    p(tail) * softmax of the tail's words among themselves
+
+where the whole is as exact a distribution as a softmax over all words.
+"""
+
+from tangshi_tf.model.cross_entropy import linear_cross_entropy, linear_nll
+from tangshi_tf.quiet import keras, tf
+
+
+class Clusters(keras.layers.Dense):
+  """What makes the softmax of an output layer adaptive: a linear layer to the classes of the tails, beside it.
+
+  In its methods `kernel`, `[width, V]`, and `bias`, `[V]`, are the output layer's.
+
+  Attributes:
+    bounds: the ids at which the tails begin, and V.
+  """
+
+  def __init__(self, cutoffs: list[int], words: int, **kwargs):
+    super().__init__(len(cutoffs), **kwargs)
+    self.__dict__['bounds'] = [*cutoffs, words]  # past Keras, which tracks lists
+
+  def cross_entropy(self, hidden, kernel, bias, labels, weights, *, unlikelihood: float = 0.0, unwanted_logits=None,
+                    precision: str = 'float32'):
+    """`cross_entropy.linear_cross_entropy` of the adaptive softmax, without label smoothing.
+
+    The unwanted classes are of the head.
+    """
+    def head(*arguments):
+      return linear_cross_entropy(*arguments, unlikelihood=unlikelihood, unwanted_logits=unwanted_logits,
+                                  precision=precision)
+
+    def tail(*arguments):
+      return linear_cross_entropy(*arguments, precision=precision)
+
+    return self._over_parts(head, tail, hidden, kernel, bias, labels, weights)
+
+  def nll(self, hidden, kernel, bias, labels):
+    """`cross_entropy.linear_nll` of the adaptive softmax."""
+    def measure(hidden, kernel, bias, labels, _):
+      return 0.0, linear_nll(hidden, kernel, bias, labels)
+
+    return self._over_parts(measure, measure, hidden, kernel, bias, labels, tf.ones(tf.shape(labels)))[1]
+
+  def logits(self, hidden, logits):
+    """Returns logits `[…, V]` whose softmax is the distribution.
+
+    Args:
+      hidden: what the output layer sees, `[…, width]`.
+      logits: the output layer's own, `[…, V]`.
+    """
+    shares = self(hidden)
+    head, *tails = tf.split(logits, self._sizes(), axis=-1)
+    return tf.concat([head, *(tail + (shares[..., i:i + 1] - tf.reduce_logsumexp(tail, axis=-1, keepdims=True))
+                              for i, tail in enumerate(tails))], -1)
+
+  def _sizes(self) -> list[int]:
+    """Returns how many words the head and each tail have."""
+    return [high - low for low, high in zip([0, *self.bounds], self.bounds)]
+
+  def _over_parts(self, head, tail, hidden, kernel, bias, labels, weights):
+    """Returns the sum of the losses `[]` and of the likelihoods `[n]` of the head and the tails, each for its rows."""
+    labels, first = tf.cast(labels, tf.int32), self.bounds[0]
+    kernels, biases = tf.split(kernel, self._sizes(), axis=1), tf.split(bias, self._sizes())
+    tails_begun = tf.reduce_sum(tf.cast(labels[:, None] >= self.bounds[:-1], tf.int32), axis=1)
+    classes = tf.where(tails_begun > 0, first - 1 + tails_begun, labels)
+    loss, nll = head(hidden, tf.concat([kernels[0], tf.convert_to_tensor(self.kernel)], 1),
+                     tf.concat([biases[0], tf.convert_to_tensor(self.bias)], 0), classes, weights)
+    for i, low in enumerate(self.bounds[:-1], start=1):
+      rows = tf.where(tails_begun == i)
+      own, own_nll = tail(tf.gather_nd(hidden, rows), kernels[i], biases[i], tf.gather_nd(labels, rows) - low,
+                          tf.gather_nd(weights, rows))
+      loss, nll = loss + own, tf.tensor_scatter_nd_add(nll, rows, own_nll)
+    return loss, nll
