@@ -34,8 +34,7 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
   def decode(token, state, fixed, left, uniforms, temperature, length, rule_state, tables):
     steps = tf.shape(fixed)[1]
     rules = GraphRules(options, model, tables)
-    plain = small_batch or model.clusters is not None
-    logits_of = (narrow_logits if plain else wide_logits)(model, rules)
+    logits_of = (narrow_logits if small_batch else wide_logits)(model, rules)
 
     def body(step, token, done, state, written, rule_state):
       hidden, state = model.step(token, state)
@@ -74,18 +73,23 @@ def narrow_logits(model, rules: GraphRules):
 def wide_logits(model, rules: GraphRules):
   """Returns the function of `narrow_logits` with fewer passes over the logits of many rows.
 
-  The temperature divides the small factor, the bias and the masks are more rows of the kernel, and the width is a
-  multiple of `sampling.BLOCK`, filled up with classes that are never next.
+  The temperature divides the small factor; bias, tails of an adaptive softmax and masks are more rows of the
+  kernel, and the width is a multiple of `sampling.BLOCK`, filled up with classes that are never next.
   """
+  clusters, shifts_of = model.clusters, None
   beyond = sampling.beyond(model.dense.units)
   kernel = [tf.pad(model.dense.kernel, [[0, 0], [0, beyond]]),
             tf.pad(model.next_bias(), [[0, beyond]], constant_values=-np.inf)[None]]
+  if clusters is not None:
+    kernel.append(tf.pad(clusters.members(), [[0, 0], [0, beyond]]))
+    shifts_of = clusters.shifts_of(tf.convert_to_tensor(model.dense.kernel), tf.convert_to_tensor(model.dense.bias))
   if rules.masks is not None:
     kernel.append(tf.ensure_shape(rules.masks, (None, model.dense.units + beyond)))
   kernel = tf.concat(kernel, 0)
 
   def logits(hidden, temperature, state, length):
-    factors = tf.concat([hidden, tf.ones((tf.shape(hidden)[0], 1))], 1) / temperature
+    shifts = [] if shifts_of is None else [shifts_of(hidden)]
+    factors = tf.concat([hidden, tf.ones((tf.shape(hidden)[0], 1)), *shifts], 1) / temperature
     if rules.masks is not None:
       factors = tf.concat([factors, tf.one_hot(rules.mask_of(state, length), tf.shape(rules.masks)[0])], 1)
     return rules.exclude(tf.matmul(factors, kernel), state, length)

@@ -9,7 +9,7 @@ word of a tail has the probability
 where the whole is as exact a distribution as a softmax over all words.
 """
 
-from tangshi_tf.model.cross_entropy import linear_cross_entropy, linear_nll
+from tangshi_tf.model.cross_entropy import linear_cross_entropy, linear_nll, safe_sums
 from tangshi_tf.quiet import keras, tf
 
 
@@ -55,10 +55,23 @@ class Clusters(keras.layers.Dense):
       hidden: what the output layer sees, `[…, width]`.
       logits: the output layer's own, `[…, V]`.
     """
-    shares = self(hidden)
     head, *tails = tf.split(logits, self._sizes(), axis=-1)
-    return tf.concat([head, *(tail + (shares[..., i:i + 1] - tf.reduce_logsumexp(tail, axis=-1, keepdims=True))
-                              for i, tail in enumerate(tails))], -1)
+    shifts = self._shifts(hidden, tails)
+    return tf.concat([head, *(tail + shifts[..., i:i + 1] for i, tail in enumerate(tails))], -1)
+
+  def shifts_of(self, kernel, bias):
+    """Returns a function from `hidden`, `[n, width]`, to what `logits` adds to the words of each tail, `[n, tails]`."""
+    kernel, bias, sizes = kernel[:, self.bounds[0]:], bias[self.bounds[0]:], self._sizes()[1:]
+    return lambda hidden: self._shifts(hidden, tf.split(tf.matmul(hidden, kernel) + bias, sizes, axis=1))
+
+  def members(self):
+    """Returns float32 `[tails, V]`: 1 for the words of each tail, else 0."""
+    words = tf.range(self.bounds[-1])
+    return tf.stack([tf.cast((low <= words) & (words < high), tf.float32)
+                     for low, high in zip(self.bounds, self.bounds[1:])])
+
+  def _shifts(self, hidden, tails):
+    return self(hidden) - tf.stack([_log_sum(tail) for tail in tails], -1)
 
   def _sizes(self) -> list[int]:
     """Returns how many words the head and each tail have."""
@@ -78,3 +91,9 @@ class Clusters(keras.layers.Dense):
                           tf.gather_nd(weights, rows))
       loss, nll = loss + own, tf.tensor_scatter_nd_add(nll, rows, own_nll)
     return loss, nll
+
+
+def _log_sum(logits):
+  """Returns log(sum(exp(logits))) over the last dimension."""
+  sums = tf.reduce_sum(tf.exp(logits), axis=-1)
+  return tf.cond(safe_sums(sums), lambda: tf.math.log(sums), lambda: tf.reduce_logsumexp(logits, axis=-1))
