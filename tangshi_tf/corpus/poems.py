@@ -60,7 +60,7 @@ def read_text(path: str | os.PathLike, *, content: str = 'poems, one "title:cont
   nul = data.find(b'\0')
   if nul >= 0 and data.startswith(_UTF_16):
     raise UserError(f'{path}: byte 0x{data[0]:02x} at offset 0 is not UTF-8; expected a UTF-8 text file'
-                    f'{_looks_like(data)}')
+                    f'{looks_like(data)}')
   if nul >= 0:
     raise UserError(f'{path}: holds a NUL byte at offset {nul}; expected a UTF-8 text file, not a binary one')
   try:
@@ -68,13 +68,13 @@ def read_text(path: str | os.PathLike, *, content: str = 'poems, one "title:cont
   except UnicodeDecodeError as error:
     line = len(re.findall(rb'\r\n?|\n', data[:error.start])) + 1
     raise UserError(f'{path}:{line}: byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8; '
-                    f'expected a UTF-8 text file{_looks_like(data)}') from None
+                    f'expected a UTF-8 text file{looks_like(data)}') from None
   if not text.strip():
     raise UserError(f'{path}: is empty; expected {content}')
   return text.replace('\r\n', '\n').replace('\r', '\n')
 
 
-def _looks_like(data: bytes) -> str:
+def looks_like(data: bytes) -> str:
   """Returns which other encoding a file seems to have, as advice."""
   names = ['UTF-16'] if data.startswith(_UTF_16) else ['GB18030', 'Big5']
   for name in names:

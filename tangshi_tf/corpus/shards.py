@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from tangshi_tf import long_work
 from tangshi_tf.corpus import files
-from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, default_corpus_path, to_line
+from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, default_corpus_path, looks_like, to_line
 from tangshi_tf.corpus.poems import fingerprint as fingerprint_of
 from tangshi_tf.corpus.reading import read_poems
 from tangshi_tf.corpus.report import Report
@@ -181,7 +181,8 @@ def decode(line: bytes, where: str, *, first: bool = False) -> str:
   try:
     return line.decode('utf-8-sig' if first else 'utf-8')
   except UnicodeDecodeError as error:
-    raise UserError(f'{where}: byte 0x{line[error.start]:02x} is not UTF-8; expected UTF-8 text') from None
+    raise UserError(f'{where}: byte 0x{line[error.start]:02x} is not UTF-8; expected UTF-8 text'
+                    f'{looks_like(line)}') from None
 
 
 def _lines(path: str) -> Iterator[bytes]:

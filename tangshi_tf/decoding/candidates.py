@@ -115,7 +115,7 @@ def _better(poem: Candidate, other: Candidate, original: bool) -> bool:
 
 def _candidates(requests: list[tuple[str, int]], run, index, measure: bool, options) -> Iterator[Candidate]:
   """Writes poems and, if asked, measures them."""
-  poems = list(long_work.told(_written(requests, run, options), 'candidates written', len(requests)))
+  poems = list(long_work.told(_written(requests, run, options), 'poems written', len(requests)))
   totals: list[float | None] = [None] * len(poems)
   if measure:
     ids, splits = corpus.encode_all([corpus.Poem('', ''.join(words)) for words in poems], run.word2id)
