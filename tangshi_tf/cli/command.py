@@ -42,6 +42,7 @@ def with_flags(message: str) -> str:
       return f'--{found[0]}'
     return name
 
+  message = re.sub(rf'\bboth ({names}) and ({names})\b', r'both --\1 and --\2', message)
   return re.sub(rf'(?<![^\s(])({names})(?:(=True|=False)(?!\w)|(=)|(?![\w/]))', as_flag, message)
 
 

@@ -1,6 +1,7 @@
 """One step of training, and one pass over the data."""
 
 import dataclasses
+import functools
 
 from tangshi_tf.data.reading import BATCH_SPEC, read
 from tangshi_tf.errors import UserError
@@ -130,8 +131,8 @@ def _compiled_step(model, optimizer, options, replicas):
 
   signature = (*BATCH_SPEC, model.state_spec if options.carry_state else [])
   if replicas.count == 1:
-    # Made here, since TensorFlow would warn where several models are trained.
-    return tf.function(step, input_signature=signature).get_concrete_function()
+    # TensorFlow counts traces by code, and would warn of those of several models; a partial function is not looked into.
+    return tf.function(functools.partial(step), input_signature=signature)
 
   def on_replicas(*arguments):
     return replicas.strategy.run(step, args=arguments)

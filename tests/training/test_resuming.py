@@ -82,7 +82,7 @@ def test_a_setting_that_an_older_run_does_not_name_is_refused_all_the_same(run):
       del config['training']['flags'][name]
     claimed.write_json(run_dir.CONFIG, config)
   for name, value in {'start_from': 'rnn', 'bos_dropout': 0.5}.items():
-    with pytest.raises(UserError, match=f'^{name}={value}: the run in .* has (None|0.0); leave it out'):
+    with pytest.raises(UserError, match=f'^{name}={value}: the run in .* has (none|0.0); leave it out'):
       training.resume(run, **{name: value})
   assert epochs(run, epochs=2, bos_dropout=0.0) == 2
 
