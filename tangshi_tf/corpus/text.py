@@ -37,7 +37,8 @@ _PAGE = (
     (re.compile(r'(?:https?://|www\.)[!-~]+'), ' '),
     (re.compile(r'</?(?:br|p|div|li|tr|h[1-6])\b[^<>]{0,200}>|\\[nr]|[/|]', re.IGNORECASE), '\n'),
     (re.compile(r'</?[a-zA-Z!][^<>]{0,200}>|&[a-z]{2,8};|&#[0-9]{1,6};'), ''),
-    (re.compile(r'^[^\S\n]*(?:[#>]+\s*|[*+-]\s+|[(（]?\d{1,6}(?:\s*[.、．:：)）]+\s*|[^\S\n]+|(?=《)))', re.MULTILINE), ''),
+    (re.compile(r'^[^\S\n]*(?:[#>]+\s*|[*+-]\s+|[(（]?\d{1,6}(?:\s*[.、．:：)）]+\s*|[^\S\n]+|(?=《)))', re.MULTILINE),
+     ''),
     (re.compile(rf'(?:^|(?<=[\s。！？]))(?:{_LABELS})\s*[:：][^\n]*', re.MULTILINE), ''),
     (re.compile(r'[*#`_=~^]{2,}|-{3,}'), ''))
 _MOST_PIECES = 10_000  # between white space; no poem has so many lines

@@ -131,7 +131,7 @@ def _compiled_step(model, optimizer, options, replicas):
 
   signature = (*BATCH_SPEC, model.state_spec if options.carry_state else [])
   if replicas.count == 1:
-    # TensorFlow counts traces by code, and would warn of those of several models; a partial function is not looked into.
+    # TensorFlow counts traces by code and would warn of those of several models, but does not look into a partial.
     return tf.function(functools.partial(step), input_signature=signature)
 
   def on_replicas(*arguments):

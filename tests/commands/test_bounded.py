@@ -48,7 +48,8 @@ def test_no_file(command, place, kind, name, flag):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_no_model(command, place, kind):
-  assert_one_line(command('tangshi_tf.generate', f'--model={place(kind)}'), 'no such directory|is no directory|has no manifest.json')
+  assert_one_line(command('tangshi_tf.generate', f'--model={place(kind)}'),
+                  'no such directory|is no directory|has no manifest.json')
 
 
 def test_flags_of_the_workers_of_launch(command, place):

@@ -55,7 +55,8 @@ def test_train_bad_corpus(command, tmp_path, data, message):
 def test_train_never_overwrites_without_being_told(command, trained, tmp_path):
   shutil.copytree(trained[0], tmp_path / 'run')
   before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')}
-  assert_one_line(command('tangshi_tf.train', '--run_dir=run'), 'holds a run already; resume it, replace it with --overwrite, or choose another --run_dir')
+  assert_one_line(command('tangshi_tf.train', '--run_dir=run'),
+                  'holds a run already; resume it, replace it with --overwrite, or choose another --run_dir')
   assert {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')} == before
 
 
@@ -544,7 +545,8 @@ def test_an_installed_package_carries_corpus_and_models(tmp_path):
     ('num=3: expected num=1', '--num=3: expected --num=1'), ('stream=False, or else', '--nostream, or else'),
     ('with overwrite=True', 'with --overwrite'), ('another run_dir.', 'another --run_dir.'),
     ('a form of (form=3)', 'a form of (--form=3)'), ('in runs/form=3: form', 'in runs/form=3: form'),
-    ('both num and form; expected', 'both --num and --form; expected'), ("'run_dir' and --form=3", "'run_dir' and --form=3"), ('run_dir/x and numb=3', 'run_dir/x and numb=3')])
+    ('both num and form; expected', 'both --num and --form; expected'),
+    ("'run_dir' and --form=3", "'run_dir' and --form=3"), ('run_dir/x and numb=3', 'run_dir/x and numb=3')])
 def test_settings_are_said_as_flags(monkeypatch, message, said):
   known = flags.FlagValues()
   for name in ('num', 'form', 'run_dir'):

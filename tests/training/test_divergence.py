@@ -59,7 +59,8 @@ def test_learning_rate_100(command, poems_file, tmp_path):
   done = command('tangshi_tf.train', f'--corpus={poems_file}', '--learning_rate=100', '--epochs=2', '--recipe=none',
                  '--run_dir=r', *(f'--{name}={value}' for name, value in SMALL.items()))
   assert done.returncode == 2 and 'Done' not in done.stdout
-  assert done.stderr.count('\n') == 1 and 'the loss became' in done.stderr and 'try a lower --learning_rate' in done.stderr
+  assert done.stderr.count('\n') == 1 and 'the loss became' in done.stderr
+  assert 'try a lower --learning_rate' in done.stderr
   assert done.stderr.endswith('the last good weights are kept in r as last\n')
   assert not list(tmp_path.glob('r/weights/epoch-*'))
   assert all(np.abs(variable).max() < 10 for variable in run_dir.load(tmp_path / 'r').model.trainable_variables)
