@@ -499,7 +499,7 @@ def test_poems_in_a_form(command, trained, tmp_path):
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (['--form=六绝'], "form '六绝' is unknown; expected 五绝"), (['--beam=2', '--temperature=1'], 'both beam and'),
+    (['--form=六绝'], "form '六绝' is unknown; expected 五绝"), (['--beam=2', '--temperature=1'], 'both --beam and'),
     (['--form=五绝', '--rhyme=屋'], "'屋' is unknown; .*上平一东"),
     (['--rhyme=东'], ': rhyme goes with a form'), (['--tones=off'], 'tones goes with a form'),
     (['--form=五绝', '--max_len=3'], 'max_len does not go'), (['--form=2x3', '--tones=loose'], 'has no tone pattern'),
