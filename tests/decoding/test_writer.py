@@ -144,7 +144,7 @@ def test_the_best_of_several_is_likelier_and_copies_are_looked_up(writer):
 
 
 @pytest.mark.parametrize(('options', 'message'), [
-    ({'form': 'x'}, "form 'x' is unknown"), ({'begin': ''}, 'text is empty'), ({'num': 0}, 'num 0: expected'),
+    ({'form': 'x'}, "form 'x' is unknown"), ({'begin': ''}, 'begin word is empty'), ({'num': 0}, 'num 0: expected'),
     ({'temperature': -1}, 'temperature -1: expected a number from 0 to 100'), ({'seed': -1}, 'seed -1: expected'),
     ({'rhyme': '东'}, '^rhyme goes with a form; expected form, too'),
     ({'form': '七绝', 'max_len': 3}, '^max_len does not go with'),
