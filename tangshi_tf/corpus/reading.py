@@ -34,6 +34,7 @@ _FIELDS = {'title': 'title', '题目': 'title', '標題': 'title', '标题': 'ti
            'text': 'content', '内容': 'content', '內容': 'content', '正文': 'content', '诗文': 'content'}
 _DELIMITERS = ',;\t'
 _SAMPLE = 1000  # lines that decide the format of a file
+_LONGEST_LOOK = 10_000  # characters of each
 _LONGEST_TITLE = 40  # characters, where it is not certain that something is a title
 _MOST_TITLE_LINES = 3
 _MOST_LINES = 64  # of a poem, where no blank line says where it ends
@@ -70,7 +71,7 @@ def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto', report: 
   found = long_work.told(_READERS[corpus_format](text, path, report), f'poems of {path} read')
   poems = [poem for poem in found if poem.content]
   if not poems:
-    raise UserError(f'{path}: holds no poem; no title is followed by verse')
+    raise UserError(f'{path}: holds no poem; no title is followed by verse{f" ({report})" if str(report) else ""}')
   return poems
 
 
@@ -84,7 +85,7 @@ def detect(text: str) -> str:
   end = 0
   while len(sample) < _SAMPLE and end >= 0:
     start, end = end, text.find('\n', end + 1)
-    if line := text[start:end if end >= 0 else len(text)].strip():
+    if line := text[start:end if end >= 0 else len(text)][:_LONGEST_LOOK].strip():
       sample.append(line)
   titled = [line for line in sample if _has_title(line)]
   if 2 * len(titled) >= len(sample):

@@ -8,6 +8,7 @@ from tangshi_tf.corpus.text import PUNCTUATION, verse
 
 _READ_AS = {'authored': 'title:author:content', 'lines': 'a poem a line', 'csv': 'CSV', 'json': 'JSON'}
 _ONE = {'titles left out': 'title left out', 'authors left out': 'author left out'}
+_LONGEST = 10_000_000  # characters of a poem, far more than any has, in seconds
 _MARK = re.compile(f'[{PUNCTUATION}]')
 
 
@@ -25,6 +26,9 @@ class Report:
 
   def content(self, raw: str, whole: bool = True) -> str:
     """Returns the content of a poem as verse, and counts what had to be done."""
+    if len(raw) > _LONGEST:
+      self.counts[f'longer than {_LONGEST:,} characters, left out'] += 1
+      return ''
     found = verse(raw, whole=whole)
     if not found:
       self.counts['without text, left out'] += 1

@@ -40,3 +40,10 @@ def test_lines_that_end_in_a_comma_are_mentioned(tmp_path):
   path.write_text(ONE.replace('，', '，\n').replace('。', '。\n') * 5, encoding='utf-8')
   corpus.read_poems(path, corpus_format='lines', report=report)
   assert '10 end in a comma, perhaps lines of longer poems' in str(report)
+
+
+def test_a_file_that_is_one_line_without_end(tmp_path):
+  path, report = tmp_path / 'poems.txt', corpus.Report()
+  path.write_text('月' * 10_000_001 + f'\n{ONE}\n', encoding='utf-8')
+  assert [poem.content for poem in corpus.read_poems(path, report=report)] == [ONE]
+  assert '1 longer than 10,000,000 characters, left out' in str(report)
