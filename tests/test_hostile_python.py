@@ -48,7 +48,7 @@ def calls(folder, word2id):
             'temperature': 1.0}
   batch = {'x': [[2, 5]], 'y': [[5, 3]], 'seqlen': [2]}
   small = {'units': 2, 'embedding_size': 2}
-  return {
+  found = {
       'write': (writer.write, write),
       'write with a beam': (writer.write, beam),
       'write for the exercise': (writer.write, {'exercise': True, 'begin': '一', 'num': 1}),
@@ -125,6 +125,8 @@ def calls(folder, word2id):
       'locate': (run_dir.locate, {'model': 'gru'}),
       'newest': (run_dir.newest, {'runs': folder}),
   }
+  assert list(found) == names()
+  return found
 
 
 def names() -> list[str]:

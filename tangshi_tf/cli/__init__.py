@@ -9,6 +9,5 @@ from tangshi_tf.errors import HUNG_UP, INTERRUPTED, TERMINATED
 
 __all__ = [
     'BAD_INPUT', 'BROKEN_PIPE', 'HUNG_UP', 'INTERRUPTED', 'TERMINATED', 'UNWRITABLE', 'call_as', 'called',
-    'define_model', 'define_number', 'exit_in_order', 'interruptible', 'run', 'texts',
-    'with_flags',
+    'define_model', 'define_number', 'exit_in_order', 'interruptible', 'run', 'texts', 'with_flags',
 ]

@@ -122,5 +122,3 @@ def _silence() -> float:
     return float(given)
   except ValueError:
     raise UserError(f'environment variable {_SILENCE}={given}: expected a number of seconds') from None
-
-

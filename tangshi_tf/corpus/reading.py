@@ -2,10 +2,10 @@
 
 * titled: a poem a line, `title:content`, also with the full-width colon;
 * authored: a poem a line, `title:author:content`;
-* blank: blank lines separate poems, which may span several lines, perhaps after a line with the title;
+* blank: blank lines separate poems, which may span several lines, perhaps after a line or a block with the title;
 * lines: a poem a line;
 * csv: a header with the columns title, author and content, between commas, semicolons or tabs;
-* json: objects with title, author and content or paragraphs, one a line or in a list.
+* json: objects with title, author and content or paragraphs, one a line or in a list, which may hold texts alone.
 
 Of each poem the title and the content are kept, the content as `text.verse` makes it.
 """
@@ -21,7 +21,7 @@ from typing import Any
 from tangshi_tf import long_work
 from tangshi_tf.corpus.poems import Poem, read_text
 from tangshi_tf.corpus.report import Report
-from tangshi_tf.corpus.text import HAN, PUNCTUATION, clean, require_text, verse, verse_lines
+from tangshi_tf.corpus.text import HAN, MARK, clean, require_text, verse, verse_lines
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.short import shown
 
@@ -41,7 +41,6 @@ _MOST_LINES = 64  # of a poem, where no blank line says where it ends
 _BLANK_LINE = re.compile(r'\n[^\S\n]*(?:\n\s*)?\n')
 _QUOTED_TITLE = re.compile(r'\s*《([^《》]{1,40})》')
 _HAN = re.compile(HAN)
-_MARK = re.compile(f'[{PUNCTUATION}]')
 _SENTENCE = re.compile(f'{HAN}[。！？]')
 
 
@@ -71,7 +70,7 @@ def read_poems(path: str | os.PathLike, *, corpus_format: str = 'auto', report: 
   found = long_work.told(_READERS[corpus_format](text, path, report), f'poems of {path} read')
   poems = [poem for poem in found if poem.content]
   if not poems:
-    raise UserError(f'{path}: holds no poem; no title is followed by verse{f" ({report})" if str(report) else ""}')
+    raise UserError(f'{path}: holds no poem{f" ({report})" if str(report) else ""}; expected verse')
   return poems
 
 
@@ -105,12 +104,12 @@ def _has_title(line: str) -> bool:
   """Returns whether a line has a colon, not after a sentence, or a full-width one after what may be a title."""
   title, colon, _ = line.partition('：')
   return (':' in line and not _SENTENCE.search(line.partition(':')[0])
-          or bool(colon) and len(title) <= _LONGEST_TITLE and not _MARK.search(title))
+          or bool(colon) and len(title) <= _LONGEST_TITLE and not MARK.search(title))
 
 
 def _has_author(line: str) -> bool:
   _, author, content = (line.split(_separator(line), 2) + ['', ''])[:3]
-  return bool(content.strip()) and bool(author.strip()) and len(author) <= _LONGEST_TITLE and not _MARK.search(
+  return bool(content.strip()) and bool(author.strip()) and len(author) <= _LONGEST_TITLE and not MARK.search(
       clean(author))
 
 
@@ -163,7 +162,7 @@ def _by_line(corpus_format: str):
 def _blank(text: str, path, report: Report) -> Iterator[Poem]:
   title = ''
   for block, following in itertools.pairwise([*re.split(r'\n\s*\n', text.strip()), '']):
-    if not title and _is_title(block) and _MARK.search(clean(following)):
+    if not title and _is_title(block) and MARK.search(clean(following)):
       quoted = _QUOTED_TITLE.search(block)
       title = quoted[1] if quoted else block.strip()
       report.counts['titles left out'] += 1
@@ -176,7 +175,7 @@ def _blank(text: str, path, report: Report) -> Iterator[Poem]:
 
 def _is_title(block: str) -> bool:
   """Returns whether a block may be the title of the next one."""
-  return '\n' not in block and len(block) <= _LONGEST_TITLE and not _MARK.search(clean(block))
+  return '\n' not in block and len(block) <= _LONGEST_TITLE and not MARK.search(clean(block))
 
 
 def _poem_of(lines: list[str], report: Report) -> Poem:
@@ -195,7 +194,7 @@ def _title_lines(lines: list[str]) -> int:
   if len(lines) < 2:
     return 0
   cleaned = [''.join(clean(line).split()) for line in lines]
-  first = next((i for i, line in enumerate(cleaned) if _MARK.search(line)), None)
+  first = next((i for i, line in enumerate(cleaned) if MARK.search(line)), None)
   if first is None:
     for count in range(1, min(_MOST_TITLE_LINES, len(lines) - 2) + 1):
       rest = {len(line) for line in cleaned[count:] if line}

@@ -77,7 +77,7 @@ def write(paths: list[str], out: str | os.PathLike, *, count: int = 16, shard_fo
       made = _write_blocks(blocks, pathlib.Path(folder), count, shard_format, processes,
                            Report() if report is None else report)
       if not sum(counts['poems'] for counts in made.values()):
-        raise UserError(f'{source}: holds no poem; no title is followed by verse')
+        raise UserError(f'{source}: holds no poem; expected verse')
       pathlib.Path(folder, 'finished').rename(out)
   except OSError as error:
     if os.path.lexists(out):

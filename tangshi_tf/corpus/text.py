@@ -2,13 +2,15 @@
 
 `clean` treats each character by itself: half-width and compatibility forms become the usual ones (Unicode's NFKC),
 half-width marks those of verse; quotation marks, invisible characters and controls go. `verse` makes a poem of it:
-notes in brackets go, and where lines have no marks, the ends of lines do. `Spelling` replaces characters that a
+what web pages and lists have around it goes, and so do notes in brackets; where lines have no marks, the ends of lines
+do. `Spelling` replaces characters that a
 vocabulary does not have by variants that it has: traditional by simplified ones, 囬 by 回.
 
 On poems as in `poems.txt` all of them change nothing.
 """
 
 import functools
+import html
 import itertools
 import pathlib
 import re
@@ -22,7 +24,7 @@ PUNCTUATION = '，。？！；、：'
 TABLE = pathlib.Path(__file__).with_name('variants.txt')
 HAN = '[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002f7ff\U0002fa20-\U0003ffff]'  # without compatibility forms
 _AS_IT_SHOULD_BE = re.compile(f'(?:{HAN}+[{PUNCTUATION}])+')
-_LINE_BREAK = re.compile(f'[{PUNCTUATION}]')
+MARK = re.compile(f'[{PUNCTUATION}]')
 _MARKS = dict(zip(',.?!;､:・', '，。？！；、：、')) | {mark: mark for mark in PUNCTUATION}
 _DROPPED = '「」『』“”‘’"\'〝〞《》〈〉'
 _NOTE = re.compile(r'（[^（）]*）|\([^()]*\)|\{[^{}]*\}|｛[^｛｝]*｝|【[^【】]*】|〖[^〖〗]*〗|〔[^〔〕]*〕')
@@ -36,7 +38,7 @@ _LABELS = '作者|朝代|年代|诗人|詩人|来源|來源|出处|出處|标题
 _PAGE = (
     (re.compile(r'(?:https?://|www\.)[!-~]+'), ' '),
     (re.compile(r'</?(?:br|p|div|li|tr|h[1-6])\b[^<>]{0,200}>|\\[nr]|[/|]', re.IGNORECASE), '\n'),
-    (re.compile(r'</?[a-zA-Z!][^<>]{0,200}>|&[a-z]{2,8};|&#[0-9]{1,6};'), ''),
+    (re.compile(r'</?[a-zA-Z!][^<>]{0,200}>'), ''),
     (re.compile(r'^[^\S\n]*(?:[#>]+\s*|[*+-]\s+|[(（]?\d{1,6}(?:\s*[.、．:：)）]+\s*|[^\S\n]+|(?=《)))', re.MULTILINE),
      ''),
     (re.compile(rf'(?:^|(?<=[\s。！？]))(?:{_LABELS})\s*[:：][^\n]*', re.MULTILINE), ''),
@@ -63,7 +65,7 @@ def verse_lines(content: str) -> list[str]:
     UserError: it is no text.
   """
   require_text(content)
-  return [line for line in _LINE_BREAK.split(content) if line]
+  return [line for line in MARK.split(content) if line]
 
 
 class _Characters(dict):
@@ -139,7 +141,7 @@ def verse(text: str, *, whole: bool = True) -> str:
   content = _RUN.sub(_one_mark, _join(pieces, whole)).lstrip(PUNCTUATION)
   if _NO_TEXT.fullmatch(content):
     return ''
-  return _cut(content) if whole and content and not _LINE_BREAK.search(content) else content
+  return _cut(content) if whole and content and not MARK.search(content) else content
 
 
 def without_page(text: str) -> str:
@@ -148,10 +150,11 @@ def without_page(text: str) -> str:
       >>> without_page('1. 床前明月光<br>疑是地上霜 https://example.org/1')
       '床前明月光\\n疑是地上霜  '
   """
-  if _SIGNS.search(text):
-    for pattern, other in _PAGE:
-      text = pattern.sub(other, text)
-  return text
+  if not _SIGNS.search(text):
+    return text
+  for pattern, other in _PAGE:
+    text = pattern.sub(other, text)
+  return html.unescape(text)
 
 
 def without_notes(text: str) -> str:
@@ -183,7 +186,7 @@ def _join(pieces: list[str], whole: bool) -> str:
     return ''.join(pieces)
   lines = [line for piece in pieces for line in verse_lines(piece)]
   lengths = {len(line) for line in lines}
-  marked = any(_LINE_BREAK.search(piece) for piece in pieces)
+  marked = any(MARK.search(piece) for piece in pieces)
   regular = len(lengths) == 1 or not whole and len({len(line) for line in lines[:-1]}) == 1 and (
       len(lines[-1]) <= len(lines[0]))
   if not lines or min(map(len, lines[:-1] or lines)) < _SHORTEST_LINE or marked and not regular:

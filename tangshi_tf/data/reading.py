@@ -1,6 +1,5 @@
 """What a batch is, and batches from a dataset whose files may fail."""
 
-
 from tangshi_tf.errors import PassingError, UserError
 from tangshi_tf.quiet import tf
 

@@ -25,7 +25,7 @@ from tangshi_tf.settings import WritingSettings, require
 from tangshi_tf.short import cut, shown, tag
 
 HELP = ('a number: take that character · characters: take these · Enter: the first · g: the model writes the rest · '
-        'u: undo · m: more · q: quit')
+        'u: undo · m: more · ?: this help · q: quit')
 _MOST_DIGITS = 10  # of an answer that is a number; Python refuses thousands of them
 _EXPECTED = {KNOWN_ROW: '平 or 仄', LEVEL_ROW: '平', OBLIQUE_ROW: '仄'}
 
@@ -241,7 +241,7 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
       answer = ''.join(corpus.clean(read()).split())
     except EOFError:
       return False
-    choices, proposed = min(proposed, len(words)), shown
+    offered, proposed = min(proposed, len(words)), shown
     try:
       if answer in ('q', 'Q'):
         return True
@@ -257,8 +257,8 @@ def converse(session: Session, *, read: Callable[[], str], say: Callable[[str], 
         session.finish(temperature, generator)
       elif answer.isascii() and answer and answer != corpus.end_token:
         number = int(answer) if answer.isdigit() and len(answer) < _MOST_DIGITS else 0
-        if not 1 <= number <= choices:
-          raise UserError(f'{shorten(answer)}: expected a number from 1 to {choices}, or characters; {HELP}')
+        if not 1 <= number <= offered:
+          raise UserError(f'{shorten(answer)}: expected a number from 1 to {offered}, or characters; {HELP}')
         session.take(words[number - 1])
       elif answer or words:
         _take_all(session, answer or words[0])

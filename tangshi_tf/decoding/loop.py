@@ -120,7 +120,8 @@ class _Task:
                top_p: float = 1.0, min_p: float = 0.0, max_repeat: int = 0, shortest_line: int = 0,
                bos_first: bool = False, whole_sentences: bool = False, plan: FormPlan | None = None,
                acrostic: str = '', **unknown):
-    require_names(unknown, [name for name in inspect.signature(_Task).parameters if name not in _GIVEN])
+    if unknown:
+      require_names(unknown, [name for name in inspect.signature(_Task).parameters if name not in _GIVEN])
     word2id, id2word = tables_of(model, word2id, id2word)
     sampler = Sampling(temperature, top_k, top_p, min_p)
     self._rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,

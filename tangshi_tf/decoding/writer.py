@@ -42,7 +42,7 @@ def load(model: str | os.PathLike | myRNNModel = 'best', weights: str | None = N
   require_start()
   if isinstance(model, myRNNModel):
     if weights is not None:
-      raise UserError(f'weights {shorten(str(weights))} of a model, which has its own; expected None')
+      raise UserError(f'weights {shown(weights)} of a model, which has its own; expected None')
     config = {'model': model.hyperparameters}
     return Writer(run_dir.Run(model.name, model, model.word2id, model.id2word, config))
   return Writer(run_dir.load(model, weights))
@@ -249,6 +249,9 @@ class Writer:
 
     Returns:
       A `Score`, or a list of them.
+
+    Raises:
+      UserError: something is no text.
     """
     several = not isinstance(text, (str, WrittenPoem))
     found = require_iterable('text', text, 'a text, a WrittenPoem, or a list of them') if several else [text]

@@ -14,14 +14,14 @@ TYPE = 'float32'  # of all weights, whatever Keras's policy is
 _MOST_ROWS = known(TrainingSettings)['batch_size'].high
 
 
-def checked(given):
-  """Returns hyperparameters, their numbers as Python has them.
+def checked(given, words: int):
+  """Returns hyperparameters, their numbers as Python has them, and the cut-offs for so many words.
 
   Raises:
     UserError: one is out of range, or does not go with another.
   """
   settings = ModelSettings(**given)
-  return {name: getattr(settings, name) for name in given}
+  return {**{name: getattr(settings, name) for name in given}, 'cutoffs': settings.tails(words)}
 
 
 def words_by_id(word2id):

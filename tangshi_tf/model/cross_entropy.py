@@ -5,7 +5,6 @@ products are rounded to 16 bits; sums, softmax, loss and gradients stay float32
 (mixed precision, Micikevicius et al. 2018, arXiv:1710.03740).
 """
 
-
 from tangshi_tf.model import devices
 from tangshi_tf.quiet import tf
 from tangshi_tf.settings import TrainingSettings, require

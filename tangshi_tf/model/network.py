@@ -26,7 +26,7 @@ from tangshi_tf.model.kept import require_start
 from tangshi_tf.model.language_model import LanguageModel, require_model
 from tangshi_tf.model.output import Output, TiedDense
 from tangshi_tf.quiet import keras, tf
-from tangshi_tf.settings import ModelSettings, WritingSettings, require, require_names
+from tangshi_tf.settings import WritingSettings, require, require_names
 
 _LAYERS = {'rnn': keras.layers.SimpleRNN, 'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}
 
@@ -124,12 +124,11 @@ class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
     given = {name: value for name, value in locals().items() if name in HYPERPARAMETERS}
     require_start()
     require_names(kwargs, [*HYPERPARAMETERS, *arguments.named(keras.layers.Layer.__init__)])
-    given = arguments.checked(given)
     words = arguments.words_by_id(word2id)
+    given = arguments.checked(given, len(words))
     arguments.check_type(kwargs.setdefault('dtype', arguments.TYPE))
     super().__init__(**kwargs)
     self.cell = cell
-    tails = given['cutoffs'] = ModelSettings(softmax=softmax, cutoffs=given['cutoffs']).tails(len(words))
     # Past Keras, which wraps dictionaries to track what they hold: TensorFlow exports none with numbers as keys.
     self.__dict__.update(word2id=dict(word2id), id2word=dict(enumerate(words)),
                          hyperparameters=arguments.telling(given))
@@ -147,7 +146,7 @@ class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
                        for _ in range(layers)]
     self.norms = [keras.layers.LayerNormalization(dtype=arguments.TYPE) for _ in range(layers)] if layer_norm else []
     self.projection = keras.layers.Dense(projection, use_bias=False, **kernel) if projection else None
-    self.clusters = Clusters(tails, len(words), **kernel) if tails else None
+    self.clusters = Clusters(given['cutoffs'], len(words), **kernel) if given['cutoffs'] else None
     self.dense = TiedDense(self.embed_layer, dtype=arguments.TYPE) if tied else keras.layers.Dense(len(words), **kernel)
     self._build_layers(units, embedding_size, projection or units)
 

@@ -1,6 +1,5 @@
 """Tensors that callers give, checked where a wrong one would otherwise end deep inside TensorFlow."""
 
-
 from tangshi_tf.errors import UserError
 from tangshi_tf.quiet import tf
 from tangshi_tf.short import shown

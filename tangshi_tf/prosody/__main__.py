@@ -26,16 +26,10 @@ _FILE = flags.DEFINE_string(
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 
 
-_LINES_OF_A_POEM = {form.lines for form in prosody.FORMS.values()}
-
-
 def main(texts: list[str]) -> int:
   form = prosody.find_form(_FORM.value) if _FORM.value is not None else None
   good, number = True, 0
-  if len(texts) in _LINES_OF_A_POEM and len({*map(len, texts)} - {5, 7}) == 0 and len({*map(len, texts)}) == 1:
-    texts = [' '.join(texts)]  # one poem that the shell took apart at its spaces
-  given = cli.texts(texts, _FILE.value)
-  poems = map(corpus.to_poem, given) if texts else corpus.poems_in(given)
+  poems = corpus.poems_in(cli.texts(texts, _FILE.value))  # of the arguments, too: a shell takes a poem apart at spaces
   if not texts and _FILE.value is None and sys.stdin.isatty():
     print('Type poems; an empty line ends each.', file=sys.stderr)
   for poem in long_work.told(poems, 'poems checked'):

@@ -20,6 +20,7 @@ flags.disclaim_key_flags()  # so that --help counts these flags to the command's
 
 _WHOLE_NUMBERS = list[int]  # the kind of a setting that is several; on a command line with commas between them
 
+
 @dataclasses.dataclass(frozen=True)
 class Setting:
   """What is known of a setting besides its default and its type.

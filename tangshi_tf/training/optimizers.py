@@ -1,6 +1,5 @@
 """Keras's optimizers, as a step uses them."""
 
-
 from tangshi_tf.errors import UserError
 from tangshi_tf.model.language_model import LEARNING_RATE
 from tangshi_tf.quiet import keras

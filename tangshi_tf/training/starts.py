@@ -5,7 +5,6 @@ from a random-normal state; a model that has seen neither in training cannot go
 on from them. So a share of the poems of each batch begins in these ways, too.
 """
 
-
 from tangshi_tf import corpus
 from tangshi_tf.quiet import tf
 from tangshi_tf.training.distribution import ONE, Replicas

@@ -87,3 +87,18 @@ def test_the_nearest_is_named(command, name, flag, message):
 def test_a_flag_after_a_text_is_no_text(command):
   assert command('tangshi_tf.prosody', '白日依山尽', '--json').stdout.startswith('{')
   assert '--json' in command('tangshi_tf.prosody', '--', '--json').stdout
+
+
+@pytest.mark.parametrize('arguments', [
+    ['白日依山尽', '黄河入海流', '欲穷千里目', '更上一层楼'], ['白日依山尽，黄河入海流。', '欲穷千里目，更上一层楼。'],
+    ['白日依山尽/黄河入海流/欲穷千里目/更上一层楼'], ['白日依山尽\\n黄河入海流\\n欲穷千里目\\n更上一层楼']])
+def test_prosody_reads_a_poem_that_is_several_arguments_or_lines(command, arguments):
+  done = command('tangshi_tf.prosody', *arguments)
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.startswith('五绝, 仄起首句不入韵, rhyme 下平十一尤\n') and done.stdout.count('no faults') == 1
+
+
+def test_prosody_reads_each_poem_that_is_an_argument(command):
+  poem = '白日依山尽，黄河入海流。欲穷千里目，更上一层楼。'
+  done = command('tangshi_tf.prosody', poem, poem, '', f'登鹳雀楼:{poem}')
+  assert done.returncode == 0 and done.stdout.count('no faults') == 3
