@@ -12,8 +12,8 @@ TWO = '白日依山尽，黄河入海流。欲穷千里目，更上一层楼。'
     f'1. {ONE}', f'12、{ONE}', f'(3) {ONE}', f'# {ONE}', f'> {ONE}', f'- {ONE}', f'<p>{ONE}</p>', f'&nbsp;{ONE}',
     ONE.replace('，', '，<br/>'), f'{ONE} https://example.org/1.html?a=b', f'{ONE} 来源：古诗文网',
     f'作者：李白\n{ONE}',
-    '床前明月光/疑是地上霜/举头望明月/低头思故乡', '床前明月光\\n疑是地上霜\\n举头望明月\\n低头思故乡', f'**{ONE}**', ONE.replace('光', '&#20809;'),
-    ONE.replace('光', '&#x5149;'), f'{ONE}&nbsp;'])
+    '床前明月光/疑是地上霜/举头望明月/低头思故乡', '床前明月光\\n疑是地上霜\\n举头望明月\\n低头思故乡', f'**{ONE}**',
+    ONE.replace('光', '&#20809;'), ONE.replace('光', '&#x5149;'), f'{ONE}&nbsp;'])
 def test_what_is_around_verse_goes(text):
   assert corpus.verse(text) == ONE
 
