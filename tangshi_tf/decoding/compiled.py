@@ -1,8 +1,6 @@
 """The decoding loop as one graph."""
 
-import numpy as np
-
-from tangshi_tf.decoding import sampling
+from tangshi_tf.decoding import next_token, sampling
 from tangshi_tf.decoding.rules import RULE_STATE_SPEC, GraphRules, RuleOptions
 from tangshi_tf.model import devices
 from tangshi_tf.model.kept import kept_with_model
@@ -34,15 +32,14 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
   def decode(token, state, fixed, left, uniforms, temperature, length, rule_state, tables):
     steps = tf.shape(fixed)[1]
     rules = GraphRules(options, model, tables)
-    logits_of = (narrow_logits if small_batch else wide_logits)(model, rules)
+    choose_for = next_token.chooser(model, rules, sampler, temperature, small_batch)
 
     def body(step, token, done, state, written, rule_state):
       hidden, state = model.step(token, state)
       here, free = fixed[:, step], fixed[:, step] < 0
 
       def choose():
-        logits = logits_of(hidden, temperature, rule_state, length + step)
-        return sampling.choose(logits, uniforms[:, step], sampler)
+        return choose_for(hidden, uniforms[:, step], rule_state, length + step, free & ~done)
 
       # A form fixes the marks of all lines at once.
       chosen = tf.cond(tf.reduce_any(free & ~done), choose, lambda: tf.maximum(here, 0))
@@ -58,40 +55,3 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
     return written, state, rule_state.patterns, rule_state.group
 
   return decode.get_concrete_function()  # calling it takes 1 ms less than finding it again
-
-
-def narrow_logits(model, rules: GraphRules):
-  """Returns a function from `(hidden, temperature, rule state, length)` to the restricted logits / temperature."""
-  logits_of = model.next_logits_of()
-
-  def logits(hidden, temperature, state, length):
-    return rules.restrict(logits_of(hidden) / temperature, state, length)
-
-  return logits
-
-
-def wide_logits(model, rules: GraphRules):
-  """Returns the function of `narrow_logits` with fewer passes over the logits of many rows.
-
-  The temperature divides the small factor; bias, tails of an adaptive softmax and masks are more rows of the
-  kernel, and the width is a multiple of `sampling.BLOCK`, filled up with classes that are never next.
-  """
-  clusters, shifts_of = model.clusters, None
-  beyond = sampling.beyond(model.dense.units)
-  kernel = [tf.pad(model.dense.kernel, [[0, 0], [0, beyond]]),
-            tf.pad(model.next_bias(), [[0, beyond]], constant_values=-np.inf)[None]]
-  if clusters is not None:
-    kernel.append(tf.pad(clusters.members(), [[0, 0], [0, beyond]]))
-    shifts_of = clusters.shifts_of(tf.convert_to_tensor(model.dense.kernel), tf.convert_to_tensor(model.dense.bias))
-  if rules.masks is not None:
-    kernel.append(tf.ensure_shape(rules.masks, (None, model.dense.units + beyond)))
-  kernel = tf.concat(kernel, 0)
-
-  def logits(hidden, temperature, state, length):
-    shifts = [] if shifts_of is None else [shifts_of(hidden)]
-    factors = tf.concat([hidden, tf.ones((tf.shape(hidden)[0], 1)), *shifts], 1) / temperature
-    if rules.masks is not None:
-      factors = tf.concat([factors, tf.one_hot(rules.mask_of(state, length), tf.shape(rules.masks)[0])], 1)
-    return rules.exclude(tf.matmul(factors, kernel), state, length)
-
-  return logits

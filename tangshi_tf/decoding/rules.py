@@ -34,7 +34,7 @@ from tangshi_tf.quiet import tf
 from tangshi_tf.settings import EXERCISE, WritingSettings, require
 from tangshi_tf.short import shown, tag
 
-NEVER = -1e9  # not infinite, because masks are multiplied by 0 in `compiled.wide_logits`
+NEVER = -1e9  # not infinite, because masks are multiplied by 0 in `next_token`
 UNFIXED = -1  # among fixed tokens: none is fixed here; in a history: none is known
 MAX_LEN = EXERCISE['max_len']
 
@@ -94,7 +94,7 @@ _TABLES_SPEC = FormTables(*(tf.TensorSpec((None,) * rank, dtype) for rank, dtype
 
 @functools.lru_cache(maxsize=8)
 def _form_tables(plan: FormPlan) -> FormTables:
-  width = ((0, 0), (0, sampling.beyond(plan.allowed.shape[1])))
+  width = ((0, 0), (0, sampling.missing(plan.allowed.shape[1])))
   masks = np.where(plan.allowed, np.float32(0), np.float32(NEVER))
   return FormTables(*map(tf.constant, (
       plan.tone_classes, plan.kept_patterns, plan.rhymes, np.pad(masks, width, constant_values=NEVER), plan.tone_of,
@@ -233,7 +233,7 @@ class GraphRules:
       self._exclusions['short line'] = self._without_short_lines
 
   def restrict(self, logits, state, length):
-    """Returns the logits `[rows, V]` with very low ones, or minus infinity, for what is forbidden."""
+    """Returns the logits `[rows, V]`, or those of the first words, with very low ones, or -inf, for what is forbidden."""
     return self.exclude(self._without_wrong_tones(logits, state, length), state, length)
 
   def mask_of(self, state, length):
@@ -278,7 +278,7 @@ class GraphRules:
   def _without_wrong_tones(self, logits, state, length):
     if self.masks is None:
       return logits
-    return logits + tf.gather(self.masks[:, :logits.shape[1]], self.mask_of(state, length))
+    return logits + tf.gather(self.masks, self.mask_of(state, length))[:, :logits.shape[1]]
 
   def _without_wrong_rhymes(self, logits, state, length):
     rhyme = _at(self._form.rhymes, state.patterns, length - 1) != NO_RHYME
@@ -300,7 +300,7 @@ class GraphRules:
     once = last != tf.gather(before, end, batch_dims=1)
     counted &= ~(once[:, None] & (history == last[:, None]))
     # Where nothing is counted it is PAD that is, which is never next anyway.
-    taken = tf.where(counted, history, corpus.PAD_ID)
+    taken = tf.where(counted & (history < logits.shape[1]), history, corpus.PAD_ID)
     rows = tf.broadcast_to(tf.range(tf.shape(history)[0])[:, None], tf.shape(taken))
     index = tf.reshape(tf.stack([rows, taken], -1), (-1, 2))
     if self._options.max_repeat == 1:
@@ -315,9 +315,10 @@ class GraphRules:
     in_line = (places >= 0) & (recent >= 0) & tf.gather(model.is_character, tf.maximum(recent, 0))
     rows, marks = tf.shape(history)[0], tf.size(model.marks)
     too_short = ~tf.reduce_all(in_line, axis=1, keepdims=True)
-    forbidden = tf.concat([tf.repeat(too_short, marks, axis=1), in_line[:, :1]], 1)
+    classes = tf.concat([model.marks, [self._options.eos]], 0)[None]
+    forbidden = tf.concat([tf.repeat(too_short, marks, axis=1), in_line[:, :1]], 1) & (classes < logits.shape[1])
     # PAD takes the place of what is not forbidden, which is never next anyway.
-    classes = tf.where(forbidden, tf.concat([model.marks, [self._options.eos]], 0)[None], corpus.PAD_ID)
+    classes = tf.where(forbidden, classes, corpus.PAD_ID)
     index = tf.stack([tf.broadcast_to(tf.range(rows)[:, None], tf.shape(classes)), classes], -1)
     return tf.tensor_scatter_nd_update(logits, index, tf.where(forbidden, NEVER, -np.inf))
 

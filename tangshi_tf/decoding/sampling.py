@@ -1,6 +1,7 @@
 """How the next token is chosen from logits."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from tangshi_tf.settings import WritingSettings, require
 
 MIN_TEMPERATURE = 1e-6  # below it, float32 cannot tell drawing from the most likely token
 BLOCK = 64  # classes that are searched together
+_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 _BISECTIONS = 32  # of 40 nats: to float32's last digit
 
 
@@ -52,6 +54,73 @@ def choose(logits, uniforms, sampling: Sampling):
   return draw(filtered(logits, sampling), uniforms) if sampling.draws else most_likely(logits)
 
 
+class Draw(NamedTuple):
+  """How far the draw of a token has come, float32 `[rows]`.
+
+  Attributes:
+    uniforms: uniform numbers.
+    log_rest: the log of the most mass that the words had which the part before did not have, once one was drawn from;
+      before that infinity.
+  """
+
+  uniforms: tf.Tensor
+  log_rest: tf.Tensor
+
+
+def choose_in_part(logits, inner: int, tails, sizes: list[int], draw: Draw, temperature, sampling: Sampling):
+  """Returns the next tokens of the rows for which the first words, a part of all, tell them.
+
+  The words of a tail of probability p have at the temperature T the mass p**(1 / T) * sum(q**(1 / T)), with q their
+  probabilities among themselves. The sum is at most 1 where T <= 1, else n**(1 - 1 / T), where all q are equal. So the
+  masses P of the part's words are known, and that of the rest is at most R. A draw takes a word of the part with its
+  share of P + R, or nothing. Then a larger part, whose other words have the mass M, and its rest at most R', must put
+  right that the shares were of P + R and not of P + M + R': it takes their words and the rest by these masses, and the
+  words of the first part by (R - M - R') / (P + R) of theirs. Thus words come from the exact distribution (rejection
+  sampling with an envelope, von Neumann 1951).
+
+  Args:
+    logits: `[rows, width]`, as for `choose`; those of the part's words, tails not whole left out.
+    inner: how many of them were in the part before, where nothing was found.
+    tails: the logits of the other tails as wholes, float32 `[rows, tails]`, not divided by the temperature.
+    sizes: how many words each has.
+    draw: how far it is.
+    temperature: float32 `[]`.
+    sampling: how; without `top_p`.
+
+  Returns:
+    The tokens, int32 `[rows]`, whether each is found, and the draw for a larger part.
+  """
+  tails /= temperature
+  highest, highest_beyond = tf.reduce_max(logits, axis=-1), tf.reduce_max(tails, axis=-1)
+  if not sampling.draws:
+    return most_likely(logits), highest >= highest_beyond, draw
+  known = True  # which words of the part are kept
+  log_masses = tails + tf.maximum(1 - 1 / temperature, 0) * np.log(np.array(sizes, np.float32))
+  if sampling.top_k:
+    known = tf.math.count_nonzero(logits > highest_beyond[:, None], axis=-1) >= sampling.top_k
+    log_masses = tf.fill(tf.shape(tails), -np.inf)
+  elif sampling.min_p:
+    known = highest >= highest_beyond
+    log_masses = tf.where(tails < highest[:, None] + _log_share(sampling), -np.inf, log_masses)
+  log_rest = tf.reduce_logsumexp(log_masses, axis=-1)
+  shift = tf.maximum(highest, log_rest)
+  rest, masses = tf.exp(log_rest - shift), tf.exp(filtered(logits, sampling) - shift[:, None])
+  if inner:
+    before, new = masses[:, :inner], masses[:, inner:]
+    unit = tf.exp(tf.minimum(shift - draw.log_rest, 80))
+    share = (tf.maximum(1 - (tf.reduce_sum(new, axis=-1) + rest) * unit, 0)
+             / (1 + tf.reduce_sum(before, axis=-1) * unit))
+    masses = tf.concat([before * share[:, None], new], 1)
+  blocks = in_blocks(masses, 0.0)
+  of_blocks = tf.reduce_sum(blocks, axis=-1)
+  total = tf.reduce_sum(of_blocks, axis=-1)
+  target = draw.uniforms * (total + rest)
+  again = Draw(tf.clip_by_value(tf.math.divide_no_nan(target - total, rest), 0, _BELOW_ONE), log_rest)
+  again = Draw(*(tf.where(known, new, old) for new, old in zip(again, draw)))
+  found = known & (target < total) if sizes else tf.fill(tf.shape(target), True)
+  return _search(blocks, of_blocks, target), found, again
+
+
 def filtered(logits, sampling: Sampling):
   """Returns the logits of the tokens that top-k, min-p and top-p leave, in this order; the others become -inf."""
   def at_least(lowest):
@@ -60,10 +129,14 @@ def filtered(logits, sampling: Sampling):
   if sampling.top_k:
     logits = at_least(tf.math.top_k(logits, min(sampling.top_k, logits.shape[-1]))[0][:, -1])
   if sampling.min_p:
-    logits = at_least(tf.reduce_max(logits, axis=-1) + np.float32(np.log(sampling.min_p)))
+    logits = at_least(tf.reduce_max(logits, axis=-1) + _log_share(sampling))
   if sampling.top_p < 1:
     logits = at_least(_nucleus(logits, sampling.top_p))
   return logits
+
+
+def _log_share(sampling: Sampling) -> np.float32:
+  return np.float32(np.log(sampling.min_p))
 
 
 def _nucleus(logits, mass: float):
@@ -80,16 +153,15 @@ def _nucleus(logits, mass: float):
   return tf.while_loop(lambda i, *_: i < _BISECTIONS, body, (0, highest - 40, highest))[1]
 
 
-def beyond(classes: int) -> int:
+def missing(classes: int) -> int:
   """Returns how many classes fill up the last block."""
   return -classes % BLOCK
 
 
 def in_blocks(values, fill):
   """Returns `[rows, n]` as `[rows, blocks, BLOCK]`: two short searches instead of a long one."""
-  missing = beyond(values.shape[-1])
-  if missing:
-    values = tf.pad(values, [[0, 0], [0, missing]], constant_values=fill)
+  if more := missing(values.shape[-1]):
+    values = tf.pad(values, [[0, 0], [0, more]], constant_values=fill)
   return tf.reshape(values, (-1, values.shape[-1] // BLOCK, BLOCK))
 
 
@@ -103,16 +175,22 @@ def most_likely(logits):
 
 def draw(logits, uniforms):
   """Inverts the cumulative distribution of softmax(logits); int32 `[rows]`."""
-  def masses_of(shifted):
-    blocks = in_blocks(tf.exp(shifted), 0.0)
-    masses = tf.reduce_sum(blocks, axis=-1)
-    return blocks, masses, tf.reduce_sum(masses, axis=-1)
-
-  plain = masses_of(logits)
+  plain = _masses(logits)
   blocks, masses, totals = tf.cond(
       cross_entropy.safe_sums(plain[-1]), lambda: plain,
-      lambda: masses_of(logits - tf.reduce_max(logits, axis=-1, keepdims=True)))
-  target = uniforms * totals
+      lambda: _masses(logits - tf.reduce_max(logits, axis=-1, keepdims=True)))
+  return _search(blocks, masses, uniforms * totals)
+
+
+def _masses(logits):
+  """Returns exp(logits) in blocks, `[rows, blocks, BLOCK]`, and the sums of the blocks and of the rows."""
+  blocks = in_blocks(tf.exp(logits), 0.0)
+  masses = tf.reduce_sum(blocks, axis=-1)
+  return blocks, masses, tf.reduce_sum(masses, axis=-1)
+
+
+def _search(blocks, masses, target):
+  """Returns where the running sum of the blocks, whose own sums are `masses`, passes the target `[rows]`."""
   block, before = first_above(masses, target)
   within, _ = first_above(tf.gather(blocks, block, batch_dims=1), target - before)
   return block * BLOCK + within

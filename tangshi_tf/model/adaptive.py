@@ -49,33 +49,31 @@ class Clusters(keras.layers.Dense):
     return self._over_parts(measure, measure, hidden, kernel, bias, labels, tf.ones(tf.shape(labels)))[1]
 
   def logits(self, hidden, logits):
-    """Returns logits `[…, V]` whose softmax is the distribution.
+    """Returns logits `[…, V]` whose softmax is the distribution, or the first of them, those of the head and some tails.
 
     Args:
       hidden: what the output layer sees, `[…, width]`.
-      logits: the output layer's own, `[…, V]`.
+      logits: the output layer's own, `[…, V]`, or the first of them.
     """
-    head, *tails = tf.split(logits, self._sizes(), axis=-1)
-    shifts = self._shifts(hidden, tails)
+    head, *tails = tf.split(logits, self._sizes(logits.shape[-1]), axis=-1)
+    if not tails:
+      return head
+    shifts = self(hidden)[..., :len(tails)] - tf.stack([_log_sum(tail) for tail in tails], -1)
     return tf.concat([head, *(tail + shifts[..., i:i + 1] for i, tail in enumerate(tails))], -1)
 
-  def shifts_of(self, kernel, bias):
-    """Returns a function from `hidden`, `[n, width]`, to what `logits` adds to the words of each tail, `[n, tails]`."""
-    kernel, bias, sizes = kernel[:, self.bounds[0]:], bias[self.bounds[0]:], self._sizes()[1:]
-    return lambda hidden: self._shifts(hidden, tf.split(tf.matmul(hidden, kernel) + bias, sizes, axis=1))
+  def beyond(self, hidden, words: int):
+    """Returns the logits `[n, tails]` of the tails after the first words, and how many words each has.
 
-  def members(self):
-    """Returns float32 `[tails, V]`: 1 for the words of each tail, else 0."""
-    words = tf.range(self.bounds[-1])
-    return tf.stack([tf.cast((low <= words) & (words < high), tf.float32)
-                     for low, high in zip(self.bounds, self.bounds[1:])])
+    Args:
+      hidden: what the output layer sees, `[n, width]`.
+      words: how many words are the first: one of `bounds`.
+    """
+    tail = self.bounds.index(words)
+    return self(hidden)[:, tail:], self._sizes()[1 + tail:]
 
-  def _shifts(self, hidden, tails):
-    return self(hidden) - tf.stack([_log_sum(tail) for tail in tails], -1)
-
-  def _sizes(self) -> list[int]:
-    """Returns how many words the head and each tail have."""
-    return [high - low for low, high in zip([0, *self.bounds], self.bounds)]
+  def _sizes(self, words: int | None = None) -> list[int]:
+    """Returns how many words the head and each tail have, of all words or of the first ones."""
+    return [high - low for low, high in zip([0, *self.bounds], self.bounds) if words is None or low < words]
 
   def _over_parts(self, head, tail, hidden, kernel, bias, labels, weights):
     """Returns the sum of the losses `[]` and of the likelihoods `[n]` of the head and the tails, each for its rows."""

@@ -1,5 +1,7 @@
 """Output layers, and what models make of them."""
 
+import functools
+
 from tangshi_tf.quiet import keras, tf
 
 
@@ -20,7 +22,12 @@ class TiedDense(keras.layers.Layer):
   @property
   def kernel(self):
     """The embedding, transposed: `[embedding_size, V]`."""
-    return tf.transpose(self._embedding())
+    return tf.transpose(self.rows)
+
+  @property
+  def rows(self):
+    """The embedding, `[V, embedding_size]`."""
+    return self._embedding()
 
   def call(self, inputs):
     return tf.matmul(inputs, self.kernel) + self.bias
@@ -45,13 +52,21 @@ class Output:
     """Returns the output layer's bias `[V]`, minus infinity for PAD, UNK and bos."""
     return self.dense.bias + self._never_next
 
-  def next_logits_of(self):
+  def next_logits_of(self, words: int | None = None):
     """Returns a function from what the output layer sees, `[batch, width]`, to the logits of `next_logits`.
 
     It reads the weights once, here, so that a loop need not.
+
+    Args:
+      words: of how many of the first words; of all by default.
     """
-    kernel, bias, clusters = tf.convert_to_tensor(self.dense.kernel), self.next_bias(), self.clusters
+    dense, clusters, never = self.dense, self.clusters, self._never_next[:words]
+    bias = tf.convert_to_tensor(dense.bias)[:words]
+    if isinstance(dense, TiedDense):  # of its transpose XLA would make a copy
+      rows = tf.convert_to_tensor(dense.rows)[:words]
+      product = functools.partial(tf.matmul, b=rows, transpose_b=True)
+    else:
+      product = functools.partial(tf.matmul, b=tf.convert_to_tensor(dense.kernel)[:, :words])
     if clusters is None:
-      return lambda hidden: tf.matmul(hidden, kernel) + bias
-    every = tf.convert_to_tensor(self.dense.bias)
-    return lambda hidden: clusters.logits(hidden, tf.matmul(hidden, kernel) + every) + self._never_next
+      return lambda hidden: product(hidden) + (bias + never)
+    return lambda hidden: clusters.logits(hidden, product(hidden) + bias) + never

@@ -1,0 +1,138 @@
+"""The choice of the next token from parts of the vocabulary."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tangshi_tf import decoding
+from tangshi_tf.decoding import next_token, sampling
+from tangshi_tf.decoding.rules import NEVER, GraphRules, RuleOptions, RuleState
+from tangshi_tf.model import myRNNModel
+
+SAMPLERS = [{'temperature': 0.3}, {'temperature': 0.8}, {'temperature': 1.0}, {'temperature': 2.5},
+            {'temperature': 0.8, 'min_p': 0.05}, {'temperature': 1.5, 'min_p': 0.3}, {'temperature': 0.7, 'top_k': 3},
+            {'temperature': 1.3, 'top_k': 30, 'min_p': 0.02}, {'temperature': 0.9, 'top_p': 0.7}]
+ROWS = 8
+
+
+class Forbids:
+  """Rules that give some words the lowest logit, in all poems."""
+
+  masks = None
+
+  def __init__(self, words):
+    self._words = words
+
+  def restrict(self, logits, state, length):
+    return self.exclude(logits, state, length)
+
+  def exclude(self, logits, state, length):
+    ids = tf.range(tf.shape(logits)[1])
+    return tf.where(tf.reduce_any(ids[:, None] == tf.constant(self._words, tf.int32), axis=1), NEVER, logits)
+
+
+@pytest.fixture(scope='module', params=[{'tied': True}, {'tied': False}], ids=str)
+def model(request, word2id):
+  made = myRNNModel(word2id, cell='gru', embedding_size=6, units=6, softmax='adaptive', cutoffs=[8, 21],
+                    **request.param)
+  for i, variable in enumerate(made.trainable_variables):
+    variable.assign(tf.random.stateless_normal(variable.shape, (2, i), stddev=0.9))
+  return made
+
+
+@pytest.fixture(scope='module')
+def hidden():
+  return tf.random.stateless_normal((ROWS, 6), (5, 5))
+
+
+def tokens(model, hidden, uniforms, *, small_batch=False, rules=None, needed=None, **options):
+  """Returns the tokens, `[rows]`, of a sampler with these options."""
+  sampler = sampling.Sampling(**options)
+  rules = rules or GraphRules(RuleOptions(eos=3), model, ())
+  rows = len(hidden)
+
+  @tf.function
+  def choose():
+    find = next_token.chooser(model, rules, sampler, tf.constant(sampler.temperature or 1.0), small_batch)
+    state = RuleState(*(tf.zeros(shape, tf.int32) for shape in ((rows,), (rows,), (rows, 1))))
+    return find(hidden, tf.constant(uniforms, tf.float32), state, tf.ones(rows, tf.int32),
+                tf.fill((rows,), True) if needed is None else tf.constant(needed))
+
+  return choose().numpy()
+
+
+def shares(model, hidden, forbidden=(), **options):
+  """Returns the distribution, float64 `[rows, V]`, from the logits of all words."""
+  logits = model.next_logits_of()(hidden).numpy()
+  logits[:, list(forbidden)] = -np.inf
+  kept = sampling.filtered(tf.constant(logits / options['temperature']), sampling.Sampling(**options)).numpy()
+  e = np.exp(kept.astype(np.float64) - kept.max(1, keepdims=True))
+  return e / e.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize('forbidden', [[], [0, 4, 5, 6, 7, 9, 22], list(range(8)), list(range(21))], ids=str)
+@pytest.mark.parametrize('options', SAMPLERS, ids=str)
+def test_words_come_as_often_as_they_are_likely(model, hidden, options, forbidden):
+  count = 20_000
+  uniforms = (np.arange(count, dtype=np.float32) + 0.5) / count
+  found = tokens(model, np.repeat(hidden, count, axis=0), np.tile(uniforms, ROWS), rules=Forbids(forbidden), **options)
+  often = np.stack([np.bincount(row, minlength=40) for row in found.reshape(ROWS, count)]) / count
+  # Of evenly spaced numbers each interval of a word has its length's share, but for one number at each end.
+  np.testing.assert_allclose(often, shares(model, hidden, forbidden, **options), atol=6 / count)
+
+
+@pytest.mark.parametrize('options', [{}, *SAMPLERS], ids=str)
+def test_few_rows_choose_as_many_do(model, hidden, options):
+  rows = tf.concat([hidden] * 20, 0)
+  uniforms = np.random.default_rng(3).random(len(rows), np.float32)
+  many = tokens(model, rows, uniforms, **options)
+  np.testing.assert_array_equal(tokens(model, rows, uniforms, small_batch=True, **options), many)
+  single = [tokens(model, rows[i:i + 1], uniforms[i:i + 1], small_batch=True, **options)[0] for i in range(4)]
+  np.testing.assert_array_equal(single, many[:4])
+
+
+@pytest.mark.parametrize('small_batch', [False, True])
+def test_the_likeliest_word_is_that_of_all(model, small_batch):
+  hidden = tf.random.stateless_normal((300, 6), (7, 7))
+  best = tf.argmax(model.next_logits_of()(hidden), axis=1).numpy()
+  assert {sum(word >= bound for bound in (8, 21)) for word in best} == {0, 1, 2}  # from all parts
+  np.testing.assert_array_equal(tokens(model, hidden, np.zeros(300), small_batch=small_batch), best)
+
+
+@pytest.mark.parametrize('options', [{}, {'temperature': 0.8}], ids=str)
+def test_where_everything_is_forbidden_some_word_comes(model, hidden, options):
+  found = tokens(model, hidden, np.full(ROWS, 0.999), rules=Forbids(list(range(3, 40))), **options)
+  assert ((found >= 0) & (found < 40)).all()
+  assert not set(found) & {0, 1, 2}  # never PAD, UNK and bos
+
+
+def test_rows_that_need_no_token_are_not_looked_up_in_the_tails(model, hidden, monkeypatch):
+  looked_up = []
+  few = next_token._few_logits
+
+  def recorded(model, rules, temperature, words):
+    logits_of = few(model, rules, temperature, words)
+
+    def logits(rows):
+      tf.py_function(lambda count: looked_up.append((words, int(count))), [tf.shape(rows.hidden)[0]], [])
+      return logits_of(rows)
+
+    return logits
+
+  monkeypatch.setattr(next_token, '_few_logits', recorded)
+  rules = Forbids(list(range(8)))  # so that the head never tells
+  tokens(model, hidden, np.zeros(ROWS), rules=rules, needed=[False] * ROWS)
+  assert not looked_up
+  tokens(model, hidden, np.zeros(ROWS), rules=rules, needed=[True, False, True] + [False] * 5)
+  assert looked_up[0] == (21, 2) and all(count <= 2 for _, count in looked_up)
+
+
+@pytest.mark.parametrize('options', [{}, {'temperature': 0.8}, {'temperature': 1.2, 'min_p': 0.02, 'max_repeat': 1,
+                                                              'shortest_line': 3}], ids=str)
+def test_poems_do_not_depend_on_the_poems_beside_them(model, word2id, options):
+  words = [word for word in word2id if len(word) == 1 and word not in '，。']
+  requests = [(words[i % len(words)], i) for i in range(40)]
+  together = list(decoding.generate(requests, model=model, init='random', max_len=12, **options))
+  alone = [decoding.gen_poem(begin, model=model, seed=seed, init='random', max_len=12, **options)
+           for begin, seed in requests[:10]]
+  assert together[:10] == alone
