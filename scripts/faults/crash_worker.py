@@ -81,7 +81,7 @@ def ends_at(here: str, function, after: str = ''):
 
 def open_file(path, mode='r', *arguments, **options):
   file = builtins.open(path, mode, *arguments, **options)
-  return HalfFile(file) if mode == 'wb' else file
+  return HalfFile(file) if mode == 'xb' else file
 
 
 def fit(*arguments, callbacks, **options):

@@ -233,7 +233,7 @@ class GraphRules:
       self._exclusions['short line'] = self._without_short_lines
 
   def restrict(self, logits, state, length):
-    """Returns the logits `[rows, V]`, or those of the first words, with very low ones, or -inf, for what is forbidden."""
+    """Returns the logits, `[rows, V]` or the first of them, with very low ones, or -inf, for what is forbidden."""
     return self.exclude(self._without_wrong_tones(logits, state, length), state, length)
 
   def mask_of(self, state, length):

@@ -49,7 +49,7 @@ class Clusters(keras.layers.Dense):
     return self._over_parts(measure, measure, hidden, kernel, bias, labels, tf.ones(tf.shape(labels)))[1]
 
   def logits(self, hidden, logits):
-    """Returns logits `[…, V]` whose softmax is the distribution, or the first of them, those of the head and some tails.
+    """Returns logits `[…, V]` whose softmax is the distribution, or those of the head and the first tails.
 
     Args:
       hidden: what the output layer sees, `[…, width]`.

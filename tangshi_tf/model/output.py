@@ -1,6 +1,7 @@
 """Output layers, and what models make of them."""
 
 import functools
+from typing import Any
 
 from tangshi_tf.quiet import keras, tf
 
@@ -42,6 +43,10 @@ class Output:
   The model has the output layer, `dense`, perhaps `clusters`, and `_never_next`, float32 `[V]`, which is minus infinity
   for words that are never next, and else 0.
   """
+
+  dense: Any
+  clusters: Any
+  _never_next: Any
 
   def logits(self, hidden):
     """Returns the logits `[…, V]` of what the output layer sees, `[…, width]`; their softmax is the distribution."""

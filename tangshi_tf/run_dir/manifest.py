@@ -101,9 +101,9 @@ class Manifest:
     changed.write()
     self.files, self.best = changed.files, changed.best
 
-  def lists(self, name: str) -> bool:
-    """Returns whether a file belongs to the directory, be it there or not."""
-    return name in self.files
+  def awaits(self, name: str) -> bool:
+    """Returns whether a file was never there: it is not listed, or its first writing was not brought to an end."""
+    return None in self.files.get(name, [None]) and not self.has(name)
 
   def has(self, name: str) -> bool:
     """Returns whether a listed file should be there; one that is still to come counts once it is."""

@@ -93,7 +93,7 @@ class RunDir:
 
   def is_unsaved(self) -> bool:
     """Returns whether the run was stopped before its first checkpoint, so that it can only begin again."""
-    return not self._manifest.lists(CHECKPOINT) and set(self.weights()) <= {weights_file('epoch-01')}
+    return self._manifest.awaits(CHECKPOINT) and set(self.weights()) <= {weights_file('epoch-01')}
 
   @property
   def best(self) -> str:

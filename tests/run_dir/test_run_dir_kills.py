@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from tangshi_tf import run_dir
@@ -130,6 +131,19 @@ def test_a_kill_while_a_run_is_begun_again_leaves_what_it_was_begun_with(tmp_pat
   for copy in copies:
     assert run_dir.RunDir(copy).config()['flags'] in ('old', 'new')
   assert run_dir.RunDir(path).vocabulary() == list(word2id)
+
+
+def test_a_kill_while_the_first_checkpoint_is_written_leaves_a_run_that_begins_again_or_continues(
+    tmp_path, monkeypatch, word2id):
+  path = tmp_path / 'r'
+  with run_dir.claim(path) as run:
+    run.create(list(word2id), {'model': {}})
+    with snapshots(path, tmp_path / 'copies', monkeypatch) as copies:
+      run.write_arrays(run_dir.CHECKPOINT, {'a': np.zeros(3)})
+  found = [(run.has(run_dir.CHECKPOINT), run.is_unsaved()) for run in map(run_dir.RunDir, copies)]
+  assert list(dict.fromkeys(found)) == [(False, True), (True, False)]
+  (path / run_dir.CHECKPOINT).unlink()
+  assert not run_dir.RunDir(path).is_unsaved()  # there was one
 
 
 @pytest.mark.parametrize('version', [2, 3])
