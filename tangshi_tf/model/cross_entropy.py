@@ -1,13 +1,11 @@
 """Cross-entropy of a large output layer from the states under it, a few hundred rows of logits at a time.
 
 With `precision` 'bfloat16' or 'float16' the operands of the output layer's
-products are rounded to 16 bits; sums, softmax, loss and gradients stay float32
-(mixed precision, Micikevicius et al. 2018, arXiv:1710.03740).
+products are rounded to 16 bits, see `products`.
 """
 
-from tangshi_tf.model import devices
+from tangshi_tf.model.products import products
 from tangshi_tf.quiet import tf
-from tangshi_tf.settings import TrainingSettings, require
 
 ROWS = 512  # rows of logits at once: as fast as 1,024 on 2 CPU cores, with less memory
 LEAST_REST = 1e-4  # of 1 - p of an unwanted class, for which its gradient still has four digits in float32
@@ -98,7 +96,7 @@ class _Chunks:
   """An output layer and what it sees, at most `ROWS` rows of it at a time.
 
   Attributes:
-    operand, product: see `_products`.
+    operand, product: see `products`.
     count, classes: how many chunks and classes there are.
     extended_hidden: `[n, units + 1]`, with a column of ones, which meets the
       bias as one more row of the kernel.
@@ -109,7 +107,7 @@ class _Chunks:
   """
 
   def __init__(self, hidden, kernel, bias, labels, precision: str):
-    self.operand, self.product = _products(precision)
+    self.operand, self.product = products(precision)
     n, self.classes = tf.shape(hidden)[0], tf.shape(bias)[0]
     self.count = tf.maximum(-(-n // ROWS), 1)  # one without rows, too, as a replica may have
     self._size = -(-n // self.count)
@@ -219,15 +217,3 @@ def safe_sums(sums):
   What underflows in a sum above 1e-20 is less than exp(-87) / 1e-20 < 1e-17 of it.
   """
   return tf.reduce_all((sums > 1e-20) & (sums < 1e20))
-
-
-def _products(precision: str):
-  """Returns what makes a float32 tensor an operand, and the product of two operands in float32."""
-  require(TrainingSettings, precision=precision)
-  if precision == 'float32':
-    return tf.identity, tf.matmul
-  if devices.gains(precision):
-    return (lambda tensor: tf.cast(tensor, precision),
-            lambda a, b, **kwargs: tf.cast(tf.matmul(a, b, **kwargs), tf.float32))
-  # The same numbers on a processor without such units: a product of two 16-bit floats is exact in float32.
-  return lambda tensor: tf.cast(tf.cast(tensor, precision), tf.float32), tf.matmul

@@ -200,7 +200,9 @@ def loss_and_gradients(model, x, y, seqlen, state=None, *, seed=None, reduction:
     seqlen: real length of each row, int32 `[batch]`.
     state: what the rows begin from; zeros by default.
     seed: of the dropout masks, int32 `[2]`; by default nothing is dropped.
-    reduction, label_smoothing, unlikelihood, precision: see `fused_loss`.
+    reduction, label_smoothing, unlikelihood: see `compute_loss`.
+    precision: of the operands of all products, see `products`; float16 is for
+      the output layer alone.
 
   Returns:
     The loss, a scalar; the negative log-likelihoods in nats of the real
@@ -208,7 +210,7 @@ def loss_and_gradients(model, x, y, seqlen, state=None, *, seed=None, reduction:
     their order; and the state after the last position.
   """
   with tf.GradientTape() as tape:
-    hidden, state = model.unroll(x, state, seed=seed)
+    hidden, state = model.unroll(x, state, seed=seed, precision=precision)
     unwanted = earlier_characters(x, y, model.is_character) if unlikelihood else None
     loss, nll = fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen, reduction=reduction,
                            label_smoothing=label_smoothing, unlikelihood=unlikelihood, unwanted=unwanted,

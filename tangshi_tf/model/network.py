@@ -25,6 +25,7 @@ from tangshi_tf.model.adaptive import Clusters
 from tangshi_tf.model.kept import require_start
 from tangshi_tf.model.language_model import LanguageModel, require_model
 from tangshi_tf.model.output import Output, TiedDense
+from tangshi_tf.model.products import of_recurrence, products
 from tangshi_tf.quiet import keras, tf
 from tangshi_tf.settings import WritingSettings, require, require_names
 
@@ -189,7 +190,7 @@ class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
     """Returns what the output layer sees, `[batch, time, width]`, after each of the ids `[batch, time]`."""
     return self.unroll(inputs, state)[0]
 
-  def unroll(self, inputs, state=None, *, seed=None):
+  def unroll(self, inputs, state=None, *, seed=None, precision: str = 'float32'):
     """Runs the recurrent layers over sequences.
 
     Args:
@@ -197,6 +198,8 @@ class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
       state: a list of tensors `[batch, units]`; zeros by default.
       seed: int32 `[2]`; drop out at the model's rates, with masks that follow
         from the seed. By default nothing is dropped.
+      precision: of the products' operands, see `products.of_recurrence`; on a
+        GPU that of the recurrent layers is Keras's.
 
     Returns:
       What the output layer sees, `[batch, time, width]` (width is that of the
@@ -208,11 +211,11 @@ class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
       if i:
         hidden = self._dropped(hidden, 'layer_dropout', seed, 2 * i)
       first = None if state is None else state[i * self._layer_tensors:(i + 1) * self._layer_tensors]
-      hidden, *last = self._run_layer(layer, hidden, first, seed, 2 * i + 1)
+      hidden, *last = self._run_layer(layer, hidden, first, seed, 2 * i + 1, precision)
       hidden = self.norms[i](hidden) if self.norms else hidden
       new_state += last
     hidden = self._dropped(hidden, 'output_dropout', seed, 2 * len(self.rnn_layers))
-    return self._projected(hidden), new_state
+    return self._projected(hidden, precision), new_state
 
   def _dropped(self, tensor, name, seed, index):
     """Drops out at the rate of that name; `index` tells the places in the model apart."""
@@ -224,15 +227,19 @@ class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
     return tf.nn.experimental.stateless_dropout(
         tensor, rate, tf.random.experimental.stateless_fold_in(seed, index), noise_shape=noise_shape)
 
-  def _run_layer(self, layer, inputs, state, seed, index):
+  def _run_layer(self, layer, inputs, state, seed, index, precision):
     """Returns a recurrent layer's outputs and its last state, one tensor after the other."""
     kernel = layer.cell.recurrent_kernel
     if seed is not None and self.hyperparameters['weight_dropout']:
       kernel = self._dropped(tf.convert_to_tensor(kernel), 'weight_dropout', seed, index)
-    return recurrence.run(layer, inputs, state, kernel)
+    return recurrence.run(layer, inputs, state, kernel, precision)
 
-  def _projected(self, hidden):
-    return hidden if self.projection is None else self.projection(hidden)
+  def _projected(self, hidden, precision: str = 'float32'):
+    if self.projection is None:
+      return hidden
+    operand, product = products(of_recurrence(precision))
+    flat = product(operand(tf.reshape(hidden, (-1, hidden.shape[-1]))), operand(self.projection.kernel))
+    return tf.reshape(flat, tf.concat([tf.shape(hidden)[:-1], [flat.shape[-1]]], 0))
 
   def zero_state(self, batch: int) -> list[tf.Tensor]:
     """Returns the state of zeros for `batch` rows.

@@ -122,8 +122,8 @@ class TrainingSettings(Checked):
       0, 'Train on all poems as one text in windows of this many tokens, the state carried from window to window '
       '(truncated back-propagation through time); 0: one poem a sequence.', low=0, high=10**5)
   precision: str = setting(
-      'float32', "Of the output layer's products; with 16 bits sums, softmax and weights stay float32 (mixed "
-      'precision).',
+      'float32', 'Of what is multiplied (float16: in the output layer alone); with 16 bits sums, softmax and weights '
+      'stay float32 (mixed precision).',
       choices=('float32', 'bfloat16', 'float16'))
   reduction: str = setting(
       'poem', 'The loss is the mean over poems of the mean by poem; the mean over tokens; or the mean over poems of '

@@ -26,7 +26,8 @@ class StepOptions:
     reduction, label_smoothing: of the loss, see `loss.compute_loss`.
     unlikelihood: how strongly a character is made unlikely where it is in
       the poem already, see `loss.compute_loss`; 0 for not at all.
-    precision: of the output layer's products, see `loss.fused_loss`.
+    precision: of the products' operands, see `products`; float16 is for the
+      output layer alone.
     clip_norm: scale the gradients down to this global norm where it is
       greater (Pascanu et al. 2013, arXiv:1211.5063); 0 for never.
     average: decay by step of an exponential moving average of the weights,

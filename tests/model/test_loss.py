@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tangshi_tf.errors import UserError
-from tangshi_tf.model import CELLS, cross_entropy, loss, myRNNModel
+from tangshi_tf.model import CELLS, cross_entropy, loss, myRNNModel, products
 from tangshi_tf.settings import TrainingSettings, known
 
 
@@ -154,7 +154,7 @@ def test_reductions_by_hand(batch):
 @pytest.mark.parametrize('native', [True, False])
 @pytest.mark.parametrize(('precision', 'tolerance'), [('bfloat16', 2e-2), ('float16', 3e-3)])
 def test_mixed_precision_stays_close_to_float32(precision, tolerance, native, monkeypatch):
-  monkeypatch.setattr(cross_entropy.devices, 'gains', lambda _: native)
+  monkeypatch.setattr(products.devices, 'gains', lambda _: native)
   value, nll, gradients = _value_and_gradients('float32')
   mixed_value, mixed_nll, mixed_gradients = _value_and_gradients(precision)
   assert mixed_value == pytest.approx(value, rel=tolerance)
@@ -168,7 +168,7 @@ def test_mixed_precision_stays_close_to_float32(precision, tolerance, native, mo
 @pytest.mark.parametrize('native', [True, False])  # both ways on every machine, whichever units it has
 @pytest.mark.parametrize('precision', known(TrainingSettings)['precision'].choices)
 def test_small_and_extreme_gradients_survive(precision, native, monkeypatch):
-  monkeypatch.setattr(cross_entropy.devices, 'gains', lambda _: native)
+  monkeypatch.setattr(products.devices, 'gains', lambda _: native)
   # Weights of 1e-6 would leave float16 nothing but zeros without scaling.
   _, _, gradients = _value_and_gradients(precision)
   assert all(np.count_nonzero(gradient) > 0.95 * gradient.size for gradient in gradients)
@@ -216,7 +216,7 @@ def _largest_tensor(profile_of, *arguments):
 @pytest.mark.parametrize('native', [True, False])
 @pytest.mark.parametrize('precision', known(TrainingSettings)['precision'].choices)
 def test_logits_never_exist_for_more_rows_than_the_bound(precision, native, monkeypatch):
-  monkeypatch.setattr(cross_entropy.devices, 'gains', lambda _: native)
+  monkeypatch.setattr(products.devices, 'gains', lambda _: native)
   monkeypatch.setattr(cross_entropy, 'ROWS', 16)
   units, classes = 4, 500
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tangshi_tf.errors import UserError
-from tangshi_tf.model import CELLS, get_next_token, myRNNModel, recurrence
+from tangshi_tf.model import CELLS, get_next_token, myRNNModel, products, recurrence
 
 VARIANTS = [('rnn', True), ('lstm', True), ('gru', True), ('gru', False)]
 
@@ -204,6 +204,28 @@ def test_the_loops_for_processors_have_the_gradients_of_keras(make, own, state_t
     results.append([*outputs, *tape.gradient(total, [inputs, *state, *variables])])
   for ours, keras_own in zip(*results):
     np.testing.assert_allclose(ours, keras_own, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('native', [True, False])  # both ways on every machine, whichever units it has
+@pytest.mark.parametrize('cell', CELLS)
+def test_16_bits_stay_close_to_float32(word2id, ids, cell, native, monkeypatch):
+  monkeypatch.setattr(products.devices, 'gains', lambda _: native)
+  model = myRNNModel(word2id, cell=cell, layers=2, units=24, embedding_size=16, projection=12)
+
+  def run(precision):
+    with tf.GradientTape() as tape:
+      hidden, state = model.unroll(ids, precision=precision)
+      value = sum(tf.reduce_sum(tensor * tensor) for tensor in (hidden, *state))
+    weights = [*model.rnn_layers[0].trainable_variables, *model.rnn_layers[1].trainable_variables,
+               model.projection.kernel]
+    return [hidden, *state, *tape.gradient(value, weights)]
+
+  plain = run('float32')
+  for got, want in zip(run('bfloat16'), plain):
+    assert got.dtype == tf.float32
+    assert 0 < np.linalg.norm(got - want) <= 0.05 * np.linalg.norm(want)
+  for got, want in zip(run('float16'), plain):  # for the output layer alone
+    np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize('where', ['input_dropout', 'layer_dropout', 'output_dropout', 'weight_dropout'])
