@@ -29,14 +29,15 @@ def run(layer, inputs, state, recurrent_kernel, precision: str = 'float32'):
   """
   cell = layer.cell
   if not devices.has_gpu():
-    zeros = [tf.zeros((tf.shape(inputs)[0], cell.units))]
-    weights = cell.kernel, recurrent_kernel, cell.bias
+    lstm_layer = isinstance(layer, keras.layers.LSTM)
+    state_or_zeros = state or [tf.zeros((tf.shape(inputs)[0], cell.units))] * (1 + lstm_layer)
+    arguments = [inputs, *state_or_zeros, cell.kernel, recurrent_kernel, cell.bias, precision]
     if isinstance(layer, keras.layers.SimpleRNN):
-      return rnn(inputs, *(state or zeros), *weights, precision=precision)
-    if isinstance(layer, keras.layers.LSTM):
-      return lstm(inputs, *(state or zeros * 2), *weights, precision=precision)
+      return rnn(*arguments)
+    if lstm_layer:
+      return lstm(*arguments)
     if isinstance(layer, keras.layers.GRU) and cell.reset_after:
-      return gru(inputs, *(state or zeros), *weights, precision=precision)
+      return gru(*arguments)
   if recurrent_kernel is cell.recurrent_kernel:
     return layer(inputs, initial_state=state)
   with keras.StatelessScope([(cell.recurrent_kernel, recurrent_kernel)]):  # the layer reads this one instead
