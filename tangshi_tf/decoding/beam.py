@@ -73,7 +73,8 @@ def compiled_search(model, width: int, options: RuleOptions):
   """
   scalar = tf.TensorSpec((), tf.int32)
 
-  @tf.function(input_signature=(tf.TensorSpec((None,), tf.int32), scalar, scalar, options.tables_spec))
+  @tf.function(input_signature=(tf.TensorSpec((None,), tf.int32), scalar, scalar, options.tables_spec),
+               autograph=False)
   def find(fixed, patterns, group, tables):
     limit, classes = tf.shape(fixed)[0], tf.range(model.dense.units)
     logits_of = model.next_logits_of()

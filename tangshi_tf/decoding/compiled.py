@@ -28,7 +28,7 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
   signature = (per_row, model.state_spec, matrix, per_row, tf.TensorSpec((None, None)), tf.TensorSpec(()), per_row,
                RULE_STATE_SPEC, options.tables_spec)
 
-  @tf.function(input_signature=signature, jit_compile=small_batch and devices.has_xla())
+  @tf.function(input_signature=signature, autograph=False, jit_compile=small_batch and devices.has_xla())
   def decode(token, state, fixed, left, uniforms, temperature, length, rule_state, tables):
     steps = tf.shape(fixed)[1]
     rules = GraphRules(options, model, tables)

@@ -39,7 +39,7 @@ def _compiled_step(model, options: RuleOptions):
   float32 `[V]`, restricted by the rules, what each rule forbids, and the states.
   """
   @tf.function(input_signature=(tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.bool),
-                                model.state_spec, RULE_STATE_SPEC, options.tables_spec))
+                                model.state_spec, RULE_STATE_SPEC, options.tables_spec), autograph=False)
   def step(token, place, free, state, rule_state, tables):
     rules, length = GraphRules(options, model, tables), place[None] + 1
     rule_state = rules.advance(rule_state, token[None], place[None], free)

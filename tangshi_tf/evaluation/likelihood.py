@@ -21,7 +21,7 @@ def compiled_nll(model):
   the real positions, row by row, float32 `[n]`, and the next state.
   """
 
-  @tf.function(input_signature=(*BATCH_SPEC, model.state_spec))
+  @tf.function(input_signature=(*BATCH_SPEC, model.state_spec), autograph=False)
   def measure(x, y, seqlen, state):
     return losses.batch_nll(model, x, y, seqlen, state)
 

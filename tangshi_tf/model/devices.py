@@ -56,7 +56,7 @@ def has_xla() -> bool:
   """Returns whether this TensorFlow can compile with XLA (its builds for Windows cannot)."""
   try:
     with quiet_start():  # older releases log what XLA says when it starts
-      tf.function(lambda: tf.constant(0), jit_compile=True)()
+      tf.function(lambda: tf.constant(0), autograph=False, jit_compile=True)()
   except (tf.errors.OpError, ValueError):
     return False
   return True

@@ -72,7 +72,7 @@ class Replicas:
       return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
 
     return tf.function(lambda parts: self.strategy.run(replica_sum, args=(parts,)),
-                       input_signature=[tf.TensorSpec((None,), tf.float64)])
+                       input_signature=[tf.TensorSpec((None,), tf.float64)], autograph=False)
 
   def gather(self, tensors) -> list:
     """Returns tensors `[rows of the replica, width]` as arrays `[rows of the batch, width]`; all must call it.
@@ -92,7 +92,8 @@ class Replicas:
   @functools.cached_property
   def _gather_graph(self):
     """The rows of tensors of all replicas, one replica after the other."""
-    return tf.function(lambda tensor: self.strategy.gather(tensor, axis=0), reduce_retracing=True)
+    return tf.function(lambda tensor: self.strategy.gather(tensor, axis=0), reduce_retracing=True,
+                       autograph=False)
 
   def share(self, tensors) -> list:
     """Returns `place` of the rows of each local replica; the other way round from `gather`."""

@@ -133,14 +133,14 @@ def _compiled_step(model, optimizer, options, replicas):
   signature = (*BATCH_SPEC, model.state_spec if options.carry_state else [])
   if replicas.count == 1:
     # TensorFlow counts traces by code and would warn of those of several models, but does not look into a partial.
-    return tf.function(functools.partial(step), input_signature=signature)
+    return tf.function(functools.partial(step), input_signature=signature, autograph=False)
 
   def on_replicas(*arguments):
     return replicas.strategy.run(step, args=arguments)
 
   if replicas.local == 1:
-    return tf.function(on_replicas, input_signature=signature)
-  return tf.function(on_replicas, reduce_retracing=True)
+    return tf.function(on_replicas, input_signature=signature, autograph=False)
+  return tf.function(on_replicas, reduce_retracing=True, autograph=False)
 
 
 def _over_replicas(gradients, loss, sums, weight):
