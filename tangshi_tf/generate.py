@@ -47,7 +47,7 @@ def main() -> int:
   from tangshi_tf.decoding.writer import Writer
   from tangshi_tf.model import devices
   devices.start()
-  writer = Writer(found.load(_WEIGHTS.value))
+  writer = Writer(found.load(_WEIGHTS.value), xla=False)
   if request.begins is None and request.form is None and not _INTERACTIVE.value:
     request = dataclasses.replace(request, begins=writer.sample_begins())
   request = writer.spelled(request)

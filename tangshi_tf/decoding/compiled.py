@@ -8,12 +8,12 @@ from tangshi_tf.quiet import tf
 
 
 @kept_with_model(8)
-def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, small_batch: bool):
+def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, small_batch: bool, xla: bool):
   """Returns the decoding loop as one graph, traced once for any number of rows.
 
-  A small batch is compiled by XLA, which takes a third of the time a step but
-  compiles for each number of rows; of many rows the time is in the product, and
-  the graph takes any number at once.
+  A small batch can be compiled by XLA, which takes a third of the time a step but
+  compiles for each number of rows, for a second; of many rows the time is in the
+  product, and the graph takes any number at once.
 
   Its arguments: the last tokens int32 `[rows]`; the state of the model; the
   tokens that are fixed, int32 `[rows, steps]`, `rules.UNFIXED` where there is none;
@@ -28,7 +28,7 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
   signature = (per_row, model.state_spec, matrix, per_row, tf.TensorSpec((None, None)), tf.TensorSpec(()), per_row,
                RULE_STATE_SPEC, options.tables_spec)
 
-  @tf.function(input_signature=signature, autograph=False, jit_compile=small_batch and devices.has_xla())
+  @tf.function(input_signature=signature, autograph=False, jit_compile=xla and small_batch and devices.has_xla())
   def decode(token, state, fixed, left, uniforms, temperature, length, rule_state, tables):
     steps = tf.shape(fixed)[1]
     rules = GraphRules(options, model, tables)

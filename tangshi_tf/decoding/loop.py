@@ -64,7 +64,9 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
       and `min_p`, see `Sampling`; `max_len`, `max_repeat`, `shortest_line`,
       `bos_first`, `plan` and `acrostic`, see `Rules`; and `whole_sentences`,
       whether to leave out the sentence that `max_len` cut, see
-      `without_cut_sentence`. The defaults are the exercise's bare loop.
+      `without_cut_sentence`. The defaults are the exercise's bare loop. Without
+      `xla` few poems are written by a loop that XLA has not compiled: the first
+      comes a second sooner, the later ones take longer.
 
   Yields:
     The words of each poem, in order.
@@ -119,7 +121,7 @@ class _Task:
                max_len: int = MAX_LEN, state_stddev: float = STATE_STDDEV, temperature: float = 0.0, top_k: int = 0,
                top_p: float = 1.0, min_p: float = 0.0, max_repeat: int = 0, shortest_line: int = 0,
                bos_first: bool = False, whole_sentences: bool = False, plan: FormPlan | None = None,
-               acrostic: str = '', **unknown):
+               acrostic: str = '', xla: bool = True, **unknown):
     if unknown:
       require_names(unknown, [name for name in inspect.signature(_Task).parameters if name not in _GIVEN])
     word2id, id2word = tables_of(model, word2id, id2word)
@@ -130,7 +132,7 @@ class _Task:
     self._model, self._id2word = model, id2word
     self._stddev = state_stddev if init == 'random' else None
     self._whole_sentences = whole_sentences and plan is None
-    self.decoder = _Decoder(model, sampler, self._rules)
+    self.decoder = _Decoder(model, sampler, self._rules, xla)
 
   def begin(self, request: tuple[str, int]) -> '_Poem':
     """Returns a poem that has its first token."""
@@ -220,8 +222,8 @@ def _in_batches(decoder, poems: Iterator[_Poem], first_state) -> Iterator[_Poem]
 class _Decoder:
   """Writes the next tokens of poems with the compiled loop."""
 
-  def __init__(self, model, sampler: Sampling, rules: Rules):
-    self._model, self._rules = model, rules
+  def __init__(self, model, sampler: Sampling, rules: Rules, xla: bool):
+    self._model, self._rules, self._xla = model, rules, xla
     self._temperature = np.float32(sampler.temperature if sampler.draws else 1)
     # What the graph depends on; the temperature itself is an argument.
     self._sampler = dataclasses.replace(sampler, temperature=1.0) if sampler.draws else Sampling()
@@ -253,7 +255,7 @@ class _Decoder:
     if rows > len(poems):
       state = [np.concatenate([tensor, np.zeros((rows - len(poems), tensor.shape[1]), np.float32)])
                for tensor in state]
-    decode = compiled_decoder(self._model, self._sampler, options, small_batch)
+    decode = compiled_decoder(self._model, self._sampler, options, small_batch, self._xla)
     written, state, *after = decode(token, state, fixed, left, uniforms, self._temperature, length,
                                     RuleState(patterns, group, history), self._rules.tables)
     for poem, ids, *poem_after in zip(poems, *(tensor.numpy().tolist() for tensor in (written, *after))):

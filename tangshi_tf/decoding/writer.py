@@ -58,17 +58,18 @@ class Writer:
     config: what is known of how it was trained.
   """
 
-  def __init__(self, run: run_dir.Run):
+  def __init__(self, run: run_dir.Run, *, xla: bool = True):
+    """Makes a writer; raises a UserError where `run` is something else. For `xla` see `loop.generate`."""
     if not isinstance(run, run_dir.Run):
       raise UserError(f'run {shown(run)}: expected a run_dir.Run; tangshi_tf.load makes a Writer of other things')
     self.name, self.model, self.config = run.name, run.model, run.config
     self.word2id, self.id2word = run.word2id, run.id2word
-    self._run = run
+    self._run, self._xla = run, xla
     self._spelling = corpus.Spelling(self.word2id)
     self._plan = functools.lru_cache(maxsize=16)(self._make_plan)
 
   def __reduce__(self):
-    return Writer, (self._run,)
+    return functools.partial(Writer, xla=self._xla), (self._run,)
 
   def __repr__(self):
     return tag('Writer', cut(self.name), f'{self.model.cell}, {self.model.count_params():,} parameters')
@@ -318,10 +319,11 @@ class Writer:
 
   def _options(self, request: Request) -> dict:
     """Returns the options of `generate` or `beam_search`."""
+    options = {**request.options, **({} if request.beam else {'xla': self._xla})}
     if request.form is None:
-      return request.options
+      return options
     plan = self._plan(request.form, request.tones, request.rhyme)
-    return {**request.options, 'plan': plan, 'acrostic': request.acrostic}
+    return {**options, 'plan': plan, 'acrostic': request.acrostic}
 
   def _make_plan(self, form: prosody.Form, tones: str, rhyme: str | None) -> FormPlan:
     return FormPlan(form, self.word2id, tones=tones, rhyme=rhyme)

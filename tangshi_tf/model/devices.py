@@ -25,7 +25,7 @@ def start() -> str:
   if gpus:
     names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in gpus]
     return f'Device: GPU ({", ".join(names)})'
-  return f'Device: CPU ({_cores()} cores); TensorFlow sees no GPU'
+  return f'Device: CPU ({cores()} cores); TensorFlow sees no GPU'
 
 
 def prepare():
@@ -84,6 +84,6 @@ def _tune_malloc():
       mallopt(option, value)
 
 
-def _cores() -> int:
+def cores() -> int:
   """Returns how many cores there are for this process; 1 where the system does not tell."""
   return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
