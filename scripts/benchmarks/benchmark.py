@@ -24,7 +24,9 @@ import time
 
 from absl import flags
 from measurements import VARIANTS as PACKAGE
-from measurements import package_poems
+from reporting import package_poems
+from steps import RECIPE_VARIANTS
+from tables import growth_tables, recipe_table, stage_tables, tables, writing_table
 
 from tangshi_tf import cli, corpus
 from tangshi_tf.errors import UserError
@@ -33,6 +35,7 @@ _QUICK = flags.DEFINE_bool('quick', False, 'Fewer and shorter windows, no PyTorc
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead of tables.')
 _GROWTH = flags.DEFINE_string('growth', None, 'Measure growth instead: a corpus file with 250,000 poems.')
 _WRITING = flags.DEFINE_bool('writing', False, 'Measure decoding, start-up and scoring only, in 3 minutes.')
+_RECIPE = flags.DEFINE_string('recipe', None, 'Measure training by this recipe of a GRU instead, best or gru.')
 _STAGES = flags.DEFINE_bool('stages', False, 'Measure the stages of a training step instead.')
 
 CELLS = ('rnn', 'lstm', 'gru')
@@ -45,6 +48,9 @@ GROWTH_POEMS = (5_000, 50_000, 250_000)
 def main() -> int:
   if _GROWTH.value is not None:
     result, show = measure_growth(_GROWTH.value), growth_tables
+  elif _RECIPE.value is not None:
+    result, show = {_RECIPE.value: measure_recipe(_RECIPE.value)}, lambda result: '\n'.join([
+        result['machine'], '', recipe_table(_RECIPE.value, result)])
   elif _STAGES.value:
     result, show = {'stages': measure_stages()}, stage_tables
   elif _WRITING.value:
@@ -177,9 +183,24 @@ def measure_all() -> dict:
   for key in ('float32_gflops', 'bfloat16_gflops'):
     result['ceiling'][key] = median(window[key] for window in ceilings)
     result['ceiling'][key.replace('gflops', 'tokens_per_s')] = result['ceiling'][key] * 1e9 * tokens_a_flop
+  say(f'{time.perf_counter() - start:4.0f} s: training, best ...')
+  result['best'] = measure_recipe('best')
   say(f'{time.perf_counter() - start:4.0f} s: decoding, start-up, scoring ...')
   result |= measure_writing()
   say(f'{time.perf_counter() - start:4.0f} s: done')
+  return result
+
+
+def measure_recipe(name: str) -> dict:
+  """Returns the speed of training by a recipe in each variant, and how many times its products' time a step takes."""
+  measured = take_turns([('recipe', name, variant) for variant in RECIPE_VARIANTS])
+  base = [window['tokens_per_s'] for window in measured[0][1]]
+  result = {}
+  for variant, (_, windows, closing) in zip(RECIPE_VARIANTS, measured):
+    rates = [window['tokens_per_s'] for window in windows]
+    result[variant] = {'train_tokens_per_s': median(rates),
+                       'ratio_to_full': median(rate / other for rate, other in zip(rates, base)),
+                       'products_ratio': closing['step_ms'] / closing['products_ms'], **closing}
   return result
 
 
@@ -270,77 +291,6 @@ def measure_growth(path: str) -> dict:
 
 def measure_stages() -> dict:
   return {cell: measured_once('stages', cell, '7' if _QUICK.value else '25') for cell in CELLS}
-
-
-# What people read.
-
-
-def tables(result: dict) -> str:
-  """Returns the figures as Markdown."""
-  lines = [result['machine'], '',
-           '| training | cell | tokens/s | spread | to the exercise | to float32 | of the float32 ceiling '
-           '| peak memory | graphs |', '| --- | --- | --- | --- | --- | --- | --- | --- | --- |']
-  names = {'exercise': 'the exercise as written', 'float32': 'this package', 'bfloat16': '`--precision=bfloat16`',
-           'adaptive': '`--softmax=adaptive`', 'adaptive_tied': '`--softmax=adaptive --tied`',
-           'adaptive_bfloat16': '`--softmax=adaptive --precision=bfloat16`', 'pytorch': 'PyTorch, same batches'}
-  for variant, name in names.items():
-    for cell, row in result.get(variant, {}).items():
-      low, high = row['spread']
-      lines.append(f'| {name} | {cell} | {row["train_tokens_per_s"]:,.0f} | {low:,.0f}–{high:,.0f} '
-                   f'| {row["ratio_to_exercise"]:.1f}× | {row["ratio_to_float32"]:.1f}× '
-                   f'| {row["ratio_to_ceiling"]:.0%} | {megabytes(row["peak_rss_mb"])} | {row["traces"] or ""} |')
-  ceiling = result['ceiling']
-  return '\n'.join([
-      *lines, '', *writing_table(result), '',
-      'Products of the output layer alone: '
-      f'float32 {ceiling["float32_gflops"]:.0f} GFLOP/s ({ceiling["float32_tokens_per_s"]:,.0f} tokens/s), '
-      f'bfloat16 {ceiling["bfloat16_gflops"]:.0f} GFLOP/s.'])
-
-
-def writing_table(result: dict) -> list[str]:
-  decode, startup = result['decode'], result['startup']
-  return ['| decoding and start-up | |', '| --- | --- |',
-          f'| a poem of 30 characters, one eager call a character (the exercise) | {decode["stepwise_ms"]:.0f} ms |',
-          f'| the same, compiled loop | {decode["single_ms"]:.1f} ms |',
-          f'| 512 poems of 30 characters at once, greedy | {decode["batch512_chars_per_s"]:,.0f} characters/s |',
-          f'| the same, drawn | {decode["batch512_sampling_chars_per_s"]:,.0f} characters/s |',
-          '| 512 poems that end by themselves, drawn '
-          f'| {decode["batch512_natural_chars_per_s"]:,.0f} characters/s |',
-          f'| a 七绝 that keeps tones and rhymes, `gru` | {decode["form_gru_single_ms"]:.1f} ms |',
-          f'| the same, `best` | {decode["form_best_single_ms"]:.1f} ms |',
-          f'| 512 of them at once, `gru` | {decode["form_gru_batch512_chars_per_s"]:,.0f} characters/s |',
-          f'| the same, `best` | {decode["form_best_batch512_chars_per_s"]:,.0f} characters/s |',
-          f'| `score`, lines of seven characters, `gru` | {result["scoring"]["lines_per_s"]:,.0f} lines/s |',
-          f'| `import tensorflow` | {startup["import_tensorflow_s"]:.1f} s |',
-          f'| shell to first poem, beyond that import | {startup["beyond_import_s"]:.1f} s |',
-          f'| `--help` | {startup["help_s"]:.2f} s |']
-
-
-def growth_tables(result: dict) -> str:
-  lines = [result['machine'], '',
-           '| corpus | training tokens | characters | tokens/s | to Tang | encoded | peak memory | first step after |',
-           '| --- | --- | --- | --- | --- | --- | --- | --- |']
-  for row in result['growth']:
-    encoded = row['tokens'] * row['bytes_per_token'] / 2**20
-    lines.append(f'| {row["corpus"]} | {row["tokens"]:,} | {row["classes"]:,} | {row["train_tokens_per_s"]:,.0f} '
-                 f'| {row["ratio_to_tang"]:.2f}× | {megabytes(encoded)}, {row["bytes_per_token"]:.2f} bytes a token '
-                 f'| {megabytes(row["peak_rss_mb"])} | {row["first_step_s"]:.0f} s |')
-  return '\n'.join(lines)
-
-
-def stage_tables(result: dict) -> str:
-  stages = result['stages']
-  names = next(iter(stages.values()))['milliseconds']
-  lines = [result['machine'], '', '| stage of a training step | ' + ' | '.join(
-      f'{cell}, {row["tokens"]:,} tokens' for cell, row in stages.items()) + ' |',
-      '| --- ' * (len(stages) + 1) + '|']
-  for name in names:
-    lines.append(f'| {name} | ' + ' | '.join(f'{row["milliseconds"][name]:.1f} ms' for row in stages.values()) + ' |')
-  return '\n'.join(lines)
-
-
-def megabytes(value: float | None) -> str:
-  return '' if value is None else f'{value:,.0f} MB'
 
 
 if __name__ == '__main__':

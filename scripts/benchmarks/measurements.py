@@ -9,59 +9,21 @@ of a window that long; an empty line ends it after a closing report.
 
 import contextlib
 import functools
-import json
 import pathlib
 import platform
 import statistics
 import sys
 import time
 
+import steps
+from reporting import UNITS, Windows, package_poems, peak_rss_mb, report
+
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 
-UNITS = 128  # the exercise's
 VARIANTS = {'float32': {}, 'bfloat16': {'precision': 'bfloat16'}, 'adaptive': {'softmax': 'adaptive'},
             'adaptive_tied': {'softmax': 'adaptive', 'tied': True},
             'adaptive_bfloat16': {'softmax': 'adaptive', 'precision': 'bfloat16'}}  # the package's: what is not default
-
-
-def report(**figures):
-  print(json.dumps(figures), flush=True)
-
-
-class Windows:
-  """Cuts a training loop into the windows that the parent asks for."""
-
-  def __init__(self):
-    self._deadline = None
-
-  def after_step(self, tokens: int) -> bool:
-    """Counts a step's tokens; returns True once the parent wants no more."""
-    if self._deadline is None:
-      return self._next()
-    self._tokens += tokens
-    now = time.perf_counter()
-    if now < self._deadline:
-      return False
-    report(tokens_per_s=self._tokens / (now - self._start))
-    return self._next()
-
-  def _next(self):
-    line = sys.stdin.readline().strip()
-    if not line:
-      return True
-    self._tokens, self._start = 0, time.perf_counter()
-    self._deadline = self._start + float(line)
-    return False
-
-
-def peak_rss_mb() -> float | None:
-  """Returns the largest resident memory of this process so far; None where it is not known."""
-  try:
-    import resource
-  except ImportError:
-    return None
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
 
 
 def measure_training(variant: str, cell: str, path: str | None = None, vocabulary_size: str | None = None):
@@ -92,14 +54,6 @@ def train_exercise(source, cell, _, windows, first_step):
     if windows.after_step(int(tf.reduce_sum(seqlen))):
       break
   return exercise.train_one_step.experimental_get_tracing_count()
-
-
-def package_poems(path=None, size=None):
-  """Returns the training poems of a corpus, encoded, and the vocabulary, as `tangshi_tf.train` makes them."""
-  path = corpus.default_corpus_path() if path is None else path
-  parts = corpus.training_parts(corpus.read_poems(path), path)
-  word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train'], size=size))
-  return corpus.encode_all(parts['train'], word2id), word2id
 
 
 def train_package(source, cell, variant, windows, first_step):
@@ -241,76 +195,6 @@ def measure_decoding(times: str):
   report(**figures)
 
 
-def measure_stages(cell: str, times: str):
-  """Times the stages of a training step, each on its own, on the same batch, so many times."""
-  import itertools
-
-  import tensorflow as tf
-
-  from tangshi_tf import data, training
-  from tangshi_tf.model import cross_entropy, devices, loss, myRNNModel
-  devices.start()
-  encoded, word2id = package_poems()
-  poems = data.pack(*encoded)
-  model, optimizer = myRNNModel(word2id, cell=cell), training.make_optimizer()
-  batches = data.batches(poems)
-  start = time.perf_counter()
-  count = sum(1 for _ in batches)
-  pipeline = (time.perf_counter() - start) / count
-  usual = int(poems.flat_values.shape[0]) / count
-  x, y, seqlen = min(itertools.islice(batches, 50), key=lambda batch: abs(int(tf.reduce_sum(batch[2])) - usual))
-  tokens = int(tf.reduce_sum(seqlen))
-  step = training.compiled_step(model, optimizer, training.StepOptions())
-  hidden = tf.random.normal((*x.shape, UNITS))
-  dense = [model.dense.kernel, model.dense.bias]
-  layers = [*model.embed_layer.trainable_variables, *model.rnn_layer.trainable_variables]
-  gradients = [tf.ones_like(variable) * 1e-3 for variable in model.trainable_variables]
-  gradients[0] = tf.IndexedSlices(tf.ones((tf.size(x), 64)), tf.reshape(x, [-1]), gradients[0].shape)
-  positions = tf.gather_nd(hidden, loss.real_positions(seqlen, x.shape[1]))
-
-  @tf.function
-  def recurrent():
-    with tf.GradientTape() as tape:
-      total = tf.reduce_sum(model.hidden_sequence(x) * hidden)
-    return tape.gradient(total, layers)[1:]
-
-  @tf.function
-  def output():
-    with tf.GradientTape() as tape:
-      tape.watch(hidden)
-      value, _ = loss.fused_loss(hidden, *dense, y, seqlen)
-    return tape.gradient(value, [hidden, *dense])
-
-  @tf.function
-  def products():
-    """The output layer's three products alone, in the same chunks."""
-    rows = tf.transpose(dense[0])
-
-    def chunk(i, d_kernel):
-      part = positions[i:i + cross_entropy.ROWS]
-      logits = tf.matmul(part, dense[0])
-      d_hidden = tf.matmul(logits, rows)
-      return i + cross_entropy.ROWS, d_kernel + tf.matmul(part, logits, transpose_a=True) + d_hidden[0, 0]
-
-    return tf.while_loop(lambda i, _: i < tokens, chunk, (0, tf.zeros_like(dense[0])), parallel_iterations=1)
-
-  @tf.function
-  def update():
-    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-    return [optimizer.iterations + 0]
-
-  stages = {'whole step': lambda: step(x, y, seqlen, [])[0], 'embedding and recurrent layer': recurrent,
-            'output layer and loss': output, 'of these the three products': products, 'Adam': update}
-  taken = {name: [] for name in stages}
-  for _ in range(1 + int(times)):
-    for name, stage in stages.items():
-      start = time.perf_counter()
-      stage()[0].numpy()
-      taken[name].append(1e3 * (time.perf_counter() - start))
-  milliseconds = {name: statistics.median(values[1:]) for name, values in taken.items()}
-  report(tokens=tokens, milliseconds={**milliseconds, 'input pipeline, beside the step': 1e3 * pipeline})
-
-
 def describe_machine():
   """Says where the figures come from."""
   from importlib import metadata
@@ -328,7 +212,7 @@ def describe_machine():
 
 
 MEASUREMENTS = {'train': measure_training, 'ceiling': measure_ceiling, 'decode': measure_decoding,
-                'stages': measure_stages, 'machine': describe_machine}
+                'stages': steps.measure_stages, 'recipe': steps.measure_recipe, 'machine': describe_machine}
 
 if __name__ == '__main__':
   try:

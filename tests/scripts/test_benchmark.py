@@ -28,6 +28,14 @@ def test_windows_of_training(benchmark, poems_file):
     assert sys.platform == 'win32' or closing['peak_rss_mb'] > 100
 
 
+def test_windows_of_a_recipe(benchmark, poems_file):
+  with benchmark.measurements(('recipe', 'gru', 'adaptive', str(poems_file))) as (measurement,):
+    measurement.read()
+    assert measurement.window(0.01)['tokens_per_s'] > 0
+    closing = measurement.finish()
+  assert closing['tokens'] > 0 and closing['step_ms'] > 0 and closing['products_ms'] > 0
+
+
 def test_a_measurement_that_fails_says_why(benchmark):
   with benchmark.measurements(('train', 'float32', 'tree')) as (measurement,):
     with pytest.raises(UserError, match="float32 tree ended with status 1: .*cell 'tree' is unknown"):
@@ -41,6 +49,9 @@ def test_every_figure_has_its_place_in_the_tables(benchmark):
       'machine': 'a machine',
       **{variant: dict.fromkeys(benchmark.CELLS, training) for variant in benchmark.VARIANTS},
       'ceiling': {'float32_gflops': 1, 'bfloat16_gflops': 2, 'float32_tokens_per_s': 3, 'bfloat16_tokens_per_s': 4},
+      'best': dict.fromkeys(benchmark.RECIPE_VARIANTS, {'train_tokens_per_s': 9876.5, 'ratio_to_full': 1.87,
+                                                        'tokens': 1987, 'step_ms': 321.2, 'products_ms': 234.3,
+                                                        'products_ratio': 1.37}),
       'decode': {'stepwise_ms': 151, 'single_ms': 4.56, 'batch512_chars_per_s': 54321,
                  'batch512_sampling_chars_per_s': 43210, 'batch512_natural_chars_per_s': 32109,
                  'form_gru_single_ms': 6.54, 'form_best_single_ms': 9.87, 'form_gru_batch512_chars_per_s': 23456,
@@ -48,6 +59,7 @@ def test_every_figure_has_its_place_in_the_tables(benchmark):
       'startup': {'import_tensorflow_s': 7.1, 'beyond_import_s': 0.8, 'first_poem_s': 7.9, 'help_s': 0.23},
       'scoring': {'lines_per_s': 5432.1}})
   assert text.count('| 12,346 | 11,111–13,333 | 4.6× | 2.3× | 78% | 765 MB | 1 |') == 18
+  assert text.count('| 9,876 | 1.87× | 321 ms | 234 ms | 1.37× |') == 3
   for figure in ('151 ms', '4.6 ms', '6.5 ms', '9.9 ms', '23,456', '12,321',
                  '54,321', '43,210', '5,432 lines/s', '32,109', '7.1 s', '0.8 s', '0.23 s', '1 GFLOP/s'):
     assert figure in text
