@@ -43,7 +43,7 @@ def chooser(model, rules: GraphRules, sampler: sampling.Sampling, temperature, s
     rules: what may come next.
     sampler: how the next token is chosen.
     temperature: float32 `[]`.
-    small_batch: whether it is compiled by XLA, where all rows go on together.
+    small_batch: whether the rows are few; then all go on together, as XLA has it.
   """
   words = [model.dense.units]
   if model.clusters is not None and sampler.top_p == 1:

@@ -79,7 +79,7 @@ def choose_in_part(logits, inner: int, tails, sizes: list[int], draw: Draw, temp
   sampling with an envelope, von Neumann 1951).
 
   Args:
-    logits: `[rows, width]`, as for `choose`; those of the part's words, tails not whole left out.
+    logits: those of the part's words, `[rows, width]`, as for `choose`.
     inner: how many of them were in the part before, where nothing was found.
     tails: the logits of the other tails as wholes, float32 `[rows, tails]`, not divided by the temperature.
     sizes: how many words each has.
