@@ -34,6 +34,7 @@ from tangshi_tf.errors import UserError
 _QUICK = flags.DEFINE_bool('quick', False, 'Fewer and shorter windows, no PyTorch: done in 12 minutes on 2 cores.')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead of tables.')
 _GROWTH = flags.DEFINE_string('growth', None, 'Measure growth instead: a corpus file with 250,000 poems.')
+_VARIANT = flags.DEFINE_enum('variant', 'float32', list(PACKAGE), 'With --growth: how the package trains.')
 _WRITING = flags.DEFINE_bool('writing', False, 'Measure decoding, start-up and scoring only, in 3 minutes.')
 _RECIPE = flags.DEFINE_string('recipe', None, 'Measure training by this recipe of a GRU instead, best or gru.')
 _STAGES = flags.DEFINE_bool('stages', False, 'Measure the stages of a training step instead.')
@@ -272,11 +273,11 @@ def measure_growth(path: str) -> dict:
     raise UserError(f'{path}: holds {len(lines):,} lines; expected at least {GROWTH_POEMS[-1]:,} poems')
   _, tang = package_poems()
   with tempfile.TemporaryDirectory() as folder:
-    whats = {'Tang': ('train', 'float32', 'rnn')}
+    whats = {'Tang': ('train', _VARIANT.value, 'rnn')}
     for poems in GROWTH_POEMS:
       part = pathlib.Path(folder) / f'{poems}.txt'
       part.write_text(''.join(lines[:poems]), encoding='utf-8')
-      whats[f'{poems:,} poems'] = ('train', 'float32', 'rnn', str(part))
+      whats[f'{poems:,} poems'] = ('train', _VARIANT.value, 'rnn', str(part))
     whats[f"{poems:,} poems, Tang's vocabulary size"] = (*whats[f'{poems:,} poems'], str(len(tang)))
     rows = []
     for name, (opened, windows, closing) in zip(whats, take_turns(list(whats.values()))):
