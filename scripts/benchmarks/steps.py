@@ -100,27 +100,26 @@ def measure_recipe(name: str, variant: str, path: str | None = None):
   batches = data.batches(poems, batch_tokens=settings.training.batch_tokens)
   usual = min(itertools.islice(batches, 100), key=lambda batch: abs(batch[0].shape[1] - 50))
   products = _products_of(model, usual, options.precision)
-  windows, times = Windows(), []
+  windows = Windows()
 
   def on_step(step, result, state):
     if not step:
       report()
-    if step % 50 == 0:
-      start = time.perf_counter()
-      products()[0].numpy()
-      times.append(time.perf_counter() - start)
     return windows.after_step(int(result.tokens))
 
   training.train(1, model, optimizer, batches.repeat(), on_step=on_step, options=options)
-  step, taken = training.compiled_step(model, optimizer, options), []
-  for _ in range(1 + len(times)):
-    start = time.perf_counter()
-    step(*usual, [])[0].loss.numpy()
-    taken.append(time.perf_counter() - start)
-  report(tokens=int(tf.reduce_sum(usual[2])), step_ms=1e3 * statistics.median(taken[1:]),
-         products_ms=1e3 * statistics.median(times[1:] or times))
+  step = training.compiled_step(model, optimizer, options)
+  timed = {'step_ms': lambda: step(*usual, [])[0].loss, 'products_ms': products}
+  taken = {name: [] for name in timed}
+  for _ in range(_TIMES + 1):
+    for name, run in timed.items():
+      start = time.perf_counter()
+      run().numpy()
+      taken[name].append(1e3 * (time.perf_counter() - start))
+  report(tokens=int(tf.reduce_sum(usual[2])), **{name: statistics.median(times[1:]) for name, times in taken.items()})
 
 
+_TIMES = 15  # of a step, and of its products
 RECIPE_VARIANTS = {'full': {'softmax': 'full', 'precision': 'float32'},
                    'adaptive': {'softmax': 'adaptive', 'precision': 'float32'},
                    'adaptive_bfloat16': {'softmax': 'adaptive', 'precision': 'bfloat16'}}
@@ -130,6 +129,7 @@ def _products_of(model, batch, precision: str):
   """Returns a function that makes the matrix products of a step on a batch, of the same shapes, and nothing else."""
   import tensorflow as tf
 
+  from tangshi_tf.model import cross_entropy
   from tangshi_tf.model.products import products
   operand, product = products(precision)
   x, y, seqlen = batch
@@ -147,8 +147,10 @@ def _products_of(model, batch, precision: str):
   def three(n, inner, outer):
     return made(n, inner), made(inner, outer), made(outer, inner), made(n, outer)
 
-  at_once = [three(rows * steps, width, gates), three(rows * steps, units, width),
-             *(three(n, width, classes) for n, classes in parts)]
+  at_once = [three(rows * steps, width, gates), three(rows * steps, units, width)]
+  for n, classes in parts:  # in the chunks of the loss
+    chunks = max(-(-n // cross_entropy.ROWS), 1)
+    at_once += [three(-(-n // chunks), width, classes) for _ in range(chunks)]  # equal ones would be made once
   h, d_gates, recurrent, back = made(rows, units), made(rows, gates), made(units, gates), made(gates, units)
   all_h, all_d_gates = made(rows * steps, units), made(rows * steps, gates)
 
@@ -161,6 +163,6 @@ def _products_of(model, batch, precision: str):
     total = repeated(h, recurrent) + repeated(d_gates, back) + product(all_h, all_d_gates, transpose_a=True)[0, 0]
     for a, b, back_b, d in at_once:
       total += product(a, b)[0, 0] + product(d, back_b)[0, 0] + product(a, d, transpose_a=True)[0, 0]
-    return [total]
+    return total
 
   return run
