@@ -36,7 +36,7 @@ _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead of table
 _GROWTH = flags.DEFINE_string('growth', None, 'Measure growth instead: a corpus file with 250,000 poems.')
 _VARIANT = flags.DEFINE_enum('variant', 'float32', list(PACKAGE), 'With --growth: how the package trains.')
 _WRITING = flags.DEFINE_bool('writing', False, 'Measure decoding, start-up and scoring only, in 3 minutes.')
-_RECIPE = flags.DEFINE_string('recipe', None, 'Measure training by this recipe of a GRU instead, best or gru.')
+_RECIPE = flags.DEFINE_enum('recipe', None, ['best', 'gru'], 'Measure training by this recipe instead.')
 _STAGES = flags.DEFINE_bool('stages', False, 'Measure the stages of a training step instead.')
 
 CELLS = ('rnn', 'lstm', 'gru')

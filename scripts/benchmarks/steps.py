@@ -76,7 +76,7 @@ def measure_stages(cell: str, times: str):
 
 
 def measure_recipe(name: str, variant: str, path: str | None = None):
-  """Trains by a recipe for a GRU in windows; times one of its steps, and the products of that alone.
+  """Trains by a recipe of a tied GRU in windows; times one of its steps, and the products of that alone.
 
   Args:
     name: of the recipe.
@@ -126,7 +126,10 @@ RECIPE_VARIANTS = {'full': {'softmax': 'full', 'precision': 'float32'},
 
 
 def _products_of(model, batch, precision: str):
-  """Returns a function that makes the matrix products of a step on a batch, of the same shapes, and nothing else."""
+  """Returns a function that makes the matrix products of a step on a batch, of the same shapes, and nothing else.
+
+  The model has one recurrent layer and a projection to the width of its embedding.
+  """
   import tensorflow as tf
 
   from tangshi_tf.model import cross_entropy
