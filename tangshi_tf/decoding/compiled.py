@@ -7,6 +7,9 @@ from tangshi_tf.model.kept import kept_with_model
 from tangshi_tf.quiet import tf
 
 
+_MOST_LOOPS = 4  # side by side; products of fewer rows take longer
+
+
 @kept_with_model(8)
 def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, small_batch: bool, xla: bool):
   """Returns the decoding loop as one graph, traced once for any number of rows.
@@ -30,9 +33,15 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
 
   @tf.function(input_signature=signature, autograph=False, jit_compile=xla and small_batch and devices.has_xla())
   def decode(token, state, fixed, left, uniforms, temperature, length, rule_state, tables):
-    steps = tf.shape(fixed)[1]
     rules = GraphRules(options, model, tables)
     choose_for = next_token.chooser(model, rules, sampler, temperature, small_batch)
+    loops = 1 if small_batch or devices.has_gpu() else min(devices.cores(), _MOST_LOOPS)
+    rows = [token, state, fixed, left, uniforms, length, rule_state]
+    written = [write(choose_for, rules, *part) for part in _parts(rows, tf.shape(token)[0], loops)]
+    return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *written)
+
+  def write(choose_for, rules, token, state, fixed, left, uniforms, length, rule_state):
+    steps = tf.shape(fixed)[1]
 
     def body(step, token, done, state, written, rule_state):
       hidden, state = model.step(token, state)
@@ -55,3 +64,11 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
     return written, state, rule_state.patterns, rule_state.group
 
   return decode.get_concrete_function()  # calling it takes 1 ms less than finding it again
+
+
+def _parts(tensors, rows, count: int):
+  """Returns the rows of all tensors of a structure in so many parts."""
+  if count == 1:
+    return [tensors]
+  ends = [rows * i // count for i in range(count + 1)]
+  return [tf.nest.map_structure(lambda tensor: tensor[low:high], tensors) for low, high in zip(ends, ends[1:])]
