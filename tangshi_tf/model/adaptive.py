@@ -7,24 +7,45 @@ word of a tail has the probability
     p(tail) * softmax of the tail's words among themselves
 
 where the whole is as exact a distribution as a softmax over all words.
+
+Whether a tail comes is no linear matter: in a full softmax its probability is a sum over many words, each with a vector
+of its own. So the classes of the tails have a small hidden layer beside their linear one. Without it a GRU of 512 units
+had 9% more perplexity after an epoch than with a full softmax.
 """
 
 from tangshi_tf.model.cross_entropy import linear_cross_entropy, linear_nll, safe_sums
 from tangshi_tf.quiet import keras, tf
+from tangshi_tf.settings import CLASS_UNITS
 
 
-class Clusters(keras.layers.Dense):
-  """What makes the softmax of an output layer adaptive: a linear layer to the classes of the tails, beside it.
+class Clusters(keras.layers.Layer):
+  """What makes the softmax of an output layer adaptive: the logits of the classes of the tails,
 
-  In its methods `kernel`, `[width, V]`, and `bias`, `[V]`, are the output layer's.
+      [h, tanh(h inner)] kernel + bias
+
+  In the arguments of its methods `kernel`, `[width, V]`, and `bias`, `[V]`, are the output layer's.
 
   Attributes:
     bounds: the ids at which the tails begin, and V.
+    inner: `[width, CLASS_UNITS]`.
+    kernel: `[width + CLASS_UNITS, tails]`.
+    bias: `[tails]`.
   """
 
-  def __init__(self, cutoffs: list[int], words: int, **kwargs):
-    super().__init__(len(cutoffs), **kwargs)
+  def __init__(self, cutoffs: list[int], words: int, *, kernel_initializer='glorot_uniform', **kwargs):
+    super().__init__(**kwargs)
     self.__dict__['bounds'] = [*cutoffs, words]  # past Keras, which tracks lists
+    self._initializer = kernel_initializer
+
+  def build(self, input_shape):
+    width, tails = input_shape[-1], len(self.bounds) - 1
+    self.inner = self.add_weight(shape=(width, CLASS_UNITS), initializer=self._initializer, name='inner')
+    self.kernel = self.add_weight(shape=(width + CLASS_UNITS, tails), initializer=self._initializer, name='kernel')
+    self.bias = self.add_weight(shape=(tails,), initializer='zeros', name='bias')
+
+  def call(self, hidden):
+    """Returns the logits of the classes, `[…, tails]`, of what the output layer sees, `[…, width]`."""
+    return tf.matmul(tf.concat([hidden, tf.tanh(tf.matmul(hidden, self.inner))], -1), self.kernel) + self.bias
 
   def cross_entropy(self, hidden, kernel, bias, labels, weights, *, unlikelihood: float = 0.0, unwanted_logits=None,
                     precision: str = 'float32'):
@@ -39,7 +60,7 @@ class Clusters(keras.layers.Dense):
     def tail(*arguments):
       return linear_cross_entropy(*arguments, precision=precision)
 
-    return self._over_parts(head, tail, hidden, kernel, bias, labels, weights)
+    return self._over_parts(head, tail, hidden, kernel, bias, labels, weights, precision)
 
   def nll(self, hidden, kernel, bias, labels):
     """`cross_entropy.linear_nll` of the adaptive softmax."""
@@ -75,20 +96,34 @@ class Clusters(keras.layers.Dense):
     """Returns how many words the head and each tail have, of all words or of the first ones."""
     return [high - low for low, high in zip([0, *self.bounds], self.bounds) if words is None or low < words]
 
-  def _over_parts(self, head, tail, hidden, kernel, bias, labels, weights):
+  def _over_parts(self, head, tail, hidden, kernel, bias, labels, weights, precision='float32'):
     """Returns the sum of the losses `[]` and of the likelihoods `[n]` of the head and the tails, each for its rows."""
     labels, first = tf.cast(labels, tf.int32), self.bounds[0]
     kernels, biases = tf.split(kernel, self._sizes(), axis=1), tf.split(bias, self._sizes())
     tails_begun = tf.reduce_sum(tf.cast(labels[:, None] >= self.bounds[:-1], tf.int32), axis=1)
     classes = tf.where(tails_begun > 0, first - 1 + tails_begun, labels)
-    loss, nll = head(hidden, tf.concat([kernels[0], tf.convert_to_tensor(self.kernel)], 1),
-                     tf.concat([biases[0], tf.convert_to_tensor(self.bias)], 0), classes, weights)
+    made, kernel_below = self._made(hidden, precision)
+    rest = [[0, kernel_below.shape[0]], [0, len(self.bounds) - 1]]
+    loss, nll = head(tf.concat([hidden, *made], 1), tf.pad(kernels[0], rest) + tf.pad(
+        kernel_below, [[hidden.shape[1], 0], [first, 0]]), tf.pad(biases[0], rest[1:]), classes, weights)
     for i, low in enumerate(self.bounds[:-1], start=1):
       rows = tf.where(tails_begun == i)
       own, own_nll = tail(tf.gather_nd(hidden, rows), kernels[i], biases[i], tf.gather_nd(labels, rows) - low,
                           tf.gather_nd(weights, rows))
       loss, nll = loss + own, tf.tensor_scatter_nd_add(nll, rows, own_nll)
     return loss, nll
+
+  def _made(self, hidden, precision):
+    """Returns the logits of the classes as more columns of `hidden`, and the rows of a kernel that take them over.
+
+    Where operands have 16 bits a logit is two columns, what 16 bits hold of it and the rest.
+    """
+    logits = self(hidden)
+    parts = [logits]
+    if precision != 'float32':
+      rounded = tf.cast(tf.cast(logits, precision), tf.float32)
+      parts = [rounded, logits - rounded]
+    return parts, tf.tile(tf.eye(logits.shape[1]), [len(parts), 1])
 
 
 def _log_sum(logits):

@@ -8,7 +8,7 @@ import numpy as np
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.run_dir.archive import Archive
 from tangshi_tf.run_dir.layout import CONFIG, WEIGHTS
-from tangshi_tf.settings import ModelSettings, require
+from tangshi_tf.settings import CLASS_UNITS, ModelSettings, require
 
 _GREATEST = 1e9  # of a weight; products of such ones stay finite in float32
 _GATES = {'rnn': 1, 'lstm': 4, 'gru': 3}
@@ -55,7 +55,7 @@ def _variables(model) -> dict:
   if not model.hyperparameters['tied']:
     named['dense_kernel'] = model.dense.kernel
   if model.clusters is not None:
-    named |= {'clusters_kernel': model.clusters.kernel, 'clusters_bias': model.clusters.bias}
+    named |= {f'clusters_{name}': getattr(model.clusters, name) for name in ('inner', 'kernel', 'bias')}
   if model.projection is not None:
     named['projection_kernel'] = model.projection.kernel
   for i, layer in enumerate(model.rnn_layers):
@@ -140,7 +140,9 @@ def shapes(options: dict, words: int, most_layers: int) -> dict[str, tuple[int, 
   found = {'embedding': (words, width), 'dense_bias': (words,)}
   tails = ModelSettings(softmax=options['softmax'], cutoffs=options['cutoffs']).tails(words)
   if tails:
-    found |= {'clusters_kernel': (projection or units, len(tails)), 'clusters_bias': (len(tails),)}
+    below = projection or units
+    found |= {'clusters_inner': (below, CLASS_UNITS), 'clusters_kernel': (below + CLASS_UNITS, len(tails)),
+              'clusters_bias': (len(tails),)}
   if not options['tied']:
     found['dense_kernel'] = (projection or units, words)
   if projection:

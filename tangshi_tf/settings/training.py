@@ -47,6 +47,7 @@ class CorpusSettings(Checked):
 # Where tails begin by default, if the last one has no fewer words than the head. In Tang poems 450 words make up 70% of
 # the text and 2,050 make up 95%; the others go on by the same factor.
 CUTOFFS = (450, 2050, 9350, 42600)
+CLASS_UNITS = 64  # units of the hidden layer of the tails' classes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

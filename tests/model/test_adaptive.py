@@ -33,11 +33,12 @@ def plain(model, hidden):
     e = np.exp(logits - logits.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
-  hidden, kernel, bias, own, own_bias = (np.asarray(tensor, np.float64) for tensor in (
-      hidden, model.dense.kernel, model.dense.bias, model.clusters.kernel, model.clusters.bias))
+  hidden, kernel, bias, inner, own, own_bias = (np.asarray(tensor, np.float64) for tensor in (
+      hidden, model.dense.kernel, model.dense.bias, *model.clusters.trainable_variables))
   bounds = [*model.hyperparameters['cutoffs'], len(bias)]
   first, logits = bounds[0], hidden @ kernel + bias
-  head = softmax(np.concatenate([logits[:, :first], hidden @ own + own_bias], 1))
+  head = softmax(np.concatenate([logits[:, :first], np.concatenate([hidden, np.tanh(hidden @ inner)], 1) @ own + own_bias],
+                                1))
   tails = [softmax(logits[:, low:high]) for low, high in zip(bounds, bounds[1:])]
   shares = [head[:, :first], *(head[:, first + i, None] * tail for i, tail in enumerate(tails))]
   return np.concatenate(shares, 1), head, tails
@@ -74,7 +75,8 @@ def gradients_by_hand(model, hidden, labels, weights):
   _, head, tails = plain(model, hidden)
   bounds = [*model.hyperparameters['cutoffs'], len(word_bias := np.asarray(model.dense.bias))]
   first, hidden = bounds[0], np.asarray(hidden, np.float64)
-  kernel, own = np.asarray(model.dense.kernel, np.float64), np.asarray(model.clusters.kernel, np.float64)
+  kernel, inner, own = (np.asarray(tensor, np.float64) for tensor in (
+      model.dense.kernel, model.clusters.inner, model.clusters.kernel))
   d_head, d_logits = head * weights[:, None], np.zeros((len(hidden), len(word_bias)))
   for n, label in enumerate(labels.numpy()):
     tail = sum(label >= low for low in bounds) - 1
@@ -84,8 +86,12 @@ def gradients_by_hand(model, hidden, labels, weights):
       d_logits[n, low:high] = weights[n] * tails[tail][n]
       d_logits[n, label] -= weights[n]
   d_logits[:, :first], d_own = d_head[:, :first], d_head[:, first:]
-  return {'hidden': d_logits @ kernel.T + d_own @ own.T, 'kernel': hidden.T @ d_logits, 'bias': d_logits.sum(0),
-          'clusters kernel': hidden.T @ d_own, 'clusters bias': d_own.sum(0)}
+  curved = np.tanh(hidden @ inner)
+  d_straight, d_curved = np.split(d_own @ own.T, [hidden.shape[1]], axis=1)
+  d_curved *= 1 - curved**2
+  return {'hidden': d_logits @ kernel.T + d_straight + d_curved @ inner.T, 'kernel': hidden.T @ d_logits,
+          'bias': d_logits.sum(0), 'inner': hidden.T @ d_curved,
+          "classes' kernel": np.concatenate([hidden, curved], 1).T @ d_own, "classes' bias": d_own.sum(0)}
 
 
 @pytest.mark.parametrize('rows', [4, 512])

@@ -39,7 +39,8 @@ def test_files_say_what_they_hold(run):
   words = len(loaded.word2id)
   assert loaded.model.clusters.bounds == [*CUTOFFS, words]
   arrays = {name: array.shape for name, array in np.load(run / 'weights/epoch-02.npz').items()}
-  assert arrays['clusters_kernel'] == (6, 2) and arrays['clusters_bias'] == (2,) and arrays['dense_bias'] == (words,)
+  assert (arrays['clusters_inner'], arrays['clusters_kernel'], arrays['clusters_bias']) == ((6, 64), (70, 2), (2,))
+  assert arrays['dense_bias'] == (words,)
   poem, again = (tangshi_tf.load(run).write('五绝', seed=1, tones='off', rhyme='off') for _ in range(2))
   assert len(poem.lines) == 4 and poem.text == again.text
 
@@ -49,8 +50,8 @@ def test_files_say_what_they_hold(run):
     ({'cutoffs': [60, 10**6]}, 'cutoffs=60,1000000: the vocabulary has .* words; expected cut-offs below that$'),
     ({'softmax': 'full'}, 'cutoffs=60,200 with softmax=full; expected softmax=adaptive$'),
     ({'softmax': 'soft'}, "softmax 'soft' is unknown; expected one of full, adaptive$"),
-    ({'cutoffs': [60]}, r'clusters_kernel is .float\d\d. \[6, 2\]; expected floats \[6, 1\] '),
-    ({'cutoffs': []}, 'holds the arrays .*clusters_bias, clusters_kernel')])
+    ({'cutoffs': [60]}, r'clusters_kernel is .float\d\d. \[70, 2\]; expected floats \[70, 1\] '),
+    ({'cutoffs': []}, 'holds the arrays .*clusters_bias, clusters_inner, clusters_kernel')])
 def test_a_configuration_that_does_not_fit_is_one_line(run, tmp_path, changes, message):
   shutil.copytree(run, tmp_path / 'a')
   with run_dir.claim(tmp_path / 'a', resume=True) as claimed:
