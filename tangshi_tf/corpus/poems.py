@@ -21,10 +21,17 @@ SPLITS = ('train', 'validation', 'test')
 
 @dataclasses.dataclass(frozen=True)
 class Poem:
-  """One poem: `title` may be empty."""
+  """One poem: all but the content may be empty.
+
+  Attributes:
+    poet: the name, in simplified characters.
+    dynasty: such as 唐.
+  """
 
   title: str
   content: str
+  poet: str = ''
+  dynasty: str = ''
 
   __repr__ = short_repr
 

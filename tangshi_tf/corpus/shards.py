@@ -18,6 +18,7 @@ from tangshi_tf import long_work
 from tangshi_tf.corpus import files
 from tangshi_tf.corpus.poems import MAX_TOKENS, SPLITS, Poem, default_corpus_path, looks_like, to_line
 from tangshi_tf.corpus.poems import fingerprint as fingerprint_of
+from tangshi_tf.corpus.poets import with_poets
 from tangshi_tf.corpus.reading import read_poems
 from tangshi_tf.corpus.report import Report
 from tangshi_tf.corpus.split import split_poems
@@ -212,8 +213,8 @@ def _without_warnings():
     logger.setLevel(level)
 
 
-def read_parts(paths: list[str], *, corpus_format: str = 'auto',
-               only: str | None = None, report: Report | None = None) -> tuple[dict[str, list[Poem]], str]:
+def read_parts(paths: list[str], *, corpus_format: str = 'auto', only: str | None = None,
+               report: Report | None = None, poets: bool = False) -> tuple[dict[str, list[Poem]], str]:
   """Reads a whole corpus.
 
   Args:
@@ -221,6 +222,8 @@ def read_parts(paths: list[str], *, corpus_format: str = 'auto',
     corpus_format: of those that are no shards, see `corpus.read_poems`.
     only: the part whose poems are wanted; of shards the others are not kept.
     report: see `corpus.read_poems`; shards are taken as they are.
+    poets: whether the poems get what files of poets say, see `poets`; shards
+      have none.
 
   Returns:
     The poems of each part, and the fingerprint of all.
@@ -230,7 +233,10 @@ def read_parts(paths: list[str], *, corpus_format: str = 'auto',
   """
   found = by_part(paths)
   if found is None:
-    poems = [poem for path in paths for poem in read_poems(path, corpus_format=corpus_format, report=report)]
+    poems = []
+    for path in paths:
+      of_file = read_poems(path, corpus_format=corpus_format, report=report)
+      poems += with_poets(of_file, path) if poets else of_file
     return split_poems(poems), fingerprint_of(poems)
   parts: dict[str, list[Poem]] = {part: [] for part in found}
 

@@ -89,6 +89,28 @@ def near_duplicate_groups(contents: list[str]) -> list[int]:
   return [first[distinct[find(rank[content])]] for content in contents]
 
 
+def without_near_duplicates(poems: list[Poem], others: list[Poem]) -> list[Poem]:
+  """Returns the poems that are no near-duplicate of any of the others, see `near_duplicate_groups`."""
+  lines = [collections.Counter(judged_lines(other.content)) for other in others]
+  holders = collections.defaultdict(list)
+  for i, of_other in enumerate(lines):
+    for line in of_other:
+      holders[line].append(i)
+
+  def is_near(content: str) -> bool:
+    own = collections.Counter(judged_lines(content))
+    near = {i for line in own for i in holders.get(line, ())}
+    return any(_has_half(own, lines[i]) or _has_half(lines[i], own) for i in near)
+
+  return [poem for poem in long_work.told(poems, 'poems compared', len(poems)) if not is_near(poem.content)]
+
+
+def _has_half(lines: collections.Counter[str], others: collections.Counter[str]) -> bool:
+  """Returns whether half or more of the lines, counted with or without repetition, are among others."""
+  shared = [line for line in lines if line in others]
+  return 2 * sum(lines[line] for line in shared) >= lines.total() or 2 * len(shared) >= len(lines)
+
+
 def _divide(occurrences: dict[str, int], total: int, holders: dict[str, list[int]]) -> tuple[list[str], list[str]]:
   """Divides a poem's lines into rare ones and the most common ones, which are less than half of it.
 

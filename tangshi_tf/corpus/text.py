@@ -23,6 +23,7 @@ from tangshi_tf.short import shown
 PUNCTUATION = '，。？！；、：'
 TABLE = pathlib.Path(__file__).with_name('variants.txt')
 HAN = '[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002f7ff\U0002fa20-\U0003ffff]'  # without compatibility forms
+_IS_HAN = re.compile(HAN)
 _AS_IT_SHOULD_BE = re.compile(f'(?:{HAN}+[{PUNCTUATION}])+')
 MARK = re.compile(f'[{PUNCTUATION}]')
 _MARKS = dict(zip(',.?!;､:・', '，。？！；、：、')) | {mark: mark for mark in PUNCTUATION}
@@ -48,8 +49,15 @@ _RUN = re.compile(f'[{PUNCTUATION}]{{2,}}')
 _SURROGATE = re.compile('[\ud800-\udfff]')
 _MOST_SHOWN = 20
 _SHORTEST_LINE = 3  # characters, between white space; less is spacing
-_FORM_WIDTHS = {20: 5, 28: 7, 40: 5, 56: 7}  # characters of the regulated forms, and of each of their lines
+SHAPES = {'五绝': (4, 5), '七绝': (4, 7), '五律': (8, 5), '七律': (8, 7)}  # lines of the forms, characters of each line
+OTHER = 'other'
+_FORM_WIDTHS = {lines * characters: characters for lines, characters in SHAPES.values()}
 _SHORTEST_CUT = 60  # characters of longer poems that are cut, if either 5 or 7 characters a line make couplets
+
+
+def is_han(character: str) -> bool:
+  """Returns whether a character is a Han character."""
+  return bool(_IS_HAN.match(character))
 
 
 def require_text(text):
@@ -66,6 +74,12 @@ def verse_lines(content: str) -> list[str]:
   """
   require_text(content)
   return [line for line in MARK.split(content) if line]
+
+
+def form_of(content: str) -> str:
+  """Returns the form whose line count and line lengths a poem has, whatever its tones and rhymes, or 'other'."""
+  lengths = [len(line) for line in verse_lines(content)]
+  return next((name for name, (lines, characters) in SHAPES.items() if lengths == [characters] * lines), OTHER)
 
 
 class _Characters(dict):

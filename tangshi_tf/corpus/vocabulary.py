@@ -20,6 +20,11 @@ PAD_ID = 0
 UNK_ID = 1
 
 
+def is_control(word: str) -> bool:
+  """Returns whether a word stands for what a poem is told before it begins, such as poet=李白; see `controls`."""
+  return len(word) > 1 and '=' in word
+
+
 def tokenize(content: str) -> list[str]:
   """Returns `[bos] + characters + [eos]`."""
   return [start_token, *content, end_token]
@@ -123,12 +128,17 @@ def id_table(word2id: dict[str, int]):
   return table
 
 
-def encode_all(poems: Sequence[Poem], word2id: dict[str, int]):
+def encode_all(poems: Sequence[Poem], word2id: dict[str, int], told: Sequence[Sequence[int]] | None = None):
   """Encodes many poems as two NumPy arrays.
 
+  Args:
+    poems, word2id: as of `encode`.
+    told: the ids that come before each of them, see `controls`; none by default.
+
   Returns:
-    The ids, int32 `[tokens]`, which are those of `encode` poem after poem, and
-    where each poem begins and the last one ends, int64 `[poems + 1]`.
+    The ids, int32 `[tokens]`, which are those of `encode` poem after poem, each
+    after what it is told, and where each begins and the last one ends, int64
+    `[poems + 1]`.
 
   Raises:
     UserError: there is no such vocabulary.
@@ -136,12 +146,16 @@ def encode_all(poems: Sequence[Poem], word2id: dict[str, int]):
   import numpy as np  # here, so that a command's --help does not wait for it
   require_vocabulary(word2id)
   table = id_table(word2id)
+  before = np.zeros(len(poems), np.int64) if told is None else np.array(list(map(len, told)), np.int64)
   splits = np.zeros(len(poems) + 1, np.int64)
-  np.cumsum([len(poem.content) + 2 for poem in poems], out=splits[1:])
+  np.cumsum(before + [len(poem.content) + 2 for poem in poems], out=splits[1:])
   ids = np.empty(splits[-1], np.int32)
-  ids[splits[:-1]] = word2id[start_token]
+  starts = splits[:-1] + before
+  ids[starts] = word2id[start_token]
   ids[splits[1:] - 1] = word2id[end_token]
-  for first, poem in zip(splits, long_work.told(poems, 'poems encoded', len(poems))):
+  for start, first, words in zip(splits, starts, told or ()):
+    ids[start:first] = words
+  for first, poem in zip(starts, long_work.told(poems, 'poems encoded', len(poems))):
     codes = np.frombuffer(poem.content.encode('utf-32-le', 'surrogatepass'), np.uint32)
     ids[first + 1:first + 1 + len(codes)] = table[codes]
   return ids, splits

@@ -1,11 +1,12 @@
 """Beam search: the most likely poem that can be found by keeping a few at a time."""
 
 import numbers
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from tangshi_tf import long_work
+from tangshi_tf.decoding import directed
 from tangshi_tf.decoding.form_plan import FormPlan
 from tangshi_tf.decoding.rules import MAX_LEN, NEVER, UNFIXED, GraphRules, RuleOptions, Rules, RuleState, tables_of
 from tangshi_tf.decoding.text import without_cut_sentence
@@ -19,8 +20,8 @@ from tangshi_tf.short import shown
 def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, int] | None = None,
                 id2word: dict[int, str] | None = None,
                 max_len: int = MAX_LEN, max_repeat: int = 0, shortest_line: int = 0, bos_first: bool = False,
-                whole_sentences: bool = False, plan: FormPlan | None = None,
-                acrostic: str = '') -> Iterator[list[str]]:
+                whole_sentences: bool = False, plan: FormPlan | None = None, acrostic: str = '',
+                told: Sequence[int] = (), guidance: float = 0.0) -> Iterator[list[str]]:
   """Finds one poem for each begin word, from the zero state.
 
   A beam is judged by its log-probability after the first token, as the model
@@ -33,7 +34,7 @@ def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, 
   Args:
     begins: what each poem begins with.
     model, word2id, id2word, max_len, max_repeat, shortest_line, bos_first,
-      whole_sentences, plan, acrostic: see `generate`.
+      whole_sentences, plan, acrostic, told, guidance: see `generate`.
     width: poems kept at a time; 1 is greedy.
 
   Yields:
@@ -48,12 +49,14 @@ def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, 
   rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first, max_repeat=max_repeat,
                 shortest_line=shortest_line)
   eos, bos = rules.options.eos, int(rules.bos_first)
-  find = compiled_search(model, width, rules.options)
+  writing = directed.guided(model, guidance) if guidance and told else model
+  state = directed.first_state(writing, told, model.zero_state(width))
+  find = compiled_search(writing, width, rules.options)
   for begin in require_iterable('begins', begins, 'a list of texts'):
     start = rules.start(begin)
     fixed = start.fixed + [UNFIXED] * (start.limit - len(start.fixed))
     with long_work.waiting('searching'):
-      ids = find(np.array(fixed, np.int32), np.int32(start.patterns), np.int32(start.group), rules.tables)
+      ids = find(np.array(fixed, np.int32), np.int32(start.patterns), np.int32(start.group), state, rules.tables)
       ids = ids.numpy().tolist()
     first = fixed.index(UNFIXED) if UNFIXED in fixed else len(fixed)
     ended = eos in ids[first:]
@@ -67,15 +70,15 @@ def compiled_search(model, width: int, options: RuleOptions):
   """Returns the search as one graph.
 
   Its arguments: the fixed ids of a poem, int32 `[limit]`, `UNFIXED` where there is
-  none; `patterns` and `group` of `rules.Start`, int32; and the tables of
-  `rules.Rules`. It returns the best poem's ids, int32 `[limit]`; what stands
+  none; `patterns` and `group` of `rules.Start`, int32; the state that all beams
+  begin with; and the tables of `rules.Rules`. It returns the best poem's ids, int32 `[limit]`; what stands
   after eos has no meaning.
   """
   scalar = tf.TensorSpec((), tf.int32)
 
-  @tf.function(input_signature=(tf.TensorSpec((None,), tf.int32), scalar, scalar, options.tables_spec),
-               autograph=False)
-  def find(fixed, patterns, group, tables):
+  @tf.function(input_signature=(tf.TensorSpec((None,), tf.int32), scalar, scalar, model.state_spec,
+                                options.tables_spec), autograph=False)
+  def find(fixed, patterns, group, state, tables):
     limit, classes = tf.shape(fixed)[0], tf.range(model.dense.units)
     logits_of = model.next_logits_of()
     rules = GraphRules(options, model, tables)
@@ -105,7 +108,7 @@ def compiled_search(model, width: int, options: RuleOptions):
     rule_state = RuleState(tf.fill((width,), patterns), tf.fill((width,), group), ids)
     _, ids, score, tokens, *_ = tf.while_loop(
         lambda step, ids, score, tokens, done, *_: (step < limit - 1) & ~tf.reduce_all(done), body,
-        (0, ids, score, tf.zeros((width,)), tf.zeros((width,), tf.bool), model.zero_state(width), rule_state))
+        (0, ids, score, tf.zeros((width,)), tf.zeros((width,), tf.bool), state, rule_state))
     return ids[tf.argmax(score / tf.maximum(tokens, 1.0))]
 
   return find

@@ -25,8 +25,9 @@ class Candidate:
     begin: what it was asked to begin with.
     seed: with which `generate` writes it again.
     words: its words, without bos and eos.
-    log_probability: of its words under the model after bos and from the zero
-      state, whatever restricted them, in nats; None where it was not measured.
+    log_probability: of its words under the model after what it was told and bos,
+      from the zero state and whatever restricted them, in nats; None where it was
+      not measured.
     copied: its lines that are in the corpus; empty without an index.
   """
 
@@ -118,9 +119,12 @@ def _candidates(requests: list[tuple[str, int]], run, index, measure: bool, opti
   poems = list(long_work.told(_written(requests, run, options), 'poems written', len(requests)))
   totals: list[float | None] = [None] * len(poems)
   if measure:
-    ids, splits = corpus.encode_all([corpus.Poem('', ''.join(words)) for words in poems], run.word2id)
+    told = options.get('told', ())
+    ids, splits = corpus.encode_all([corpus.Poem('', ''.join(words)) for words in poems], run.word2id,
+                                    [told] * len(poems))
     nll = evaluation.token_nll(run.model, ids, splits)
-    totals = [-float(nll[first:end - 1].sum(dtype=np.float64)) for first, end in itertools.pairwise(splits)]
+    totals = [-float(nll[first + len(told) + 1:end - 1].sum(dtype=np.float64))
+              for first, end in itertools.pairwise(splits)]
   for (begin, seed), words, total in zip(requests, poems, totals):
     yield Candidate(begin, seed, words, total, _copied(begin, words, index))
 

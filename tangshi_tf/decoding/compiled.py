@@ -1,11 +1,12 @@
 """The decoding loop as one graph."""
 
+import operator
+
 from tangshi_tf.decoding import next_token, sampling
 from tangshi_tf.decoding.rules import RULE_STATE_SPEC, GraphRules, RuleOptions
 from tangshi_tf.model import devices
 from tangshi_tf.model.kept import kept_with_model
 from tangshi_tf.quiet import tf
-
 
 _MOST_LOOPS = 4  # side by side; products of fewer rows take longer
 
@@ -71,4 +72,4 @@ def _parts(tensors, rows, count: int):
   if count == 1:
     return [tensors]
   ends = [rows * i // count for i in range(count + 1)]
-  return [tf.nest.map_structure(lambda tensor: tensor[low:high], tensors) for low, high in zip(ends, ends[1:])]
+  return [tf.nest.map_structure(operator.itemgetter(slice(low, high)), tensors) for low, high in zip(ends, ends[1:])]

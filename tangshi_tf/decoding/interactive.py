@@ -1,11 +1,12 @@
 """Writing a poem together with a model, character by character."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tangshi_tf import corpus, prosody, run_dir
+from tangshi_tf.decoding import directed
 from tangshi_tf.decoding.form_plan import KNOWN_ROW, LEVEL_ROW, OBLIQUE_ROW, FormPlan
 from tangshi_tf.decoding.rules import (
   MAX_LEN,
@@ -74,7 +75,8 @@ class Session:
   """
 
   def __init__(self, run, *, plan: FormPlan | None = None, begin: str = '', acrostic: str = '', max_repeat: int = 0,
-               shortest_line: int = 0, max_len: int = MAX_LEN, bos_first: bool = False):
+               shortest_line: int = 0, max_len: int = MAX_LEN, bos_first: bool = False, told: Sequence[int] = (),
+               guidance: float = 0.0):
     """Begins a poem; the arguments are those of `generate`, `run` is a `run_dir.Run`.
 
     Raises:
@@ -87,7 +89,9 @@ class Session:
     self._rules = Rules(run.word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
                         max_repeat=max_repeat, shortest_line=shortest_line)
     self._start = self._rules.start(begin)
-    self._step = _compiled_step(run.model, self._rules.options)
+    writing = directed.guided(run.model, guidance) if guidance and told else run.model
+    self._first_state = directed.first_state(writing, told, run.model.zero_state(1))
+    self._step = _compiled_step(writing, self._rules.options)
     self.complete = False
     self._past = [self._first_moment()]
     self._choices: list[int] = []  # how long the past was before each
@@ -176,7 +180,7 @@ class Session:
     if self._rules.options.needs_history:
       history[0, :len(start.fixed)] = start.fixed
     rule_state = RuleState(*(tf.constant(part, tf.int32) for part in ([start.patterns], [start.group], history)))
-    before = _Moment([], np.empty(0), {}, self._run.model.zero_state(1), rule_state)
+    before = _Moment([], np.empty(0), {}, self._first_state, rule_state)
     return self._after(before, start.fixed[0], free=False)
 
   def _after(self, now: _Moment, token: int, free: bool) -> _Moment:

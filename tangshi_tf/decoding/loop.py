@@ -4,10 +4,11 @@ import collections
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from tangshi_tf.decoding import directed
 from tangshi_tf.decoding.compiled import compiled_decoder
 from tangshi_tf.decoding.form_plan import FormPlan
 from tangshi_tf.decoding.rules import MAX_LEN, UNFIXED, Rules, RuleState, Start, tables_of
@@ -62,9 +63,11 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
     **options: `init`, 'zero' or 'random', the initial state, and `state_stddev`,
       the standard deviation of a random one; `temperature`, `top_k`, `top_p`
       and `min_p`, see `Sampling`; `max_len`, `max_repeat`, `shortest_line`,
-      `bos_first`, `plan` and `acrostic`, see `Rules`; and `whole_sentences`,
+      `bos_first`, `plan` and `acrostic`, see `Rules`; `whole_sentences`,
       whether to leave out the sentence that `max_len` cut, see
-      `without_cut_sentence`. The defaults are the exercise's bare loop. Without
+      `without_cut_sentence`; `told`, ids of what the poems are told before they
+      begin, see `controls`, and `guidance`, how much that is exaggerated, see
+      `directed.Guided`. The defaults are the exercise's bare loop. Without
       `xla` few poems are written by a loop that XLA has not compiled: the first
       comes a second sooner, the later ones take longer.
 
@@ -121,18 +124,19 @@ class _Task:
                max_len: int = MAX_LEN, state_stddev: float = STATE_STDDEV, temperature: float = 0.0, top_k: int = 0,
                top_p: float = 1.0, min_p: float = 0.0, max_repeat: int = 0, shortest_line: int = 0,
                bos_first: bool = False, whole_sentences: bool = False, plan: FormPlan | None = None,
-               acrostic: str = '', xla: bool = True, **unknown):
+               acrostic: str = '', told: Sequence[int] = (), guidance: float = 0.0, xla: bool = True, **unknown):
     if unknown:
       require_names(unknown, [name for name in inspect.signature(_Task).parameters if name not in _GIVEN])
     word2id, id2word = tables_of(model, word2id, id2word)
     sampler = Sampling(temperature, top_k, top_p, min_p)
     self._rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
                         max_repeat=max_repeat, shortest_line=shortest_line)
-    require(WritingSettings, init=init, state_stddev=state_stddev)
+    require(WritingSettings, init=init, state_stddev=state_stddev, guidance=guidance)
     self._model, self._id2word = model, id2word
+    self._told, self._writing = tuple(told), directed.guided(model, guidance) if guidance and told else model
     self._stddev = state_stddev if init == 'random' else None
     self._whole_sentences = whole_sentences and plan is None
-    self.decoder = _Decoder(model, sampler, self._rules, xla)
+    self.decoder = _Decoder(self._writing, sampler, self._rules, xla)
 
   def begin(self, request: tuple[str, int]) -> '_Poem':
     """Returns a poem that has its first token."""
@@ -145,8 +149,10 @@ class _Task:
   def first_state(self, poems: list['_Poem']) -> list[tf.Tensor]:
     """Returns the state that poems begin with."""
     if self._stddev is None:
-      return self._model.zero_state(len(poems))
-    return self._model.random_state(len(poems), self._stddev, seed=[poem.seed for poem in poems])
+      state = self._model.zero_state(len(poems))
+    else:
+      state = self._model.random_state(len(poems), self._stddev, seed=[poem.seed for poem in poems])
+    return directed.first_state(self._writing, self._told, state)
 
   def words(self, poem: '_Poem') -> list[str]:
     """Returns the words of a poem, without those of a sentence that is not whole where these do not count."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tangshi_tf.decoding import sampling
+from tangshi_tf.decoding import directed, sampling
 from tangshi_tf.decoding.rules import GraphRules, RuleState
 from tangshi_tf.quiet import tf
 
@@ -49,7 +49,8 @@ def chooser(model, rules: GraphRules, sampler: sampling.Sampling, temperature, s
   if model.clusters is not None and sampler.top_p == 1:
     words = model.clusters.bounds
   logits_of = [_few_logits(model, rules, temperature, count) for count in words]
-  if not small_batch and words[0] == (model.clusters.bounds[0] if model.clusters is not None else model.dense.units):
+  whole = model.dense.units if model.clusters is None else model.clusters.bounds[0]
+  if not small_batch and words[0] == whole and not directed.is_guided(model):
     logits_of[0] = _many_logits(model, rules, temperature, words[0])
 
   def choose(rows: Rows, needed, part: int = 0):

@@ -7,7 +7,7 @@ import itertools
 import re
 from typing import Any
 
-from tangshi_tf import corpus, prosody
+from tangshi_tf import controls, corpus, prosody
 from tangshi_tf.decoding.text import split_sentences
 from tangshi_tf.errors import UserError
 from tangshi_tf.evaluation import measures
@@ -37,10 +37,12 @@ class WrittenPoem:
     tones: 'strict', 'loose' or 'off', how the form's tones were meant.
     rhyme_asked: 'any', a rhyme group, or None.
     log_probability: of its characters, marks and no end under the model after
-      bos and from the zero state, whatever restricted them, in nats; None where
-      it was not measured.
+      what it was told and bos, from the zero state and whatever restricted them,
+      in nats; None where it was not measured.
     copied: its lines that stand in the corpus, where that was looked up.
     model: the name of the model.
+    direction: what it was told before it began.
+    guidance: how much that was exaggerated.
   """
 
   text: str
@@ -52,6 +54,8 @@ class WrittenPoem:
   log_probability: float | None = None
   copied: tuple[str, ...] = ()
   model: str = ''
+  direction: controls.Direction = controls.Direction()
+  guidance: float = 0.0
 
   @property
   def lines(self) -> list[str]:
@@ -115,6 +119,9 @@ class WrittenPoem:
     facts: dict[str, Any] = {'text': self.text, 'begin': self.begin, 'seed': self.seed,
                              'log_probability': self.log_probability, 'perplexity': self.perplexity,
                              'copied_lines': list(self.copied)}
+    if self.direction:
+      facts |= {name: told for name, told in dataclasses.asdict(self.direction).items() if told}
+      facts['guidance'] = self.guidance
     if self.form is not None:
       facts |= {'form': self.form.name, 'tones': self.tones if self.form.regulated else None,
                 'rhyme_asked': self.rhyme_asked or 'off', 'rhyme': self.rhyme, 'pattern': self.pattern,
@@ -124,8 +131,8 @@ class WrittenPoem:
   def _repr_html_(self) -> str:
     """Returns the poem in columns for a notebook: self-contained, and safe whatever the text is."""
     lines = '<br>'.join(html.escape(line) for line in _LINE.findall(self.text))
-    known = [self.form.name if self.form is not None else '', self.pattern or '', self.rhyme or '', self.model,
-             f'seed {self.seed}' if self.seed is not None else '']
+    known = [self.direction.title, self.direction.poet, self.form.name if self.form is not None else '',
+             self.pattern or '', self.rhyme or '', self.model, f'seed {self.seed}' if self.seed is not None else '']
     return _PAGE.format(lines=lines, caption=html.escape(' · '.join(filter(None, known))))
 
 

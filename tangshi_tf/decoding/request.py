@@ -1,9 +1,10 @@
 """What is to be written: the settings of writing, checked against each other and completed; without TensorFlow."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-from tangshi_tf import corpus, prosody
+from tangshi_tf import controls, corpus, prosody
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.settings import ALWAYS, EXERCISE, FORM, FREE, WritingSettings
 from tangshi_tf.short import short_repr, shown
@@ -19,6 +20,8 @@ class Request:
     form: the verse form, or None.
     tones, rhyme: see `FormPlan`.
     acrostic: the first characters of the lines, without marks.
+    direction: what the poems are told before they begin, as it was asked for; the
+      form is told where the model can be told it.
     begins: what the poems begin with; None where that was not asked for.
     num: poems for each of them.
     seed: of the first poem, or None for a random one.
@@ -33,6 +36,7 @@ class Request:
   tones: str
   rhyme: str | None
   acrostic: str
+  direction: controls.Direction
   begins: list[str] | None
   num: int
   seed: int | None
@@ -60,6 +64,7 @@ class Request:
     form, acrostic, notes = _find_form(settings)
     options = _preset(settings, form, interactive)
     _check(settings, form, options, interactive)
+    direction = _find_direction(settings, form)
     value = {name: preset if getattr(settings, name) is None else getattr(settings, name)
              for name, preset in ALWAYS.items()}
     if value['beam']:
@@ -67,11 +72,30 @@ class Request:
                                             if name not in ('temperature', 'min_p')}
     else:
       options |= {name: value[name] for name in ('init', 'state_stddev', 'top_k', 'top_p')}
+    options['guidance'] = value['guidance']
     begins = None if settings.begin is None else [corpus.verse(begin, whole=False) for begin in settings.begin]
     if form is None and begins is not None and not all(begins):
       raise UserError('begin: the begin word is empty; expected at least one character')
-    return cls(form, value['tones'], _find_rhyme(settings, form), acrostic, begins, value['num'],
+    return cls(form, value['tones'], _find_rhyme(settings, form), acrostic, direction, begins, value['num'],
                settings.seed, value['beam'], value['best_of'], settings.original, options, notes)
+
+  def told(self, word2id: Mapping[str, int], model: str) -> 'Request':
+    """Returns the request with what the poems of a model are told, as the option `told`, and notes on it.
+
+    Raises:
+      UserError: the model cannot be told that.
+    """
+    if 'told' in self.options:
+      return self
+    direction, notes = dataclasses.replace(self.direction, form='').checked(word2id, model)
+    direction = dataclasses.replace(direction, form=self.direction.form)
+    ids = direction.ids(word2id)
+    direction = direction if ids else controls.Direction()  # not even the form
+    if self.options['guidance'] and not ids:
+      raise UserError(f'guidance={self.options["guidance"]:g}: the poems of the model {model} are told nothing that '
+                      'could be exaggerated; expected guidance=0, or a title, theme, poet or dynasty')
+    return dataclasses.replace(self, direction=direction, options={**self.options, 'told': tuple(ids)},
+                               notes=[*self.notes, *notes])
 
   def spelled(self, spelling: corpus.Spelling) -> 'Request':
     """Returns the request with the begin words and the acrostic spelled so, and a note where that changed them."""
@@ -103,6 +127,28 @@ def _find_form(settings: WritingSettings) -> tuple[prosody.Form | None, str, lis
     raise UserError(f'acrostic {shorten(bare)}: {len(bare)} characters; expected at most {_MOST_ACROSTIC}, or '
                     'a form with as many lines')
   return prosody.FORMS['七绝' if len(bare) <= 4 else '七律'], bare, notes
+
+
+def _find_direction(settings: WritingSettings, form: prosody.Form | None) -> controls.Direction:
+  """Returns what the poems are to be told; the form where there is one."""
+  given = {}
+  for name in ('title', 'poet', 'dynasty'):
+    values = getattr(settings, name)
+    if values is not None and len(values) > 1:
+      raise UserError(f'{name} is given {len(values)} times: {", ".join(map(shorten, values))}; expected one')
+    given[name] = '' if values is None else values[0].strip()
+    if values is not None and not given[name]:
+      raise UserError(f'{name} is empty; expected a name' if name != 'title' else 'title is empty; expected characters')
+  if settings.theme is not None:
+    if given['title']:
+      raise UserError(f'both title {shorten(given["title"])} and theme {shorten(settings.theme[0])}; expected one of '
+                      'them')
+    given['title'] = ''.join(settings.theme).strip()
+    if not given['title']:
+      raise UserError('theme is empty; expected words')
+  if form is not None:
+    given['form'] = form.name if form.regulated else corpus.OTHER
+  return controls.Direction(**given)
 
 
 def _find_rhyme(settings: WritingSettings, form: prosody.Form | None) -> str | None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import overload
 
-from tangshi_tf import corpus, evaluation, prosody, run_dir
+from tangshi_tf import controls, corpus, evaluation, prosody, run_dir
 from tangshi_tf.corpus import originality
 from tangshi_tf.decoding import candidates, loop, sampling
 from tangshi_tf.decoding.form_plan import FormPlan
@@ -18,7 +18,7 @@ from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.evaluation.scoring import Score
 from tangshi_tf.model import myRNNModel
 from tangshi_tf.model.kept import require_start
-from tangshi_tf.settings import FREE, LONGEST, WritingSettings, require, require_iterable
+from tangshi_tf.settings import FREE, LONGEST, WritingSettings, require, require_iterable, require_names
 from tangshi_tf.short import cut, shown, tag
 
 
@@ -137,7 +137,8 @@ class Writer:
     for found in candidates.write_best(pairs, run=self._run, measure=measure, index=index,
                                        best_of=request.best_of, original=request.original, **options):
       yield WrittenPoem(found.text, found.begin, None if request.beam else found.seed, request.form, request.tones,
-                        request.rhyme, found.log_probability, tuple(found.copied), self.name)
+                        request.rhyme, found.log_probability, tuple(found.copied), self.name,
+                        request.direction, request.options['guidance'])
 
   def stream(self, form: str | None = None, *, begin: str | None = None, seed: int | None = None,
              **options) -> Iterator[str]:
@@ -228,16 +229,16 @@ class Writer:
     """Returns what `session` returns, for a request."""
     request = self.spelled(request)
     options = {name: value for name, value in self._options(request).items()
-               if name in ('plan', 'acrostic', 'max_repeat', 'max_len', 'bos_first')}
+               if name in ('plan', 'acrostic', 'max_repeat', 'max_len', 'bos_first', 'told', 'guidance')}
     return Session(self._run, begin=self._begins(request, 0)[0], **options)
 
   @overload
-  def score(self, text: str | WrittenPoem, *, whole: bool = False) -> Score: ...
+  def score(self, text: str | WrittenPoem, *, whole: bool = False, **told: str) -> Score: ...
 
   @overload
-  def score(self, text: list[str] | list[WrittenPoem], *, whole: bool = False) -> list[Score]: ...
+  def score(self, text: list[str] | list[WrittenPoem], *, whole: bool = False, **told: str) -> list[Score]: ...
 
-  def score(self, text, *, whole: bool = False):
+  def score(self, text, *, whole: bool = False, **told: str):
     """Measures the surprisal of each character of a text, or of several.
 
         >>> load('gru').score('床前明月光').bits.shape
@@ -247,6 +248,8 @@ class Writer:
       text: a text, a poem that was written, or a list of these; white space
         in them is left out.
       whole: whether they are whole poems, so that their end counts, too.
+      **told: what the model is told before them: `title`, `poet`, `form` and
+        `dynasty`, of a model with controls.
 
     Returns:
       A `Score`, or a list of them.
@@ -257,7 +260,9 @@ class Writer:
     several = not isinstance(text, (str, WrittenPoem))
     found = require_iterable('text', text, 'a text, a WrittenPoem, or a list of them') if several else [text]
     texts = [text_of(one) for one in found]
-    scores = evaluation.score(self.model, self.word2id, texts, whole=whole)
+    require_names(told, controls.KINDS)
+    direction, _ = controls.Direction(**told).checked(self.word2id, self.name)
+    scores = evaluation.score(self.model, self.word2id, texts, whole=whole, told=direction.ids(self.word2id))
     return scores if several else scores[0]
 
   def check(self, text: str | WrittenPoem, form: str | None = None, tones: str = 'strict') -> prosody.Check:
@@ -283,8 +288,8 @@ class Writer:
       rules.start(begin)
 
   def spelled(self, request: Request) -> Request:
-    """Returns a request whose given characters are spelled as the model knows them, such as 爱 for 愛."""
-    return request.spelled(self._spelling)
+    """Returns a request as the model has it: characters, such as 爱 for 愛, and what is told; else a `UserError`."""
+    return request.spelled(self._spelling).told(self.word2id, self.name)
 
   def sample_begins(self) -> list[str]:
     """Returns the exercise's seven begin words, those that the model knows if it knows any."""

@@ -2,10 +2,11 @@
 
 import collections
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
-from tangshi_tf import corpus, long_work, prosody, run_dir
+from tangshi_tf import controls, corpus, long_work, prosody, run_dir
 from tangshi_tf.errors import UserError
 from tangshi_tf.evaluation.held_out import HeldOut
 from tangshi_tf.evaluation.likelihood import token_nll
@@ -13,33 +14,47 @@ from tangshi_tf.evaluation.measures import perplexity as perplexity_of
 from tangshi_tf.short import shown
 
 
-def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int]) -> dict:
+def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int], told: Iterable[str] = ()) -> dict:
   """Measures a model on poems.
 
   Args:
     model: a `myRNNModel`.
     poems: at least one.
     word2id: the model's vocabulary.
+    told: what each poem is told of itself, some of `controls.KINDS`.
 
   Returns:
     See `summarize`.
 
   Raises:
-    UserError: there are no poems, or they are something else.
+    UserError: there are no poems, or they are something else; or the model cannot
+      be told that.
   """
   poems = corpus.require_poems(poems)
   if not poems:
     raise UserError('no poems; expected at least one')
-  ids, splits = corpus.encode_all(poems, word2id)
-  return summarize(poems, ids, splits, token_nll(model, ids, splits))
+  kinds, known = list(told), controls.kinds_of(word2id)
+  for kind in kinds:
+    if kind not in known:
+      raise UserError(f'told {shown(kind)}: the model is not told one; expected '
+                      + (f'one of {", ".join(known)}' if known else 'a model with controls'))
+  prefixes = [controls.Direction.of_poem(poem, kinds).ids(word2id) for poem in poems]
+  ids, splits = corpus.encode_all(poems, word2id, prefixes)
+  nll = token_nll(model, ids, splits)
+  own = np.ones(len(ids), bool)  # without what they are told
+  for first, prefix in zip(splits, prefixes):
+    own[first:first + len(prefix)] = False
+  splits = splits - np.cumsum([0, *map(len, prefixes)])
+  return summarize(poems, ids[own], splits, nll[own])
 
 
-def evaluate_run(run, held_out: HeldOut) -> dict:
+def evaluate_run(run, held_out: HeldOut, told: Iterable[str] = ()) -> dict:
   """Measures a loaded run.
 
   Args:
     run: a `run_dir.Run`.
     held_out: the poems.
+    told: see `evaluate`.
 
   Returns:
     The figures of `summarize`, and 'model', its name; 'split', what the poems
@@ -55,7 +70,7 @@ def evaluate_run(run, held_out: HeldOut) -> dict:
   trained_on = run.config.get('training', {}).get('corpus_sha256')
   return {'model': run.name, 'split': held_out.source, 'left_out': held_out.left_out,
           'other_corpus': held_out.fingerprint not in (None, trained_on),
-          **evaluate(run.model, held_out.poems, run.word2id)}
+          **evaluate(run.model, held_out.poems, run.word2id, told)}
 
 
 def summarize(poems: list[corpus.Poem], ids: np.ndarray, splits: np.ndarray, nll: np.ndarray) -> dict:

@@ -32,7 +32,8 @@ class HeldOut:
   __repr__ = short_repr
 
 
-def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, corpus_format: str = 'auto') -> HeldOut:
+def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, corpus_format: str = 'auto',
+                  poets: bool = False) -> HeldOut:
   """Reads a part of a corpus, or a whole file.
 
   Args:
@@ -40,6 +41,7 @@ def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, cor
     patterns: the corpus that is split: paths and globs; None for the package's
       own poems.
     corpus_format: see `corpus.read_poems`.
+    poets: whether the poems are to have their poets, where these are known.
 
   Raises:
     UserError: they cannot be read, none is short enough, or there is a corpus
@@ -51,7 +53,7 @@ def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, cor
   fingerprint, report = None, corpus.Report()
   if split in corpus.SPLITS:
     paths, path = shards.find(patterns)
-    parts, fingerprint = shards.read_parts(paths, corpus_format=corpus_format, only=split, report=report)
+    parts, fingerprint = shards.read_parts(paths, corpus_format=corpus_format, only=split, report=report, poets=poets)
     every = parts[split]
     source = f'the {split} part'
     place = f'{path}: {source}'
@@ -61,6 +63,7 @@ def read_held_out(split: str = 'test', patterns: list[str] | None = None, *, cor
   else:
     path = place = source = split
     every = corpus.read_poems(path, corpus_format=corpus_format, report=report)
+    every = corpus.with_poets(every, path) if poets else every
   poems = corpus.keep_short(every)
   if not poems:
     raise UserError(f'{place} has no poem of at most {corpus.MAX_TOKENS} tokens '

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -81,7 +81,8 @@ class Score:
     return ''.join(self.pieces())
 
 
-def score(model, word2id: dict[str, int], texts: Iterable[str], *, whole: bool = False) -> list[Score]:
+def score(model, word2id: dict[str, int], texts: Iterable[str], *, whole: bool = False,
+          told: Sequence[int] = ()) -> list[Score]:
   """Measures texts.
 
   Args:
@@ -90,6 +91,7 @@ def score(model, word2id: dict[str, int], texts: Iterable[str], *, whole: bool =
     texts: they are measured as `corpus.verse` makes them, with variants that the
       vocabulary has for characters that it does not have.
     whole: whether they are whole poems, so that their end counts, too.
+    told: the ids of what comes before each of them, see `controls`.
 
   Raises:
     UserError: one is no Unicode text.
@@ -100,12 +102,12 @@ def score(model, word2id: dict[str, int], texts: Iterable[str], *, whole: bool =
   corpus.require_vocabulary(word2id)
   spelling = corpus.Spelling(word2id)
   poems = [corpus.Poem('', spelling.of(corpus.verse(text, whole=whole))[0]) for text in texts]
-  ids, splits = corpus.encode_all(poems, word2id)
+  ids, splits = corpus.encode_all(poems, word2id, [told] * len(poems))
   if not whole:
     ids, splits = np.delete(ids, splits[1:] - 1), splits - np.arange(len(splits))
   bits = token_nll(model, ids, splits) / math.log(2)
   found = []
-  for poem, first, end in zip(poems, splits, splits[1:]):
+  for poem, first, end in zip(poems, splits[:-1] + len(told), splits[1:]):
     unknown = sorted({character for character, i in zip(poem.content, ids[first + 1:end]) if i == corpus.UNK_ID})
     found.append(Score(poem.content, bits[first + 1:end], unknown))
   return found

@@ -118,8 +118,9 @@ def _row_weights(seqlen, reduction: str):
   return tf.math.divide_no_nan(tf.ones_like(counts), divisor)
 
 
-def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem', label_smoothing: float = 0.0,
-               unlikelihood: float = 0.0, unwanted=None, precision: str = 'float32', clusters=None):
+def fused_loss(hidden, kernel, bias, labels, seqlen, *, first=None, reduction: str = 'poem',
+               label_smoothing: float = 0.0, unlikelihood: float = 0.0, unwanted=None, precision: str = 'float32',
+               clusters=None):
   """`compute_loss` without the logits of padded positions.
 
   Args:
@@ -128,6 +129,8 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem',
     bias: float `[V]`.
     labels: int `[batch, time]`.
     seqlen: int `[batch]`.
+    first: int `[batch]`, the first position of each row that counts; 0 by
+      default.
     reduction, label_smoothing, unlikelihood, unwanted: see `compute_loss`.
     precision: 'float32', 'bfloat16' or 'float16': of the products' operands.
     clusters: those of a model with an adaptive softmax. There is no label
@@ -136,7 +139,7 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem',
   Returns:
     `(loss, nll)`: the scalar that `compute_loss` gives, with gradients for
     `hidden`, `kernel` and `bias`, and the negative log-likelihoods in nats of
-    the real positions `[n]`, row by row, without.
+    the positions that count `[n]`, row by row, without.
 
   Raises:
     UserError: the precision or the reduction is unknown, or labels of clusters
@@ -144,8 +147,9 @@ def fused_loss(hidden, kernel, bias, labels, seqlen, *, reduction: str = 'poem',
   """
   if clusters is not None and label_smoothing:
     raise UserError(f'label_smoothing={label_smoothing} with an adaptive softmax; expected label_smoothing=0')
-  positions = real_positions(seqlen, tf.shape(labels)[1])
-  weights = tf.gather(_row_weights(seqlen, reduction), positions[:, 0])
+  positions = real_positions(seqlen, tf.shape(labels)[1], first)
+  counted = seqlen if first is None else seqlen - first
+  weights = tf.gather(_row_weights(counted, reduction), positions[:, 0])
   unwanted_logits = None
   if unlikelihood:
     if clusters is not None:
@@ -164,13 +168,15 @@ def _logits_of_unwanted(hidden, kernel, bias, unwanted):
   return tf.where(unwanted >= 0, logits + tf.gather(bias, classes)[:, None, :], -np.inf)
 
 
-def earlier_characters(x, y, is_character):
+def earlier_characters(x, y, is_character, first=None):
   """Returns the characters that a repetition at each position would repeat.
 
   Args:
     x: ids, int32 `[batch, time]`.
     y: the ids that follow, int32 `[batch, time]`.
     is_character: bool `[V]`; the others, marks above all, may repeat.
+    first: int `[batch]`, the first position of each row that counts; 0 by
+      default.
 
   Returns:
     int32 `[batch, time, time]`: for each position the characters in x up to it,
@@ -178,18 +184,21 @@ def earlier_characters(x, y, is_character):
   """
   same = x[:, :, None] == x[:, None, :]
   time = tf.range(tf.shape(x)[1])
-  first = ~tf.reduce_any(same & (time[None, None, :] < time[None, :, None]), axis=2)
-  counted = first & tf.gather(is_character, x)
+  begun = True if first is None else time >= first[:, None]
+  same &= begun if first is None else begun[:, None, :]
+  new = ~tf.reduce_any(same & (time[None, None, :] < time[None, :, None]), axis=2)
+  counted = new & begun & tf.gather(is_character, x)
   kept = counted[:, None, :] & (time[None, None, :] <= time[None, :, None]) & (x[:, None, :] != y[:, :, None])
   return tf.where(kept, x[:, None, :], -1)
 
 
-def real_positions(seqlen, max_len):
-  """Returns the indices int32 `[n, 2]` (row, time) of the real positions of a batch."""
-  return tf.cast(tf.where(mkMask(seqlen, max_len)), tf.int32)
+def real_positions(seqlen, max_len, first=None):
+  """Returns the indices int32 `[n, 2]` (row, time) of the real positions of a batch, from the first of each row on."""
+  mask = mkMask(seqlen, max_len)
+  return tf.cast(tf.where(mask if first is None else mask & ~mkMask(first, max_len)), tf.int32)
 
 
-def loss_and_gradients(model, x, y, seqlen, state=None, *, seed=None, reduction: str = 'poem',
+def loss_and_gradients(model, x, y, seqlen, state=None, *, first=None, seed=None, reduction: str = 'poem',
                        label_smoothing: float = 0.0, unlikelihood: float = 0.0, precision: str = 'float32'):
   """The loss of a batch and its gradients, for every way to train a model.
 
@@ -199,20 +208,22 @@ def loss_and_gradients(model, x, y, seqlen, state=None, *, seed=None, reduction:
     y: the ids that follow, int32 `[batch, time]`.
     seqlen: real length of each row, int32 `[batch]`.
     state: what the rows begin from; zeros by default.
+    first: the first position of each row that counts, int32 `[batch]`, after
+      what it is told; 0 by default.
     seed: of the dropout masks, int32 `[2]`; by default nothing is dropped.
     reduction, label_smoothing, unlikelihood: see `compute_loss`.
     precision: of the operands of all products, see `products`; float16 is for
       the output layer alone.
 
   Returns:
-    The loss, a scalar; the negative log-likelihoods in nats of the real
-    positions `[n]`, row by row; the gradients of the trainable variables, in
+    The loss, a scalar; the negative log-likelihoods in nats of the positions
+    that count `[n]`, row by row; the gradients of the trainable variables, in
     their order; and the state after the last position.
   """
   with tf.GradientTape() as tape:
     hidden, state = model.unroll(x, state, seed=seed, precision=precision)
-    unwanted = earlier_characters(x, y, model.is_character) if unlikelihood else None
-    loss, nll = fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen, reduction=reduction,
+    unwanted = earlier_characters(x, y, model.is_character, first) if unlikelihood else None
+    loss, nll = fused_loss(hidden, model.dense.kernel, model.dense.bias, y, seqlen, first=first, reduction=reduction,
                            label_smoothing=label_smoothing, unlikelihood=unlikelihood, unwanted=unwanted,
                            precision=precision, clusters=model.clusters)
   # Dense: of an embedding's row that occurs more than once Keras 3's optimizers (and the norm) square each occurrence

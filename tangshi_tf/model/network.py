@@ -72,6 +72,8 @@ class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
     clusters: what makes the softmax of `dense` adaptive; None where it is full.
     is_character: bool `[V]`, false for marks and special tokens.
     marks: int32 `[m]`, the ids of the punctuation marks.
+    never_next: float32 `[V]`, minus infinity for words that are never next: PAD,
+      UNK, bos and controls; else 0.
     hyperparameters: the arguments that make the same model again, for the same
       vocabulary.
   """
@@ -155,7 +157,8 @@ class myRNNModel(Output, LanguageModel):  # noqa: N801 (the exercise's name)
     self.marks = tf.constant([i for i, word in enumerate(words) if word in corpus.PUNCTUATION], tf.int32)
     never = (corpus.pad_token, corpus.unknown_token, corpus.start_token)
     # Added to the bias wherever the next token is chosen.
-    self._never_next = tf.constant([-np.inf if word in never else 0.0 for word in words], tf.float32)
+    self.never_next = tf.constant([-np.inf if word in never or corpus.is_control(word) else 0.0 for word in words],
+                                   tf.float32)
 
   def _build_layers(self, units, embedding_size, width):
     """Makes all variables at once: those first made inside a tf.function get no gradients."""

@@ -40,13 +40,13 @@ class TiedDense(keras.layers.Layer):
 class Output:
   """The part of a model that makes logits of what its output layer sees.
 
-  The model has the output layer, `dense`, perhaps `clusters`, and `_never_next`, float32 `[V]`, which is minus infinity
+  The model has the output layer, `dense`, perhaps `clusters`, and `never_next`, float32 `[V]`, which is minus infinity
   for words that are never next, and else 0.
   """
 
   dense: Any
   clusters: Any
-  _never_next: Any
+  never_next: Any
 
   def logits(self, hidden):
     """Returns the logits `[…, V]` of what the output layer sees, `[…, width]`; their softmax is the distribution."""
@@ -54,18 +54,23 @@ class Output:
     return logits if self.clusters is None else self.clusters.logits(hidden, logits)
 
   def next_bias(self):
-    """Returns the output layer's bias `[V]`, minus infinity for PAD, UNK and bos."""
-    return self.dense.bias + self._never_next
+    """Returns the output layer's bias `[V]`, minus infinity for words that are never next."""
+    return self.dense.bias + self.never_next
 
   def next_logits_of(self, words: int | None = None):
-    """Returns a function from what the output layer sees, `[batch, width]`, to the logits of `next_logits`.
+    """Returns the function of `logits_of`, with minus infinity for words that are never next."""
+    logits_of, never = self.logits_of(words), self.never_next[:words]
+    return lambda hidden: logits_of(hidden) + never
+
+  def logits_of(self, words: int | None = None):
+    """Returns a function from what the output layer sees, `[batch, width]`, to its logits.
 
     It reads the weights once, here, so that a loop need not.
 
     Args:
       words: of how many of the first words; of all by default.
     """
-    dense, clusters, never = self.dense, self.clusters, self._never_next[:words]
+    dense, clusters = self.dense, self.clusters
     bias = tf.convert_to_tensor(dense.bias)[:words]
     if isinstance(dense, TiedDense):  # of its transpose XLA would make a copy
       rows = tf.convert_to_tensor(dense.rows)[:words]
@@ -73,5 +78,5 @@ class Output:
     else:
       product = functools.partial(tf.matmul, b=tf.convert_to_tensor(dense.kernel)[:, :words])
     if clusters is None:
-      return lambda hidden: product(hidden) + (bias + never)
-    return lambda hidden: clusters.logits(hidden, product(hidden) + bias) + never
+      return lambda hidden: product(hidden) + bias
+    return lambda hidden: clusters.logits(hidden, product(hidden) + bias)

@@ -1,7 +1,8 @@
 """Tones, rhymes and verse forms, in plain Python."""
 
+from tangshi_tf.corpus import OTHER, form_of
 from tangshi_tf.prosody.checking import Check, Fault, as_checked, check, check_text, check_tones
-from tangshi_tf.prosody.forms import FORMS, OTHER, TONES, Form, Pattern, find_form, form_of, line_pattern, patterns
+from tangshi_tf.prosody.forms import FORMS, TONES, Form, Pattern, find_form, line_pattern, patterns
 from tangshi_tf.prosody.tones import (
     EITHER,
     LEVEL,

@@ -17,19 +17,9 @@ import collections
 import dataclasses
 
 from tangshi_tf import corpus
+from tangshi_tf.corpus import OTHER, form_of
 from tangshi_tf.errors import shorten
-from tangshi_tf.prosody.forms import (
-  EXCHANGED,
-  FORMS,
-  KINDS,
-  OTHER,
-  Form,
-  Pattern,
-  find_form,
-  form_of,
-  line_pattern,
-  patterns,
-)
+from tangshi_tf.prosody.forms import EXCHANGED, FORMS, KINDS, Form, Pattern, find_form, line_pattern, patterns
 from tangshi_tf.prosody.tones import (
   LEVEL,
   OBLIQUE,

@@ -24,7 +24,6 @@ from tangshi_tf.settings import WritingSettings, known, require
 from tangshi_tf.short import shown
 
 TONES = known(WritingSettings)['tones'].choices  # how tones are checked, see `checking`
-OTHER = 'other'
 MAX_LINES, MAX_CHARACTERS = 64, 32  # of a form without a name
 
 
@@ -45,8 +44,7 @@ class Form:
   regulated: bool = False
 
 
-FORMS = {name: Form(name, lines, characters, True)
-         for name, lines, characters in (('五绝', 4, 5), ('七绝', 4, 7), ('五律', 8, 5), ('七律', 8, 7))}
+FORMS = {name: Form(name, lines, characters, True) for name, (lines, characters) in corpus.SHAPES.items()}
 _LONG_NAMES = {'五言绝句': '五绝', '七言绝句': '七绝', '五言律诗': '五律', '七言律诗': '七律'}
 
 # The odd positions, from the left of a line of five: what they are in `strict`. All others are fixed.
@@ -91,15 +89,6 @@ def find_form(name: str | Form) -> Form:
       return Form(f'{lines}x{characters}', lines, characters)
   raise UserError(f'form {shorten(name)} is unknown; expected {", ".join(FORMS)}, or LINESxCHARACTERS such as 6x5, up '
                   f'to {MAX_LINES}x{MAX_CHARACTERS}{did_you_mean(name, FORMS, likeness=0.5)}')
-
-
-def form_of(content: str) -> str:
-  """Returns the form whose line count and line lengths a poem has, whatever its tones and rhymes, or 'other'."""
-  lengths = [len(line) for line in corpus.verse_lines(content)]
-  for name, form in FORMS.items():
-    if lengths == [form.characters] * form.lines:
-      return name
-  return OTHER
 
 
 def patterns(form: Form | str) -> tuple[Pattern, ...]:

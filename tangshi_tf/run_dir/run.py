@@ -133,7 +133,8 @@ class RunDir:
 
   def _vocabulary(self) -> list[str]:
     words = self._manifest.read_json(VOCABULARY, list)
-    if (not all(isinstance(word, str) and (len(word) == 1 or word in corpus.SPECIAL_TOKENS) for word in words)
+    if (not all(isinstance(word, str) and (len(word) == 1 or word in corpus.SPECIAL_TOKENS or corpus.is_control(word))
+                for word in words)
         or len(set(words)) != len(words)
         or words[:2] != [corpus.pad_token, corpus.unknown_token]
         or not {corpus.start_token, corpus.end_token} <= set(words)):

@@ -16,8 +16,8 @@ from tangshi_tf.settings.base import (
 )
 from tangshi_tf.settings.flag_files import expand_flag_files
 from tangshi_tf.settings.training import (
-    GROUPS,
     CLASS_UNITS,
+    GROUPS,
     CorpusSettings,
     ModelSettings,
     Settings,
@@ -29,7 +29,8 @@ from tangshi_tf.settings.training import (
 from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, LONGEST, WritingSettings
 
 __all__ = [
-    'ALWAYS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'CLASS_UNITS', 'LONGEST', 'CorpusSettings', 'ModelSettings', 'Setting', 'Settings',
-    'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags', 'expand_flag_files',
-    'given_flags', 'known', 'model_decides', 'require', 'require_iterable', 'require_names', 'setting_names',
+    'ALWAYS', 'CLASS_UNITS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'LONGEST', 'CorpusSettings', 'ModelSettings',
+    'Setting', 'Settings', 'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags',
+    'expand_flag_files', 'given_flags', 'known', 'model_decides', 'require', 'require_iterable', 'require_names',
+    'setting_names',
 ]

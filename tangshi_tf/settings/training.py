@@ -31,6 +31,11 @@ class CorpusSettings(Checked):
   vocabulary_size: int | None = setting(
       None, 'Keep the most frequent characters only, so that there are this many words with PAD, UNK, bos and eos '
       '(default: all characters of the training part). Time and memory a token grow with it.', low=5)
+  controls: bool = setting(
+      False, 'Tell the model before each poem its dynasty, form, poet and title, as far as they are known, so that '
+      'poems can be asked for by them.')
+  poets: int = setting(300, 'With --controls: how many poets of each dynasty are told, the most prolific ones.', low=0,
+                       high=10**5)
 
   def __post_init__(self):
     super().__post_init__()
@@ -138,6 +143,9 @@ class TrainingSettings(Checked):
   random_states: float = setting(0.0, 'Share of the poems that begin from a random-normal state instead of zeros.',
                                   low=0, high=1)
   state_stddev: float = setting(0.5, 'With --random_states: their standard deviation.', low=0, high=100)
+  control_dropout: float = setting(
+      0.5, 'With --controls: share of the poems that are not told one of them, for each by itself.', low=0, high=1)
+  uncontrolled: float = setting(0.2, 'With --controls: share of the poems that are told nothing.', low=0, high=1)
   plain_epochs: int = setting(
       0, 'Epochs at the beginning in which --bos_dropout, --random_states and --unlikelihood wait.', low=0)
   optimizer: str = setting('adam', 'Optimizer.', choices=('adam', 'adamw', 'rmsprop', 'sgd'))
@@ -192,6 +200,9 @@ class Settings:
     if training.label_smoothing and self.model.softmax == 'adaptive':
       raise UserError(f'label_smoothing={training.label_smoothing} with softmax=adaptive, which does not look at all '
                       'characters; expected label_smoothing=0 or softmax=full')
+    if training.bptt and self.corpus.controls:
+      raise UserError(f'bptt={training.bptt} trains on all poems as one text, which is told nothing; expected '
+                      'controls=False')
     if not training.bptt:
       if training.batch_tokens and training.batching != 'bucket':
         raise UserError(f'batch_tokens={training.batch_tokens} with batching={training.batching}; expected '
@@ -245,6 +256,8 @@ class Settings:
         'layer_dropout': (model.layers == 1, 'there is one layer'),
         'reset_after': (model.cell != 'gru', f'the cell is {model.cell}'),
         'state_stddev': (not training.random_states, 'no poem begins from a random state'),
+        **dict.fromkeys(('poets', 'control_dropout', 'uncontrolled'), (
+            not self.corpus.controls and training.start_from is None, 'no poem is told anything')),
         'plain_epochs': (plain, 'nothing waits for their end'),
         **dict.fromkeys(('bos_dropout', 'random_states', 'unlikelihood'), (
             training.plain_epochs >= training.epochs,

@@ -18,7 +18,7 @@ FREE: dict[str, Any] = {'bos_first': True, 'temperature': 0.5, 'min_p': 0.02, 'm
 FORM: dict[str, Any] = {'temperature': 0.8, 'min_p': 0.0, 'max_repeat': 1}
 # What no preset changes.
 ALWAYS: dict[str, Any] = {'init': 'zero', 'state_stddev': 0.5, 'top_k': 0, 'top_p': 1.0, 'tones': 'strict', 'num': 1,
-                          'beam': 0, 'best_of': 1}
+                          'beam': 0, 'best_of': 1, 'guidance': 0.0}
 
 _BARE = 'with --exercise, --beam or --interactive'  # these write as the exercise does, where there is no form
 
@@ -44,6 +44,12 @@ class WritingSettings(Checked):
       None, 'With --form: any, off, or a level group such as 上平一东 or 东 (default: any if it has a name).')
   tones: str | None = setting(None, 'With --form: as in tangshi_tf.prosody (default: strict).',
                               choices=('strict', 'loose', 'off'))
+  title: list[str] | None = setting(None, 'The title, such as 春望; of a model with controls, such as best.')
+  theme: list[str] | None = setting(None, 'Words instead of a title, such as 边塞; may be repeated.')
+  poet: list[str] | None = setting(None, 'In whose manner, such as 李白; of a model with controls.')
+  dynasty: list[str] | None = setting(None, 'Of which time, 唐 or 宋; of a model with controls.')
+  guidance: float | None = setting(None, 'How much title, poet and form are exaggerated; 0: not (default: 0).', low=0,
+                                   high=10)
   acrostic: str | None = setting(None, 'The first characters of the lines, up to eight (藏头; --form is 七绝 then, or '
                                  '七律 for more than four).')
   init: str | None = setting(None, 'Initial state (default: zero).', choices=('zero', 'random'))

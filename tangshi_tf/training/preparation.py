@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tangshi_tf import corpus, long_work
+from tangshi_tf import controls, corpus, long_work
 from tangshi_tf.corpus import files, shards
 from tangshi_tf.errors import UserError
 from tangshi_tf.settings import Settings
@@ -59,7 +59,12 @@ def read_corpus(settings: Settings, *, known: Sequence[str] | None = None) -> Ma
   if given.stream and found is None:
     raise UserError(f'{source}: stream, but these are no shards; expected those that tangshi_tf.write_shards writes')
   streamed = found is not None and given.stream is not False
+  tells = given.controls if known is None else bool(controls.kinds_of(known))
+  if given.controls and not tells:
+    raise UserError('controls: the model to start from has none; expected controls=False, or a new model')
   if found is not None and streamed:
+    if given.controls:
+      raise UserError('controls of shards that are streamed; expected stream=False')
     if training.bptt or training.batching == 'sorted':
       flag = f'bptt={training.bptt}' if training.bptt else 'batching=sorted'
       raise UserError(f'{flag} of shards that are streamed; expected stream=False, or another way of training')
@@ -70,13 +75,17 @@ def read_corpus(settings: Settings, *, known: Sequence[str] | None = None) -> Ma
     counts, validation_poem, fingerprint = census.counts, census.validation_poem, census.fingerprint
     words = corpus.vocabulary_of(counts, size=given.vocabulary_size, known=known)
   else:
-    every, fingerprint = shards.read_parts(paths, corpus_format=given.corpus_format, report=report)
+    every, fingerprint = shards.read_parts(paths, corpus_format=given.corpus_format, report=report, poets=tells)
     kept = corpus.keep_parts(every, source, **given.limits)
     poems = {name: len(part) for name, part in kept.items()}
     counts = corpus.count_words(long_work.told(kept['train'], 'poems counted', poems['train']))
     words = corpus.vocabulary_of(counts, size=given.vocabulary_size, known=known)
+    if given.controls and known is None:
+      words += controls.control_words(kept['train'], given.poets)
     word2id, _ = corpus.word_tables(words)
-    parts = {name: corpus.encode_all(kept[name], word2id) for name in ('train', 'validation') if kept[name]}
+    told = {'train': _told(kept['train'], word2id) if tells else None}  # to validate, poems are told nothing
+    parts = {name: corpus.encode_all(kept[name], word2id, told.get(name)) for name in ('train', 'validation')
+             if kept[name]}
     validation_poem = next(iter(kept['validation']), None)
   settings.model.tails(len(words))  # which may be too few for the cut-offs
   return Material(words, counts, parts, validation_poem, {
@@ -84,6 +93,11 @@ def read_corpus(settings: Settings, *, known: Sequence[str] | None = None) -> Ma
       'corpus_files': None if given.corpus is None else files_of(given.corpus), 'corpus_sha256': fingerprint,
       'poems': poems,
   }, streamed, (f'{source}: {report}',) if str(report) else ())
+
+
+def _told(poems: list[corpus.Poem], word2id: dict[str, int]) -> list[list[int]]:
+  """Returns the ids of what each poem is told."""
+  return [controls.Direction.of_poem(poem).ids(word2id) for poem in long_work.told(poems, 'poems read', len(poems))]
 
 
 def files_of(patterns: list[str]) -> dict[str, list[str]]:

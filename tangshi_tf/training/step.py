@@ -37,6 +37,8 @@ class StepOptions:
     bos_dropout: share of the poems that begin without bos, see `starts`.
     random_states: share of the poems that begin from a random-normal state.
     state_stddev: its standard deviation.
+    control_dropout: share of the poems that are not told one of the controls.
+    uncontrolled: share of the poems that are told nothing.
     seed: of the dropout masks and of how poems begin, together with the number
       of the step.
   """
@@ -51,6 +53,8 @@ class StepOptions:
   bos_dropout: float = 0.0
   random_states: float = 0.0
   state_stddev: float = 0.5
+  control_dropout: float = 0.5
+  uncontrolled: float = 0.2
   seed: int = 0
 
   __repr__ = short_repr
@@ -109,16 +113,16 @@ def _compiled_step(model, optimizer, options, replicas):
   def step(x, y, seqlen, state):
     number = tf.cast(optimizer.iterations, tf.int32)
     seed = tf.stack([options.seed, number])
-    if options.bos_dropout or options.random_states:
-      x, y, seqlen, drawn = starts.vary(x, y, seqlen, options=options, step_seed=seed, model=model, replicas=replicas)
-      state = state or drawn
+    x, y, seqlen, first, drawn = starts.vary(x, y, seqlen, options=options, step_seed=seed, model=model,
+                                             replicas=replicas)
+    state = state or drawn
     if replicas.count > 1:
       replica = tf.distribute.get_replica_context().replica_id_in_sync_group
       seed = tf.random.experimental.stateless_fold_in(seed, replica)
     loss, nll, gradients, state = losses.loss_and_gradients(
-        model, x, y, seqlen, state or None, seed=seed, reduction=options.reduction,
+        model, x, y, seqlen, state or None, first=first, seed=seed, reduction=options.reduction,
         label_smoothing=options.label_smoothing, unlikelihood=options.unlikelihood, precision=options.precision)
-    sums = [tf.reduce_sum(nll), tf.cast(tf.reduce_sum(seqlen), tf.float32)]
+    sums = [tf.reduce_sum(nll), tf.cast(tf.size(nll), tf.float32)]
     if replicas.count > 1:
       weight = sums[1] if options.reduction == 'token' else tf.cast(tf.size(seqlen), tf.float32)
       gradients, loss, sums = _over_replicas(gradients, loss, sums, weight)

@@ -190,3 +190,31 @@ def test_a_vocabulary_of_limited_size():
   assert corpus.encode('月山', word2id) == [word2id['bos'], word2id['月'], corpus.UNK_ID, word2id['eos']]
   assert corpus.build_vocabulary(poems, size=100) == corpus.build_vocabulary(poems)
   assert set(corpus.build_vocabulary(poems, size=5)) == {*corpus.SPECIAL_TOKENS, '月'}
+
+
+def test_poems_beside_a_corpus_are_no_near_duplicates_of_the_others():
+  """Against the groups of near-duplicates, on poems of few lines."""
+  rng = random.Random(0)
+  lines = [f'{first}{second}山水日' for first in '春夏秋冬' for second in '东南西北']
+  poems = [corpus.Poem('', ''.join(rng.choice(lines) + '。' for _ in range(rng.randint(1, 6)))) for _ in range(150)]
+  others, poems = poems[:12], poems[12:]
+  kept = corpus.without_near_duplicates(poems, others)
+  assert 0 < len(kept) < len(poems)
+  for poem in poems:
+    near = any(corpus.near_duplicate_groups([poem.content, other.content])[1] == 0 for other in others)
+    assert (poem not in kept) == near
+
+
+def test_a_corpus_beside_another_moves_none_of_its_held_out_poems():
+  rng = random.Random(1)
+  lines = [f'{first}{second}{third}水日' for first in '春夏秋冬' for second in '东南西北' for third in '山川日月星']
+  def make(count):
+    return [corpus.Poem('', ''.join(rng.choice(lines) + '。' for _ in range(4))) for _ in range(count)]
+
+  tang, song = make(60), make(400)
+  before = corpus.split_poems(tang)
+  held_out = before['validation'] + before['test']
+  assert held_out and len(held_out) < 40
+  after = corpus.split_poems(tang + corpus.without_near_duplicates(song, held_out))
+  for part in ('validation', 'test'):
+    assert {poem.content for poem in before[part]} <= {poem.content for poem in after[part]}

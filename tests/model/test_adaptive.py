@@ -37,8 +37,8 @@ def plain(model, hidden):
       hidden, model.dense.kernel, model.dense.bias, *model.clusters.trainable_variables))
   bounds = [*model.hyperparameters['cutoffs'], len(bias)]
   first, logits = bounds[0], hidden @ kernel + bias
-  head = softmax(np.concatenate([logits[:, :first], np.concatenate([hidden, np.tanh(hidden @ inner)], 1) @ own + own_bias],
-                                1))
+  classes = np.concatenate([hidden, np.tanh(hidden @ inner)], 1) @ own + own_bias
+  head = softmax(np.concatenate([logits[:, :first], classes], 1))
   tails = [softmax(logits[:, low:high]) for low, high in zip(bounds, bounds[1:])]
   shares = [head[:, :first], *(head[:, first + i, None] * tail for i, tail in enumerate(tails))]
   return np.concatenate(shares, 1), head, tails

@@ -20,8 +20,9 @@ def batch():
 
 
 def vary(batch, model, step=0, **options):
-  x, y, seqlen, state = starts.vary(*batch, options=training.StepOptions(**options), step_seed=tf.constant([7, step]),
-                                    model=model)
+  x, y, seqlen, first, state = starts.vary(*batch, options=training.StepOptions(**options),
+                                           step_seed=tf.constant([7, step]), model=model)
+  assert first is None  # the model has no controls
   return [tensor.numpy() for tensor in (x, y, seqlen)], state and [tensor.numpy() for tensor in state]
 
 
@@ -89,7 +90,87 @@ def test_a_step_trains_from_these_starts(model, word2id):
   options = training.StepOptions(bos_dropout=1.0, random_states=1.0, state_stddev=2.0, seed=3)
   optimizer = training.make_optimizer()
   varied = starts.vary(x, y, seqlen, options=options, step_seed=tf.constant([3, 0]), model=model)
-  expected = compute_loss(model(varied[0], varied[3]), varied[1], varied[2])
+  expected = compute_loss(model(varied[0], varied[4]), varied[1], varied[2])
   loss = training.train_one_step(model, optimizer, x, y, seqlen, options=options)
   np.testing.assert_allclose(loss, expected, rtol=1e-5)
   assert abs(float(loss) - float(compute_loss(model(x), y, seqlen))) > 1e-3
+
+
+CONTROLS = ['dynasty=唐', 'dynasty=宋', 'form=五绝', 'form=七绝', 'poet=甲', 'title=']
+
+
+@pytest.fixture(scope='module')
+def told(word2id):
+  """A model with controls, poems of 40 lengths that are told all of it, and how many words each is told."""
+  from tangshi_tf import controls, myRNNModel
+  vocabulary = {**word2id, **{word: len(word2id) + i for i, word in enumerate(CONTROLS)}}
+  model = myRNNModel(vocabulary, units=4, embedding_size=3)
+  rows, counts = [], []
+  for i in range(ROWS):
+    ids = controls.Direction('唐', '七绝', '甲', '一丁丂'[:i % 3 + 1]).ids(vocabulary)
+    counts.append(len(ids))
+    rows.append([*ids, 2, *range(8, 8 + i % 5 + 2), 3])
+  tokens = np.zeros((ROWS, max(map(len, rows))), np.int32)
+  for row, ids in zip(tokens, rows):
+    row[:len(ids)] = ids
+  batch = tokens[:, :-1], tokens[:, 1:], np.array([len(ids) - 1 for ids in rows], np.int32)
+  return model, tuple(map(tf.constant, batch)), np.array(counts)
+
+
+def vary_told(told, **options):
+  model, batch, _ = told
+  options = training.StepOptions(**options)
+  return [tensor.numpy() for tensor in starts.vary(*batch, options=options, step_seed=tf.constant([7, 1]),
+                                                   model=model)[:4]]
+
+
+@pytest.mark.parametrize('options', [{'control_dropout': 1.0, 'uncontrolled': 0.0},
+                                     {'control_dropout': 0.0, 'uncontrolled': 1.0}], ids=str)
+@pytest.mark.parametrize('bos_dropout', [0.0, 1.0])
+def test_poems_that_are_told_nothing_are_the_plain_sequences(told, options, bos_dropout):
+  x, y, seqlen, first = vary_told(told, bos_dropout=bos_dropout, **options)
+  _, (whole, _, lengths), counts = told
+  skipped = counts + int(bos_dropout)
+  assert not first.any() and np.array_equal(seqlen, lengths.numpy() - skipped)
+  for row, next_row, full, skip, size in zip(x, y, whole.numpy(), skipped, seqlen):
+    np.testing.assert_array_equal(row[:size], full[skip:skip + size])
+    np.testing.assert_array_equal(next_row[:size - 1], row[1:size])
+    assert next_row[size - 1] == 3 and not next_row[size:].any()
+
+
+def test_poems_that_are_told_all_are_as_they_were_and_count_from_bos(told):
+  x, y, seqlen, first = vary_told(told, control_dropout=0.0, uncontrolled=0.0)
+  _, batch, counts = told
+  for ours, theirs in zip((x, y, seqlen, first), (*batch, counts)):
+    np.testing.assert_array_equal(ours, theirs)
+  assert np.all(x[np.arange(ROWS), first] == 2)
+
+
+def test_each_control_is_left_out_by_itself_and_a_title_as_a_whole(told):
+  model, batch, counts = told
+  x, _, seqlen, first = vary_told(told, control_dropout=0.3, uncontrolled=0.2)
+  kept = {word: np.any(x == model.word2id[word], axis=1) for word in ('dynasty=唐', 'form=七绝', 'poet=甲', 'title=')}
+  for has in kept.values():
+    assert close(np.sum(has), 0.8 * 0.7)
+  assert close(np.sum(kept['form=七绝'] & kept['title=']), 0.8 * 0.7**2)
+  nothing = ~np.any(list(kept.values()), axis=0)
+  assert close(np.sum(nothing), 0.2 + 0.8 * 0.3**4)
+  title = np.array([i % 3 + 2 for i in range(ROWS)])  # its word and one to three characters
+  expected = sum(kept[word].astype(int) for word in ('dynasty=唐', 'form=七绝', 'poet=甲')) + kept['title='] * title
+  np.testing.assert_array_equal(first, expected)
+  np.testing.assert_array_equal(seqlen, batch[2].numpy() - counts + expected)
+
+
+def test_what_a_poem_is_told_does_not_depend_on_the_batch(told):
+  model, batch, counts = told
+  every = vary_told(told, bos_dropout=0.4)
+  few = vary_told((model, tuple(tensor[:9] for tensor in batch), counts), bos_dropout=0.4)
+  for ours, theirs in zip(few, every):
+    width = ours.shape[1] if ours.ndim == 2 else None
+    np.testing.assert_array_equal(ours, theirs[:9, :width] if width else theirs[:9])
+
+
+def test_no_rows_of_a_replica(told):
+  model, batch, counts = told
+  x, y, seqlen, first = vary_told((model, tuple(tensor[:0] for tensor in batch), counts))
+  assert x.shape == y.shape == (0, 1) and seqlen.shape == first.shape == (0,)
