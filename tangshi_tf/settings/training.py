@@ -31,6 +31,9 @@ class CorpusSettings(Checked):
   vocabulary_size: int | None = setting(
       None, 'Keep the most frequent characters only, so that there are this many words with PAD, UNK, bos and eos '
       '(default: all characters of the training part). Time and memory a token grow with it.', low=5)
+  vocabulary_from: str | None = setting(
+      None, 'Take the vocabulary of a model, a shipped name or a run directory, and no other characters, so that '
+      'perplexities can be compared.')
   controls: bool = setting(
       False, 'Tell the model before each poem its dynasty, form, poet and title, as far as they are known, so that '
       'poems can be asked for by them.')
@@ -42,6 +45,9 @@ class CorpusSettings(Checked):
     if self.min_characters > self.max_characters:
       raise UserError(f'min_characters={self.min_characters} leaves no poem of at most '
                       f'max_characters={self.max_characters}; expected it not to be greater')
+    if self.vocabulary_from is not None and self.vocabulary_size is not None:
+      raise UserError(f'both vocabulary_from={shown(self.vocabulary_from)} and vocabulary_size={self.vocabulary_size}; '
+                      'expected one of them')
 
   @property
   def limits(self) -> dict[str, int]:
@@ -200,6 +206,9 @@ class Settings:
     if training.label_smoothing and self.model.softmax == 'adaptive':
       raise UserError(f'label_smoothing={training.label_smoothing} with softmax=adaptive, which does not look at all '
                       'characters; expected label_smoothing=0 or softmax=full')
+    if training.start_from is not None and self.corpus.vocabulary_from is not None:
+      raise UserError(f'vocabulary_from={shown(self.corpus.vocabulary_from)} with start_from, which has a vocabulary; '
+                      'expected one of them')
     if training.bptt and self.corpus.controls:
       raise UserError(f'bptt={training.bptt} trains on all poems as one text, which is told nothing; expected '
                       'controls=False')

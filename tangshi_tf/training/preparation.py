@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tangshi_tf import controls, corpus, long_work
+from tangshi_tf import controls, corpus, long_work, run_dir
 from tangshi_tf.corpus import files, shards
 from tangshi_tf.errors import UserError
 from tangshi_tf.settings import Settings
@@ -47,7 +47,8 @@ def read_corpus(settings: Settings, *, known: Sequence[str] | None = None) -> Ma
 
   Args:
     settings: of the run.
-    known: the words that come first in the vocabulary; by default PAD and UNK.
+    known: the words that come first in the vocabulary, or all of them where it
+      is taken from a model; by default PAD and UNK.
 
   Raises:
     UserError: it cannot be used, or not in that way.
@@ -73,13 +74,13 @@ def read_corpus(settings: Settings, *, known: Sequence[str] | None = None) -> Ma
     corpus.check_training_part(poems['train'], source, census.poems, **given.limits)
     parts: dict[str, Any] = {name: census.parts[name] for name in ('train', 'validation') if poems[name]}
     counts, validation_poem, fingerprint = census.counts, census.validation_poem, census.fingerprint
-    words = corpus.vocabulary_of(counts, size=given.vocabulary_size, known=known)
+    words = _vocabulary(settings, counts, known)
   else:
     every, fingerprint = shards.read_parts(paths, corpus_format=given.corpus_format, report=report, poets=tells)
     kept = corpus.keep_parts(every, source, **given.limits)
     poems = {name: len(part) for name, part in kept.items()}
     counts = corpus.count_words(long_work.told(kept['train'], 'poems counted', poems['train']))
-    words = corpus.vocabulary_of(counts, size=given.vocabulary_size, known=known)
+    words = _vocabulary(settings, counts, known)
     if given.controls and known is None:
       words += controls.control_words(kept['train'], given.poets)
     word2id, _ = corpus.word_tables(words)
@@ -93,6 +94,16 @@ def read_corpus(settings: Settings, *, known: Sequence[str] | None = None) -> Ma
       'corpus_files': None if given.corpus is None else files_of(given.corpus), 'corpus_sha256': fingerprint,
       'poems': poems,
   }, streamed, (f'{source}: {report}',) if str(report) else ())
+
+
+def _vocabulary(settings: Settings, counts: collections.Counter[str], known: Sequence[str] | None) -> list[str]:
+  """Returns the words of a run by id."""
+  given = settings.corpus
+  if given.vocabulary_from is None:
+    return corpus.vocabulary_of(counts, size=given.vocabulary_size, known=known)
+  if known is not None:
+    return list(known)
+  return [word for word in run_dir.RunDir.open(given.vocabulary_from).vocabulary() if not corpus.is_control(word)]
 
 
 def _told(poems: list[corpus.Poem], word2id: dict[str, int]) -> list[list[int]]:

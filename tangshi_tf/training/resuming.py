@@ -51,7 +51,8 @@ def material_of(directory: run_dir.RunDir, settings: Settings) -> Material:
   for patterns in tried:
     given = dataclasses.replace(settings, corpus=dataclasses.replace(settings.corpus, corpus=patterns))
     try:
-      material = read_corpus(given, known=words if settings.training.start_from else None)
+      fixed = settings.training.start_from is not None or settings.corpus.vocabulary_from is not None
+      material = read_corpus(given, known=words if fixed else None)
       if material.origin['corpus_sha256'] == training.get('corpus_sha256') and material.words == words:
         if own:  # what the run was told is as good as before
           material.origin['corpus_files'] = training['corpus_files']

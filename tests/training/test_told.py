@@ -1,5 +1,7 @@
 """Training of poems that are told something before they begin."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -98,6 +100,27 @@ def test_a_run_that_starts_from_a_model_tells_what_the_model_knows(run, few, tmp
   settings = Settings.of(corpus=[str(few)], start_from=str(run), epochs=1, batch_size=20)
   result = training.run(settings, tmp_path / 'b')
   assert list(run_dir.load(result.path).word2id) == list(run_dir.load(run).word2id)
+
+
+def test_the_vocabulary_of_a_model(run, few, poems_file, tmp_path):
+  """Another corpus has that of a run and no other characters; where the run is gone, it still can be resumed."""
+  source = tmp_path / 'source'
+  shutil.copytree(run, source)
+  settings = Settings.of(corpus=[str(poems_file)], vocabulary_from=str(source), epochs=2, units=4, embedding_size=3)
+  path = training.run(settings, tmp_path / 'd').path
+  plain = [word for word in run_dir.load(run).word2id if not corpus.is_control(word)]
+  assert list(run_dir.load(path).word2id) == plain
+  with_controls = training.run(Settings.of(**{**SMALL, 'corpus': [str(few)], 'vocabulary_from': str(source),
+                                              'epochs': 1}), tmp_path / 'e').path
+  assert list(run_dir.load(with_controls).word2id) == list(run_dir.load(run).word2id)
+  shutil.rmtree(source)
+  training.resume(with_controls, epochs=2)
+  with pytest.raises(UserError, match='^both vocabulary_from=.* and vocabulary_size=100; expected one of them'):
+    Settings.of(vocabulary_from='gru', vocabulary_size=100)
+  with pytest.raises(UserError, match='^vocabulary_from=.* with start_from, which has a vocabulary'):
+    Settings.of(vocabulary_from='gru', start_from='gru')
+  with pytest.raises(UserError, match='source'):
+    training.run(settings, tmp_path / 'f')
 
 
 def test_what_does_not_go_together_is_one_line(run, few, tmp_path, poems_file):
