@@ -13,7 +13,10 @@ Prints Markdown tables:
 * poets: how often a classifier names the right one of the 20 most prolific poets, for
   real held-out poems and for poems that were told poet and form (a linear support
   vector machine on the same kind of vectors, trained on real training poems);
-* whether directed poems keep form, tones and rhyme, copy lines, and how varied they are.
+* whether directed poems keep form, tones and rhyme, copy lines, and how varied they are;
+* with --song=song.txt (and --against=MODEL, another model) the perplexity of 5,000 Song
+  poems of the test part of the corpus and these together, which must have been trained on
+  so: --corpus=poems.txt --corpus=song.txt.
 
 Undirected poems and each guidance are rows of their own.
 """
@@ -35,11 +38,14 @@ _POETS = flags.DEFINE_integer('poets', 20, 'Poets that are told apart.', lower_b
 _PER_POET = flags.DEFINE_integer('per_poet', 40, 'Directed poems for each poet.', lower_bound=1)
 _GUIDANCES = flags.DEFINE_list('guidances', ['0', '0.5', '1', '2'], 'Guidances, each a row.')
 _FORM = flags.DEFINE_string('form', '七绝', 'The form of the poems for titles.')
+_SONG = flags.DEFINE_string('song', None, 'Song poems, see build_corpus.py (default: none).')
+_AGAINST = flags.DEFINE_string('against', None, 'With --song: another model that they are measured with.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the first poem.', lower_bound=0)
 _JSON = flags.DEFINE_string('json', None, 'A file for the figures as JSON.')
 _FIGURES = flags.DEFINE_string('figures', None, 'A folder for a picture (default: none).')
 
 AMONG = 20  # titles of which one is right
+SONG_POEMS = 5000
 
 
 def main() -> int:
@@ -64,6 +70,9 @@ def main() -> int:
     figures = evaluation.evaluate(run.model, parts['test'], run.word2id, told)
     found['perplexity'][' and '.join(told) or 'nothing'] = figures['perplexity']
   print(perplexity_table(found['perplexity']), flush=True)
+  if _SONG.value is not None:
+    found['song'] = song_perplexities(run, corpus.read_poems(path))
+    print(perplexity_table(found['song']), flush=True)
   held_out = parts['validation'] + parts['test']
   found['titles'] = title_rows(writer, parts['train'], held_out, guidances)
   print(table(found['titles'], 'right title of 20'), flush=True)
@@ -76,9 +85,25 @@ def main() -> int:
   return 0
 
 
+def song_perplexities(run, poems: list[corpus.Poem]) -> dict[str, float]:
+  """Returns the perplexity of held-out Song poems, told nothing and told their dynasty, and that of another model."""
+  from tangshi_tf import evaluation
+  song = corpus.with_poets(corpus.read_poems(_SONG.value), _SONG.value)
+  known = {poem.content: poem for poem in song}
+  test = corpus.split_poems(poems + song)['test']
+  held_out = corpus.keep_short([known[poem.content] for poem in test if poem.content in known])[:SONG_POEMS]
+  found = {name: evaluation.evaluate(run.model, held_out, run.word2id, told)['perplexity']
+           for name, told in (('nothing', []), ('dynasty', ['dynasty']))}
+  if _AGAINST.value is not None:
+    other = run_dir.load(_AGAINST.value)
+    found[_AGAINST.value] = evaluation.evaluate(other.model, held_out, other.word2id)['perplexity']
+  return found
+
+
 def perplexity_table(found: dict[str, float]) -> str:
-  lines = ['| told | test perplexity | to nothing |', '| --- | ---: | ---: |']
-  lines += [f'| {told} | {value:.1f} | {value / found["nothing"]:.2f} |' for told, value in found.items()]
+  first = next(iter(found.values()))
+  lines = ['| told | test perplexity | to the first |', '| --- | ---: | ---: |']
+  lines += [f'| {told} | {value:.1f} | {value / first:.2f} |' for told, value in found.items()]
   return '\n'.join(lines) + '\n'
 
 
