@@ -21,7 +21,7 @@ def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, 
                 id2word: dict[int, str] | None = None,
                 max_len: int = MAX_LEN, max_repeat: int = 0, shortest_line: int = 0, bos_first: bool = False,
                 whole_sentences: bool = False, plan: FormPlan | None = None, acrostic: str = '',
-                told: Sequence[int] = (), guidance: float = 0.0) -> Iterator[list[str]]:
+                template: str = '', told: Sequence[int] = (), guidance: float = 0.0) -> Iterator[list[str]]:
   """Finds one poem for each begin word, from the zero state.
 
   A beam is judged by its log-probability after the first token, as the model
@@ -34,7 +34,7 @@ def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, 
   Args:
     begins: what each poem begins with.
     model, word2id, id2word, max_len, max_repeat, shortest_line, bos_first,
-      whole_sentences, plan, acrostic, told, guidance: see `generate`.
+      whole_sentences, plan, acrostic, template, told, guidance: see `generate`.
     width: poems kept at a time; 1 is greedy.
 
   Yields:
@@ -46,8 +46,8 @@ def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, 
   word2id, id2word = tables_of(model, word2id, id2word)
   if not isinstance(width, numbers.Integral) or isinstance(width, bool) or not 1 <= width <= len(word2id):
     raise UserError(f'beam of {shown(width)}: expected 1 to {len(word2id)}, the words of the vocabulary')
-  rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first, max_repeat=max_repeat,
-                shortest_line=shortest_line)
+  rules = Rules(word2id, plan=plan, acrostic=acrostic, template=template, max_len=max_len, bos_first=bos_first,
+                max_repeat=max_repeat, shortest_line=shortest_line)
   eos, bos = rules.options.eos, int(rules.bos_first)
   writing = directed.guided(model, guidance) if guidance and told else model
   state = directed.first_state(writing, told, model.zero_state(width))

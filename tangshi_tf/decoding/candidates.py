@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -117,16 +117,20 @@ def _better(poem: Candidate, other: Candidate, original: bool) -> bool:
 def _candidates(requests: list[tuple[str, int]], run, index, measure: bool, options) -> Iterator[Candidate]:
   """Writes poems and, if asked, measures them."""
   poems = list(long_work.told(_written(requests, run, options), 'poems written', len(requests)))
-  totals: list[float | None] = [None] * len(poems)
+  totals: Sequence[float | None] = [None] * len(poems)
   if measure:
     told = options.get('told', ())
-    ids, splits = corpus.encode_all([corpus.Poem('', ''.join(words)) for words in poems], run.word2id,
-                                    [told] * len(poems))
-    nll = evaluation.token_nll(run.model, ids, splits)
-    totals = [-float(nll[first + len(told) + 1:end - 1].sum(dtype=np.float64))
-              for first, end in itertools.pairwise(splits)]
+    totals = log_probabilities(run, [''.join(words) for words in poems], [told] * len(poems))
   for (begin, seed), words, total in zip(requests, poems, totals):
     yield Candidate(begin, seed, words, total, _copied(begin, words, index))
+
+
+def log_probabilities(run, texts: list[str], told: list[Sequence[int]]) -> list[float]:
+  """Returns the log-probability of the characters of each poem after what it was told, see `Candidate`."""
+  ids, splits = corpus.encode_all([corpus.Poem('', text) for text in texts], run.word2id, told)
+  nll = evaluation.token_nll(run.model, ids, splits)
+  return [-float(nll[first + len(before) + 1:end - 1].sum(dtype=np.float64))
+          for first, end, before in zip(splits, splits[1:], told)]
 
 
 def _written(requests, run, options) -> Iterator[list[str]]:

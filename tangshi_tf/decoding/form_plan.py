@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tangshi_tf import corpus, prosody
+from tangshi_tf.decoding.text import BLANK
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.settings import WritingSettings, require
 from tangshi_tf.short import tag
@@ -138,13 +139,14 @@ class FormPlan:
     rhymes = self.rhyme is not None and self.rhymes_at(pattern, line)
     return prosody.EITHER * (self.form.characters - 1) + (prosody.LEVEL if rhymes else prosody.EITHER)
 
-  def fixed_words(self, begin: str = '', acrostic: str = '') -> list[str | None]:
+  def fixed_words(self, begin: str = '', acrostic: str = '', template: str = '') -> list[str | None]:
     """Returns what is fixed at each place before a poem is written: the character or mark, or None.
 
     Args:
       begin: what the poem begins with; its punctuation is the form's and may be
         left out.
       acrostic: the first characters of the lines.
+      template: a poem with `BLANK` for what is to be written, instead of both.
 
     Raises:
       UserError: they do not go with the form or with each other.
@@ -152,26 +154,20 @@ class FormPlan:
     form, width = self.form, self.form.characters + 1
     names = {-1: None, **{self._word2id[mark]: mark for mark in '，。'}}
     words = [names[int(mark)] for mark in self.marks]
-    characters = ''.join(corpus.verse_lines(begin))
-    if len(characters) > form.lines * form.characters:
-      raise UserError(f'begin {shorten(begin)} has {len(characters)} characters; expected at most '
-                      f'{form.lines * form.characters}, those of {form.name}')
-    lines = corpus.verse_lines(begin)
-    if begin and not lines:
-      raise UserError(f'begin {shorten(begin)} has no characters; expected some, or none at all')
-    for i, line in enumerate(lines if begin[-1:] in corpus.PUNCTUATION else lines[:-1]):
-      if len(line) != form.characters:
-        raise UserError(f'begin {shorten(begin)}: line {i + 1} has {len(line)} characters; expected '
-                        f'{form.characters} as in {form.name}')
+    if template:
+      self._check_lines('template', template, corpus.verse_lines(template), form.lines)
+    self._check_begin(begin)
     if len(acrostic) > form.lines:
       raise UserError(f'acrostic {shorten(acrostic)} has {len(acrostic)} characters; expected at most '
                       f'{form.lines}, the lines of {form.name}')
+    characters = ''.join(corpus.verse_lines(template or begin))
     for word in (*characters, *acrostic):
-      if word not in self._word2id:
+      if word not in self._word2id and word != BLANK:
         raise UserError(f"character {word!r} is not in the model's vocabulary; expected simplified characters that "
                         'occur in its corpus')
     for i, character in enumerate(characters):
-      words[i // form.characters * width + i % form.characters] = character
+      if character != BLANK:
+        words[i // form.characters * width + i % form.characters] = character
     for i, character in enumerate(acrostic):
       place = i * width
       if words[place] not in (None, character):
@@ -179,6 +175,25 @@ class FormPlan:
                         'expected the same')
       words[place] = character
     return words
+
+  def _check_begin(self, begin: str):
+    form, lines = self.form, corpus.verse_lines(begin)
+    count = sum(map(len, lines))
+    if count > form.lines * form.characters:
+      raise UserError(f'begin {shorten(begin)} has {count} characters; expected at most '
+                      f'{form.lines * form.characters}, those of {form.name}')
+    if begin and not lines:
+      raise UserError(f'begin {shorten(begin)} has no characters; expected some, or none at all')
+    self._check_lines('begin', begin, lines if begin[-1:] in corpus.PUNCTUATION else lines[:-1])
+
+  def _check_lines(self, name: str, text: str, lines: list[str], count: int | None = None):
+    form = self.form
+    if count is not None and len(lines) != count:
+      raise UserError(f'{name} {shorten(text)} has {len(lines)} lines; expected {count}, those of {form.name}')
+    for i, line in enumerate(lines):
+      if len(line) != form.characters:
+        raise UserError(f'{name} {shorten(text)}: line {i + 1} has {len(line)} characters; expected '
+                        f'{form.characters} as in {form.name}')
 
   def start(self, words: Sequence[str | None]) -> tuple[int, int]:
     """Returns the set of patterns and the rhyme group that a poem begins with.

@@ -25,7 +25,7 @@ _DRAWING = 1  # keeps a seed's stream for drawing apart from the one for its sta
 _MOST_BEGUN = 8 * BATCH  # poems held back behind one that is still written
 _GIVEN = ('model', 'word2id', 'id2word', 'unknown')  # what is no option
 _STEPS = 8  # tokens before complete poems make room for others
-_SMALL_BATCH, _STEPS_SMALL_BATCH = 8, 32  # so few poems, if they are all, wait for each other
+SMALL_BATCH, _STEPS_SMALL_BATCH = 8, 32  # so few poems, if they are all, wait for each other
 
 
 def gen_poem(begin_word: str, *, model, word2id: dict[str, int] | None = None, id2word: dict[int, str] | None = None,
@@ -63,7 +63,7 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
     **options: `init`, 'zero' or 'random', the initial state, and `state_stddev`,
       the standard deviation of a random one; `temperature`, `top_k`, `top_p`
       and `min_p`, see `Sampling`; `max_len`, `max_repeat`, `shortest_line`,
-      `bos_first`, `plan` and `acrostic`, see `Rules`; `whole_sentences`,
+      `bos_first`, `plan`, `acrostic` and `template`, see `Rules`; `whole_sentences`,
       whether to leave out the sentence that `max_len` cut, see
       `without_cut_sentence`; `told`, ids of what the poems are told before they
       begin, see `controls`, and `guidance`, how much that is exaggerated, see
@@ -78,8 +78,8 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
     UserError: a begin word cannot be used, or an argument is out of range.
   """
   requests = require_iterable('requests', requests, 'pairs of a begin word and a seed')
-  task = _Task(model, word2id, id2word, **options)
-  for poem in _in_batches(task.decoder, map(task.begin, requests), task.first_state):
+  task = Task(model, word2id, id2word, **options)
+  for poem in _in_batches(task, map(task.begin, requests)):
     yield task.words(poem)
 
 
@@ -98,22 +98,23 @@ def stream(begin: str, seed: int, *, model, word2id: dict[str, int] | None = Non
   Raises:
     UserError: as `generate`.
   """
-  task = _Task(model, word2id, id2word, **options)
+  task = Task(model, word2id, id2word, **options)
   poem = task.begin((begin, seed))
   return _stream(task, poem)
 
 
-def _stream(task: '_Task', poem: '_Poem') -> Iterator[str]:
-  state, told = task.first_state([poem]), 0
+def _stream(task: 'Task', poem: 'Poem') -> Iterator[str]:
+  writing, told = Writing(task), 0
+  writing.add([poem])
   while not poem.complete:
-    state = task.decoder.decode([poem], state, small_batch=True, steps=1)
+    writing.step(small_batch=True, steps=1)
     words = task.words(poem)
     yield from words[told:]
     told = max(told, len(words))
   yield from task.words(poem)[told:]
 
 
-class _Task:
+class Task:
   """What poems of the same options share.
 
   Attributes:
@@ -124,12 +125,13 @@ class _Task:
                max_len: int = MAX_LEN, state_stddev: float = STATE_STDDEV, temperature: float = 0.0, top_k: int = 0,
                top_p: float = 1.0, min_p: float = 0.0, max_repeat: int = 0, shortest_line: int = 0,
                bos_first: bool = False, whole_sentences: bool = False, plan: FormPlan | None = None,
-               acrostic: str = '', told: Sequence[int] = (), guidance: float = 0.0, xla: bool = True, **unknown):
+               acrostic: str = '', template: str = '', told: Sequence[int] = (), guidance: float = 0.0,
+               xla: bool = True, **unknown):
     if unknown:
-      require_names(unknown, [name for name in inspect.signature(_Task).parameters if name not in _GIVEN])
+      require_names(unknown, [name for name in inspect.signature(Task).parameters if name not in _GIVEN])
     word2id, id2word = tables_of(model, word2id, id2word)
     sampler = Sampling(temperature, top_k, top_p, min_p)
-    self._rules = Rules(word2id, plan=plan, acrostic=acrostic, max_len=max_len, bos_first=bos_first,
+    self._rules = Rules(word2id, plan=plan, acrostic=acrostic, template=template, max_len=max_len, bos_first=bos_first,
                         max_repeat=max_repeat, shortest_line=shortest_line)
     require(WritingSettings, init=init, state_stddev=state_stddev, guidance=guidance)
     self._model, self._id2word = model, id2word
@@ -138,15 +140,20 @@ class _Task:
     self._whole_sentences = whole_sentences and plan is None
     self.decoder = _Decoder(self._writing, sampler, self._rules, xla)
 
-  def begin(self, request: tuple[str, int]) -> '_Poem':
+  @property
+  def alike(self) -> tuple:
+    """What tasks have in common whose poems can be written side by side."""
+    return self.decoder.alike
+
+  def begin(self, request: tuple[str, int]) -> 'Poem':
     """Returns a poem that has its first token."""
     if not isinstance(request, (tuple, list)) or len(request) != 2:
       raise UserError(f'request {shown(request)}: expected a begin word and a seed')
     begin, seed = request
     require(WritingSettings, seed=seed)
-    return _Poem(self._rules.start(begin), seed)
+    return Poem(self._rules.start(begin), seed)
 
-  def first_state(self, poems: list['_Poem']) -> list[tf.Tensor]:
+  def first_state(self, poems: list['Poem']) -> list[tf.Tensor]:
     """Returns the state that poems begin with."""
     if self._stddev is None:
       state = self._model.zero_state(len(poems))
@@ -154,7 +161,7 @@ class _Task:
       state = self._model.random_state(len(poems), self._stddev, seed=[poem.seed for poem in poems])
     return directed.first_state(self._writing, self._told, state)
 
-  def words(self, poem: '_Poem') -> list[str]:
+  def words(self, poem: 'Poem') -> list[str]:
     """Returns the words of a poem, without those of a sentence that is not whole where these do not count."""
     bos = int(self._rules.bos_first)
     words = [self._id2word[i] for i in poem.ids[bos:]]
@@ -162,7 +169,7 @@ class _Task:
     return without_cut_sentence(words, len(poem.fixed) - bos) if cut else words
 
 
-class _Poem:
+class Poem:
   """A poem while it is written."""
 
   def __init__(self, start: Start, seed: int):
@@ -192,34 +199,57 @@ class _Poem:
     self.complete = self.ended or len(self.ids) == self.limit
 
 
-def _in_batches(decoder, poems: Iterator[_Poem], first_state) -> Iterator[_Poem]:
-  """Completes poems, at most `BATCH` at a time; returns them in order.
+class Writing:
+  """Poems of a task that are written side by side; where one is complete or dropped, others can begin.
 
-  The compiled loop stops after a few tokens, complete poems make room for
-  waiting ones, and the loop continues.
+  The compiled loop stops after a few tokens, and continues with those that are
+  there then.
+
+  Attributes:
+    poems: those that are being written.
   """
-  arrived: collections.deque[_Poem] = collections.deque()  # all poems started and not yet returned
-  writing: list[_Poem] = []
-  state: list[tf.Tensor | np.ndarray] = []  # its rows are those of `writing`
+
+  def __init__(self, task: Task):
+    self.poems: list[Poem] = []
+    self._task = task
+    self._state: list[tf.Tensor | np.ndarray] = []  # its rows are those of `poems`
+
+  def add(self, poems: Iterable[Poem], task: Task | None = None):
+    """Begins poems, of another task if it is alike; of those that are complete there is nothing to write."""
+    begun = [poem for poem in poems if not poem.complete]
+    if begun:
+      fresh = (task or self._task).first_state(begun)
+      self._state = [np.concatenate([old, new]) for old, new in zip(self._state, fresh)] if self.poems else fresh
+      self.poems += begun
+
+  def step(self, small_batch: bool, steps: int | None = None):
+    """Writes the next tokens of all poems and lets go of those that are complete then."""
+    self._state = self._task.decoder.decode(self.poems, self._state, small_batch, steps)
+    self.keep([not poem.complete for poem in self.poems])
+
+  def keep(self, kept: list[bool]):
+    """Lets go of the other poems, complete or not."""
+    if not all(kept):
+      rows = [i for i, stays in enumerate(kept) if stays]
+      self.poems = [self.poems[i] for i in rows]
+      self._state = [np.asarray(tensor)[rows] for tensor in self._state]
+
+
+def _in_batches(task: Task, poems: Iterator[Poem]) -> Iterator[Poem]:
+  """Completes poems, at most `BATCH` at a time; returns them in order."""
+  arrived: collections.deque[Poem] = collections.deque()  # all poems started and not yet returned
+  writing = Writing(task)
   small_batch = None
   while True:
-    room = min(BATCH - len(writing), _MOST_BEGUN - len(arrived))
+    room = min(BATCH - len(writing.poems), _MOST_BEGUN - len(arrived))
     begun = list(itertools.islice(poems, room))
     arrived.extend(begun)
-    begun = [poem for poem in begun if not poem.complete]
-    if begun:
-      fresh = first_state(begun)
-      state = [np.concatenate([old, new]) for old, new in zip(state, fresh)] if writing else fresh
-      writing += begun
-    if not writing:
+    writing.add(begun)
+    if not writing.poems:
       break
     if small_batch is None:
-      small_batch = len(arrived) <= _SMALL_BATCH
-    state = decoder.decode(writing, state, small_batch)
-    keep = [i for i, poem in enumerate(writing) if not poem.complete]
-    if len(keep) < len(writing):
-      writing = [writing[i] for i in keep]
-      state = [np.asarray(tensor)[keep] for tensor in state]
+      small_batch = len(arrived) <= SMALL_BATCH
+    writing.step(small_batch)
     while arrived and arrived[0].complete:
       yield arrived.popleft()
   yield from arrived
@@ -234,11 +264,16 @@ class _Decoder:
     # What the graph depends on; the temperature itself is an argument.
     self._sampler = dataclasses.replace(sampler, temperature=1.0) if sampler.draws else Sampling()
 
-  def decode(self, poems: list[_Poem], state, small_batch: bool, steps: int | None = None):
+  @property
+  def alike(self) -> tuple:
+    """See `Task.alike`."""
+    return id(self._model), self._sampler, float(self._temperature), self._rules.options, id(self._rules.plan)
+
+  def decode(self, poems: list[Poem], state, small_batch: bool, steps: int | None = None):
     """Writes the next tokens; returns the new state of the model."""
     options, rows = self._rules.options, len(poems)
     if small_batch:  # of one or of eight rows, since each number is compiled
-      rows = 1 if rows == 1 else _SMALL_BATCH
+      rows = 1 if rows == 1 else SMALL_BATCH
     steps = steps or (_STEPS_SMALL_BATCH if small_batch else _STEPS)
     token, left, patterns, group = np.zeros((4, rows), np.int32)
     length = np.ones(rows, np.int32)

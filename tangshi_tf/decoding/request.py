@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tangshi_tf import controls, corpus, prosody
+from tangshi_tf.decoding.text import BLANK
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.settings import ALWAYS, EXERCISE, FORM, FREE, WritingSettings
 from tangshi_tf.short import short_repr, shown
@@ -20,6 +21,7 @@ class Request:
     form: the verse form, or None.
     tones, rhyme: see `FormPlan`.
     acrostic: the first characters of the lines, without marks.
+    template: a poem with blanks, or ''.
     direction: what the poems are told before they begin, as it was asked for; the
       form is told where the model can be told it.
     begins: what the poems begin with; None where that was not asked for.
@@ -36,6 +38,7 @@ class Request:
   tones: str
   rhyme: str | None
   acrostic: str
+  template: str
   direction: controls.Direction
   begins: list[str] | None
   num: int
@@ -61,7 +64,8 @@ class Request:
     """
     if not isinstance(settings, WritingSettings):
       raise UserError(f'settings {shown(settings)}: expected WritingSettings')
-    form, acrostic, notes = _find_form(settings)
+    template = _find_template(settings)
+    form, acrostic, notes = _find_form(settings, template)
     options = _preset(settings, form, interactive)
     _check(settings, form, options, interactive)
     direction = _find_direction(settings, form)
@@ -76,7 +80,7 @@ class Request:
     begins = None if settings.begin is None else [corpus.verse(begin, whole=False) for begin in settings.begin]
     if form is None and begins is not None and not all(begins):
       raise UserError('begin: the begin word is empty; expected at least one character')
-    return cls(form, value['tones'], _find_rhyme(settings, form), acrostic, direction, begins, value['num'],
+    return cls(form, value['tones'], _find_rhyme(settings, form), acrostic, template, direction, begins, value['num'],
                settings.seed, value['beam'], value['best_of'], settings.original, options, notes)
 
   def told(self, word2id: Mapping[str, int], model: str) -> 'Request':
@@ -100,19 +104,35 @@ class Request:
   def spelled(self, spelling: corpus.Spelling) -> 'Request':
     """Returns the request with the begin words and the acrostic spelled so, and a note where that changed them."""
     acrostic, changed = spelling.of(self.acrostic)
+    template, also = spelling.of(self.template)
+    changed = {**changed, **also}
     begins = self.begins
     if begins is not None:
       pairs = [spelling.of(begin) for begin in begins]
       begins = [begin for begin, _ in pairs]
-      changed = changed.copy()
       for _, also in pairs:
         changed |= also
     if not changed:
       return self
-    return dataclasses.replace(self, acrostic=acrostic, begins=begins, notes=[*self.notes, corpus.note_of(changed)])
+    return dataclasses.replace(self, acrostic=acrostic, template=template, begins=begins,
+                               notes=[*self.notes, corpus.note_of(changed)])
 
 
-def _find_form(settings: WritingSettings) -> tuple[prosody.Form | None, str, list[str]]:
+def _find_template(settings: WritingSettings) -> str:
+  """Returns the template that is asked for, with its marks, or ''."""
+  if settings.template is None:
+    return ''
+  template = corpus.verse(settings.template)
+  others = [name for name in ('begin', 'acrostic') if getattr(settings, name) is not None]
+  if others:
+    raise UserError(f'both template and {others[0]}; expected one of them')
+  if BLANK not in template:
+    raise UserError(f'template {shorten(template)} has no {BLANK}; expected one for each character that is to be '
+                    'written')
+  return template
+
+
+def _find_form(settings: WritingSettings, template: str) -> tuple[prosody.Form | None, str, list[str]]:
   """Returns the form that is asked for, the acrostic without its punctuation, and notes."""
   acrostic = ''.join(corpus.clean(settings.acrostic or '').split())
   bare = ''.join(corpus.verse_lines(acrostic))
@@ -121,6 +141,11 @@ def _find_form(settings: WritingSettings) -> tuple[prosody.Form | None, str, lis
   notes = [f'acrostic: its punctuation is left out: {bare}'] if bare != acrostic else []
   if settings.form is not None:
     return prosody.find_form(settings.form), bare, notes
+  if template:
+    if corpus.form_of(template) == corpus.OTHER:
+      raise UserError(f'template {shorten(template)} has the lines of none of {", ".join(prosody.FORMS)}; expected '
+                      'those, or form, too')
+    return prosody.FORMS[corpus.form_of(template)], bare, notes
   if not bare:
     return None, bare, notes
   if len(bare) > _MOST_ACROSTIC:

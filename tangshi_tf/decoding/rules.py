@@ -131,7 +131,7 @@ class Rules:
     bos_first: whether bos is the first token.
   """
 
-  def __init__(self, word2id: dict[str, int], *, plan: FormPlan | None = None, acrostic: str = '',
+  def __init__(self, word2id: dict[str, int], *, plan: FormPlan | None = None, acrostic: str = '', template: str = '',
                max_len: int = MAX_LEN, bos_first: bool = False, max_repeat: int = 0, shortest_line: int = 0):
     """Sets the rules.
 
@@ -140,7 +140,7 @@ class Rules:
       plan: the form that all poems are written in. They begin with bos then,
         the form's length takes the place of `max_len`, and begin words may be
         empty.
-      acrostic: with a plan, the first characters of the lines.
+      acrostic, template: with a plan, see `FormPlan.fixed_words`.
       max_len: a poem ends once more than this many tokens are collected (so it
         has one more), the begin word's included, if eos has not ended it before.
       bos_first: feed bos before the begin word, as in training; the exercise
@@ -154,7 +154,8 @@ class Rules:
       UserError: an argument is out of range.
     """
     require_start()  # else the tables that are kept would be those of some graph
-    require(WritingSettings, max_repeat=max_repeat, shortest_line=shortest_line, max_len=max_len, acrostic=acrostic)
+    require(WritingSettings, max_repeat=max_repeat, shortest_line=shortest_line, max_len=max_len, acrostic=acrostic,
+            template=template)
     if plan is not None and not isinstance(plan, FormPlan):
       raise UserError(f'plan {shown(plan)}: expected a FormPlan')
     corpus.require_vocabulary(word2id)
@@ -162,7 +163,8 @@ class Rules:
     self.options = RuleOptions(word2id[corpus.end_token], plan is not None, max_repeat,
                                0 if plan is not None else shortest_line)
     self.tables = _form_tables(plan) if plan is not None else ()
-    self._word2id, self._acrostic, self._max_len = word2id, acrostic, max_len
+    self._word2id, self._max_len = word2id, max_len
+    self._acrostic, self._template = acrostic, template
     self._in_form = functools.lru_cache(maxsize=1000)(self._start_in_form)
 
   def __repr__(self):
@@ -184,7 +186,7 @@ class Rules:
 
   def _start_in_form(self, begin: str) -> Start:
     assert self.plan is not None
-    words = self.plan.fixed_words(begin, self._acrostic)
+    words = self.plan.fixed_words(begin, self._acrostic, self._template)
     fixed = [self._word2id[corpus.start_token], *(UNFIXED if word is None else self._word2id[word] for word in words)]
     return Start(fixed, len(fixed), *self.plan.start(words))
 

@@ -7,6 +7,7 @@ from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.short import shown
 
 SENTENCE_ENDS = '。？！；'
+BLANK = '□'  # in a template, a character that is to be written
 
 
 def encode_begin(begin: str, word2id: dict[str, int], *, bos_first: bool = False) -> list[int]:

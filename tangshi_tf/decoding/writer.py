@@ -1,25 +1,21 @@
 """A model that writes, for Python: poems, what may come next, and how likely a text is."""
 
-import functools
 import os
-import random
 from collections.abc import Iterable, Iterator
 from typing import overload
 
-from tangshi_tf import controls, corpus, evaluation, prosody, run_dir
-from tangshi_tf.corpus import originality
-from tangshi_tf.decoding import candidates, loop, sampling
-from tangshi_tf.decoding.form_plan import FormPlan
+from tangshi_tf import controls, evaluation, prosody, run_dir
+from tangshi_tf.decoding import loop
+from tangshi_tf.decoding.composer import Composer
 from tangshi_tf.decoding.interactive import Session
 from tangshi_tf.decoding.poem import WrittenPoem, beginning_of, text_of
 from tangshi_tf.decoding.request import Request
-from tangshi_tf.decoding.rules import Rules
 from tangshi_tf.errors import UserError, shorten
 from tangshi_tf.evaluation.scoring import Score
 from tangshi_tf.model import myRNNModel
 from tangshi_tf.model.kept import require_start
 from tangshi_tf.settings import FREE, LONGEST, WritingSettings, require, require_iterable, require_names
-from tangshi_tf.short import cut, shown, tag
+from tangshi_tf.short import shown
 
 
 def load(model: str | os.PathLike | myRNNModel = 'best', weights: str | None = None) -> 'Writer':
@@ -48,31 +44,11 @@ def load(model: str | os.PathLike | myRNNModel = 'best', weights: str | None = N
   return Writer(run_dir.load(model, weights))
 
 
-class Writer:
-  """A model and its vocabulary.
+class Writer(Composer):
+  """A model and its vocabulary, for a person: poems, what may come next, and how likely a text is.
 
-  Attributes:
-    name: what it was loaded as.
-    model: the `myRNNModel`.
-    word2id, id2word: its vocabulary.
-    config: what is known of how it was trained.
+  Attributes: see `Composer`.
   """
-
-  def __init__(self, run: run_dir.Run, *, xla: bool = True):
-    """Makes a writer; raises a UserError where `run` is something else. For `xla` see `loop.generate`."""
-    if not isinstance(run, run_dir.Run):
-      raise UserError(f'run {shown(run)}: expected a run_dir.Run; tangshi_tf.load makes a Writer of other things')
-    self.name, self.model, self.config = run.name, run.model, run.config
-    self.word2id, self.id2word = run.word2id, run.id2word
-    self._run, self._xla = run, xla
-    self._spelling = corpus.Spelling(self.word2id)
-    self._plan = functools.lru_cache(maxsize=16)(self._make_plan)
-
-  def __reduce__(self):
-    return functools.partial(Writer, xla=self._xla), (self._run,)
-
-  def __repr__(self):
-    return tag('Writer', cut(self.name), f'{self.model.cell}, {self.model.count_params():,} parameters')
 
   @overload
   def write(self, form: str | None = None, *, num: None = None, **options) -> WrittenPoem: ...
@@ -113,33 +89,6 @@ class Writer:
     poems = list(self.compose(Request.of(WritingSettings(form=form, begin=begins, num=num, seed=seed, **options))))
     return poems if num is not None or several else poems[0]
 
-  def compose(self, request: Request, *, index: originality.Index | None = None,
-              measure: bool = True) -> Iterator[WrittenPoem]:
-    """Writes what a request asks for.
-
-    Args:
-      request: see there.
-      index: of a corpus, to look up copied lines; by default that of the
-        package's poems where the request needs one.
-      measure: whether the poems get their log-probability.
-
-    Yields:
-      The poems, `num` for each begin word in turn.
-
-    Raises:
-      UserError: as `write`.
-    """
-    if index is None and (request.original or request.best_of > 1):
-      index = _package_index()
-    request = self.spelled(request)
-    pairs = self._pairs(request)
-    options = self._options(request)
-    for found in candidates.write_best(pairs, run=self._run, measure=measure, index=index,
-                                       best_of=request.best_of, original=request.original, **options):
-      yield WrittenPoem(found.text, found.begin, None if request.beam else found.seed, request.form, request.tones,
-                        request.rhyme, found.log_probability, tuple(found.copied), self.name,
-                        request.direction, request.options['guidance'])
-
   def stream(self, form: str | None = None, *, begin: str | None = None, seed: int | None = None,
              **options) -> Iterator[str]:
     """Writes a poem and yields each character as soon as it is certain.
@@ -161,9 +110,9 @@ class Writer:
     request = self.spelled(Request.of(WritingSettings(form=form, begin=begins, seed=seed, **options)))
     if request.beam or request.best_of > 1 or request.original or request.num > 1:
       raise UserError('a stream is one poem that is drawn; expected neither num, beam, best_of nor original')
-    (begin, seed), = self._pairs(request)
+    (begin, seed), = self.pairs(request)
     return loop.stream(begin, seed, model=self.model, word2id=self.word2id, id2word=self.id2word,
-                       **self._options(request))
+                       **self.options(request))
 
   def complete(self, text: str | WrittenPoem, form: str | None = None, **options) -> WrittenPoem:
     """Writes the rest of a poem.
@@ -228,9 +177,10 @@ class Writer:
   def session_of(self, request: Request) -> Session:
     """Returns what `session` returns, for a request."""
     request = self.spelled(request)
-    options = {name: value for name, value in self._options(request).items()
-               if name in ('plan', 'acrostic', 'max_repeat', 'max_len', 'bos_first', 'told', 'guidance')}
-    return Session(self._run, begin=self._begins(request, 0)[0], **options)
+    options = {name: value for name, value in self.options(request).items()
+               if name in ('plan', 'acrostic', 'template', 'max_repeat', 'max_len', 'bos_first', 'told',
+                           'guidance')}
+    return Session(self._run, begin=self.begins(request, 0)[0], **options)
 
   @overload
   def score(self, text: str | WrittenPoem, *, whole: bool = False, **told: str) -> Score: ...
@@ -273,67 +223,6 @@ class Writer:
     """
     return prosody.check_text(text_of(text), None if form is None else prosody.find_form(form), tones)
 
-  def require(self, request: Request):
-    """Checks that the model can write what a request asks for, before anything is written.
-
-    Raises:
-      UserError: as `write`.
-    """
-    request = self.spelled(request)
-    self._check_variety(request)
-    options = self._options(request)
-    rules = Rules(self.word2id, **{name: value for name, value in options.items()
-                                   if name in ('plan', 'acrostic', 'max_len', 'bos_first')})
-    for begin in self._begins(request, 0):
-      rules.start(begin)
-
-  def spelled(self, request: Request) -> Request:
-    """Returns a request as the model has it: characters, such as 爱 for 愛, and what is told; else a `UserError`."""
-    return request.spelled(self._spelling).told(self.word2id, self.name)
-
-  def sample_begins(self) -> list[str]:
-    """Returns the exercise's seven begin words, those that the model knows if it knows any."""
-    return [begin for begin in corpus.SAMPLE_BEGINS if begin in self.word2id] or list(corpus.SAMPLE_BEGINS)
-
-  def _begins(self, request: Request, seed: int) -> list[str]:
-    if request.begins is not None:
-      return request.begins
-    if request.form is not None:
-      return ['']
-    known = self.sample_begins()
-    return [known[seed % len(known)]]
-
-  def _check_variety(self, request: Request):
-    """Raises a UserError where nothing is drawn and the same poem is asked for several times."""
-    different = 1 if request.begins is not None or request.form is not None else len(self.sample_begins())
-    if request.num <= different:
-      return
-    options = request.options
-    drawn = options['temperature'] >= sampling.MIN_TEMPERATURE and options['top_k'] != 1 and options['min_p'] < 1
-    if not drawn and options['init'] != 'random':
-      raise UserError(f'num={request.num}: the most likely characters alone make the same poem each time; '
-                      f'expected num={different}, a temperature above 0, or init=random')
-
-  def _pairs(self, request: Request) -> list[tuple[str, int]]:
-    """Returns the begin word and the seed of each poem."""
-    self._check_variety(request)
-    first = request.seed if request.seed is not None else random.randrange(2**31)
-    if request.begins is None:
-      return [(self._begins(request, seed)[0], seed) for seed in range(first, first + request.num)]
-    return [(begin, first + i * request.num + k) for i, begin in enumerate(request.begins) for k in range(request.num)]
-
-  def _options(self, request: Request) -> dict:
-    """Returns the options of `generate` or `beam_search`."""
-    options = {**request.options, **({} if request.beam else {'xla': self._xla})}
-    if request.form is None:
-      return options
-    plan = self._plan(request.form, request.tones, request.rhyme)
-    return {**options, 'plan': plan, 'acrostic': request.acrostic}
-
-  def _make_plan(self, form: prosody.Form, tones: str, rhyme: str | None) -> FormPlan:
-    return FormPlan(form, self.word2id, tones=tones, rhyme=rhyme)
-
-
 def _length_after(text: str, more: int) -> int:
   """Returns the `max_len` of a text with so many more characters, less where the greatest `max_len` is.
 
@@ -343,8 +232,3 @@ def _length_after(text: str, more: int) -> int:
   if len(text) >= LONGEST:
     raise UserError(f'text {shorten(text)} has {len(text):,} characters; expected fewer than {LONGEST:,}')
   return min(len(text) + more, LONGEST)
-
-
-@functools.cache
-def _package_index() -> originality.Index:
-  return originality.Index(corpus.read_poems(corpus.default_corpus_path()))

@@ -52,6 +52,8 @@ class WritingSettings(Checked):
                                    high=10)
   acrostic: str | None = setting(None, 'The first characters of the lines, up to eight (藏头; --form is 七绝 then, or '
                                  '七律 for more than four).')
+  template: str | None = setting(None, 'A poem in a form with □ for the characters that are to be written; the others '
+                                 'stay.')
   init: str | None = setting(None, 'Initial state (default: zero).', choices=('zero', 'random'))
   state_stddev: float | None = setting(None, 'Standard deviation of the random state (default: 0.5).', low=0, high=100)
   exercise: bool = setting(False, "The exercise's bare loop: from the begin word, the most likely character at each "

@@ -42,7 +42,7 @@ def drawn_by_the_loop(run, session):
   now, start, count = session._past[-1], session._start, 800
   poems = []
   for i in range(count):
-    poem = loop._Poem(Start(start.fixed, start.limit, *(int(part[0]) for part in now.rule_state[:2])), 0)
+    poem = loop.Poem(Start(start.fixed, start.limit, *(int(part[0]) for part in now.rule_state[:2])), 0)
     poem.ids, poem.uniforms = list(now.ids), np.full(start.limit, (i + 0.5) / count, np.float32)
     poems.append(poem)
   before = run.model.zero_state(1)

@@ -1,0 +1,1 @@
+"""A page to write poems on, and the API behind it; needs the extra `web`, and starts with `serve`."""

@@ -1,0 +1,95 @@
+// What the page says, in two languages.
+
+const WORDS = {
+  name: ['唐诗', 'Tang poems'],
+  skip: ['跳到诗', 'Skip to the poems'],
+  otherLanguage: ['English', '中文'],
+  vertical: ['竖排', 'Vertical'],
+  traditional: ['繁体', 'Traditional'],
+  theme: ['明暗', 'Light or dark'],
+  begin: ['起首', 'Begins with'],
+  beginHint: ['一字、一句，或空着', 'A character, a line, or nothing'],
+  form: ['体裁', 'Form'],
+  free: ['不限', 'Free'],
+  title: ['题目', 'Title or theme'],
+  titleHint: ['春望；边塞', 'such as 春望'],
+  poet: ['诗人', 'In the manner of'],
+  poetHint: ['李白', 'such as 李白'],
+  rhyme: ['韵部', 'Rhyme'],
+  anyRhyme: ['任意', 'Any'],
+  off: ['不论', 'Off'],
+  tones: ['平仄', 'Tones'],
+  tonesStrict: ['严', 'Strict'],
+  tonesLoose: ['宽', 'Loose'],
+  acrostic: ['藏头', 'Acrostic'],
+  acrosticHint: ['春夏秋冬', 'such as 春夏秋冬'],
+  num: ['几首', 'How many'],
+  more: ['更多', 'More'],
+  model: ['模型', 'Model'],
+  init: ['初始状态', 'Start state'],
+  initZero: ['零', 'Zero'],
+  initRandom: ['随机', 'Random'],
+  temperature: ['温度', 'Temperature'],
+  automatic: ['自动', 'automatic'],
+  all: ['全部', 'all'],
+  bestOf: ['多稿取一', 'Best of'],
+  seed: ['种子', 'Seed'],
+  random: ['随机', 'random'],
+  guidance: ['题意强度', 'Guidance'],
+  write: ['写', 'Write'],
+  stop: ['停', 'Stop'],
+  own: ['自己的诗', 'A poem of your own'],
+  ownLabel: ['诗，未写的字用 □', 'Your poem, with □ for what is to be written'],
+  ownHint: ['白日依山尽，黄河入海流。\n□□□□□，□□□□□。', '白日依山尽，黄河入海流。\n□□□□□，□□□□□。'],
+  check: ['查格律', 'Check'],
+  complete: ['续完', 'Complete'],
+  poems: ['诗', 'Poems'],
+  reading: ['显示', 'Show'],
+  showTones: ['平仄', 'Tones'],
+  showRhyme: ['韵脚', 'Rhymes'],
+  showSurprise: ['意外', 'Surprise'],
+  legendTones: ['○ 平　● 仄　◐ 平仄两读', '○ level　● oblique　◐ either'],
+  legendRhyme: ['△ 韵脚', '△ rhymes'],
+  legendSurprise: ['下划线越粗、底色越深，模型越意外', 'The thicker the line and the darker the ground, the more the model was surprised'],
+  empty: ['选好体裁，按「写」。', 'Choose a form and press Write.'],
+  history: ['写过的', 'Kept'],
+  forget: ['清空未收藏的', 'Forget all without a star'],
+  star: ['收藏', 'Star'],
+  copy: ['复制', 'Copy'],
+  copied: ['已复制', 'Copied'],
+  link: ['链接', 'Link'],
+  linked: ['链接已复制', 'Link copied'],
+  png: ['PNG', 'PNG'],
+  svg: ['SVG', 'SVG'],
+  json: ['JSON', 'JSON'],
+  undo: ['撤销', 'Undo'],
+  redo: ['重做', 'Redo'],
+  remove: ['移去', 'Remove'],
+  fromHere: ['从此字重写', 'Write anew from here'],
+  thisLine: ['重写此句', 'Write this line anew'],
+  alternatives: ['此处还可能是', 'Here could also be'],
+  close: ['关闭', 'Close'],
+  level: ['平', 'level'],
+  oblique: ['仄', 'oblique'],
+  either: ['平仄两读', 'either tone'],
+  bits: ['比特', 'bits'],
+  edited: ['改过', 'edited'],
+  noFaults: ['合律', 'No faults'],
+  unreachable: ['连不上服务', 'The service cannot be reached'],
+  loading: ['模型载入中……', 'The models are being loaded …'],
+  foot: ['诗由字符级循环神经网络写成，不经网络，全在这台机器上。', 'Written by a character-level recurrent network, on this machine alone.'],
+};
+
+let index = 0;
+
+export function setLanguage(language) {
+  index = language === 'en' ? 1 : 0;
+  document.documentElement.lang = index ? 'en' : 'zh-Hans';
+  for (const node of document.querySelectorAll('[data-say]')) node.textContent = say(node.dataset.say);
+  for (const node of document.querySelectorAll('[data-hint]')) node.placeholder = say(node.dataset.hint);
+  document.title = say('name');
+}
+
+export function say(name) {
+  return WORDS[name][index];
+}
