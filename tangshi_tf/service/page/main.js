@@ -1,7 +1,7 @@
 // The page: choices, poems, what is kept.
 
 import {Problem, ask, listen, models} from './api.js';
-import {PoemCard, heldBy, sentences} from './poem.js';
+import {PoemCard, heldBy, linesOf, sentences} from './poem.js';
 import {say, setLanguage} from './words.js';
 
 const FORMS = ['', '五绝', '七绝', '五律', '七律'], MOST_KEPT = 200;
@@ -185,9 +185,11 @@ element('check').addEventListener('click', async () => {
 element('complete').addEventListener('click', () => {
   const text = element('own').value.trim();
   if (!text) return element('own').focus();
-  const {num, begin, acrostic, seed, ...rest} = parameters();
-  if (text.includes('□')) write({...rest, template: text, num});
-  else write({...rest, text, num: 1}, '/api/continue');
+  const {num, begin, acrostic, seed, form: chosen, ...rest} = parameters();
+  if (text.includes('□')) return write({...rest, template: text, num});
+  // The poem's first line decides between five and seven characters.
+  const width = {5: '五', 7: '七'}[[...linesOf(text)[0] ?? ''].length];
+  write({...rest, ...(chosen ? {form: width ? width + chosen.slice(1) : chosen} : {}), text, num: 1}, '/api/continue');
 });
 
 // ---- what is shown
