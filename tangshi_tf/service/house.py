@@ -1,7 +1,9 @@
 """The models of a process, and what writes with them."""
 
 import dataclasses
+import itertools
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -56,6 +58,7 @@ class House:
       log.info('%s', devices.start())
       for name in self.names:
         writer = Writer(run_dir.load(name), xla=False)
+        writer.name = self._label(name)
         self.writers[writer.name] = writer
       # Graphs that most requests need are made before the first one comes.
       first = next(iter(self.writers.values()))
@@ -66,6 +69,12 @@ class House:
     except Exception as error:
       self.error = error
       log.error('%s', error) if isinstance(error, UserError) else log.exception('the models could not be loaded')
+
+  def _label(self, name: str) -> str:
+    """Returns what clients call a model: no path of this machine, and no name twice."""
+    label = os.path.basename(os.path.normpath(name))
+    return next(found for found in itertools.chain([label], (f'{label}-{i}' for i in itertools.count(2)))
+                if found not in self.writers)
 
   def close(self):
     """Writes what is begun to its end."""

@@ -186,6 +186,15 @@ def test_figures_and_description(client):
   assert client.get('/docs').status_code == 404  # it would ask other hosts
 
 
+def test_models_have_names_without_paths(tmp_path):
+  from tangshi_tf.service.house import House
+  house = House([])
+  for name, expected in (('gru', 'gru'), (str(tmp_path / 'gru'), 'gru-2'), ('runs/mine/', 'mine'), ('a/mine', 'mine-2')):
+    label = house._label(name)
+    assert label == expected
+    house.writers[label] = None
+
+
 def test_the_service_waits_for_its_models():
   from starlette.testclient import TestClient
 
