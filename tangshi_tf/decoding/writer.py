@@ -170,7 +170,8 @@ class Writer(Composer):
       if options.pop(name, None) is not None:
         raise UserError(f'{name} of a session, in which a person chooses; expected it, if at all, in `Session.finish`')
     begin = text_of(begin, 'begin')
-    begins = [begin] if begin or form is None else None
+    free = form is None and not options.get('template') and not options.get('acrostic')
+    begins = [begin] if begin or free else None
     settings = WritingSettings(form=form, begin=begins, **options)
     return self.session_of(Request.of(settings, interactive=True))
 

@@ -189,7 +189,8 @@ def test_figures_and_description(client):
 def test_models_have_names_without_paths(tmp_path):
   from tangshi_tf.service.house import House
   house = House([])
-  for name, expected in (('gru', 'gru'), (str(tmp_path / 'gru'), 'gru-2'), ('runs/mine/', 'mine'), ('a/mine', 'mine-2')):
+  names = {'gru': 'gru', str(tmp_path / 'gru'): 'gru-2', 'runs/mine/': 'mine', 'a/mine': 'mine-2'}
+  for name, expected in names.items():
     label = house._label(name)
     assert label == expected
     house.writers[label] = None
