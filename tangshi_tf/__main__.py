@@ -5,6 +5,7 @@
     evaluate       Measures a model on held-out poems.
     score          Says how likely texts are, character by character, in bits of surprisal.
     prosody        Checks poems against a verse form and shows their tones and rhymes.
+    serve          Serves a page to write poems on, and an API.
     write_shards   Writes a corpus as shards, which training reads one line at a time.
     launch         Trains with several processes of this machine, which find each other over loopback through TF_CONFIG.
 
@@ -21,7 +22,7 @@ import sys
 from tangshi_tf import cli
 from tangshi_tf.errors import UserError, did_you_mean, shorten
 
-COMMANDS = 'generate', 'train', 'evaluate', 'score', 'prosody', 'write_shards', 'launch'
+COMMANDS = 'generate', 'train', 'evaluate', 'score', 'prosody', 'serve', 'write_shards', 'launch'
 
 
 def main():

@@ -150,7 +150,7 @@ def read(folder: pathlib.Path, dynasty: str, simplify, tally: collections.Counte
         continue
       seen.add(content)
       yield corpus.Poem(clean_title(poem.get('title') or poem.get('rhythmic', ''), simplify), content,
-                        clean_poet(poem['author'], simplify), of)
+                        clean_poet(poem.get('author') or '', simplify), of)
 
 
 def main() -> int:

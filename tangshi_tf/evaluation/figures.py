@@ -11,6 +11,7 @@ from tangshi_tf.errors import UserError
 from tangshi_tf.evaluation.held_out import HeldOut
 from tangshi_tf.evaluation.likelihood import token_nll
 from tangshi_tf.evaluation.measures import perplexity as perplexity_of
+from tangshi_tf.settings import require_iterable
 from tangshi_tf.short import shown
 
 
@@ -33,7 +34,9 @@ def evaluate(model, poems: list[corpus.Poem], word2id: dict[str, int], told: Ite
   poems = corpus.require_poems(poems)
   if not poems:
     raise UserError('no poems; expected at least one')
-  kinds, known = list(told), controls.kinds_of(word2id)
+  corpus.require_vocabulary(word2id)
+  kinds = list(require_iterable('told', told, f'a list of some of {", ".join(controls.KINDS)}'))
+  known = controls.kinds_of(word2id)
   for kind in kinds:
     if kind not in known:
       raise UserError(f'told {shown(kind)}: the model is not told one; expected '

@@ -47,6 +47,9 @@ class Clusters(keras.layers.Layer):
     """Returns the logits of the classes, `[…, tails]`, of what the output layer sees, `[…, width]`."""
     return tf.matmul(tf.concat([hidden, tf.tanh(tf.matmul(hidden, self.inner))], -1), self.kernel) + self.bias
 
+  def compute_output_shape(self, input_shape):
+    return (*input_shape[:-1], len(self.bounds) - 1)
+
   def cross_entropy(self, hidden, kernel, bias, labels, weights, *, unlikelihood: float = 0.0, unwanted_logits=None,
                     precision: str = 'float32'):
     """`cross_entropy.linear_cross_entropy` of the adaptive softmax, without label smoothing.

@@ -205,7 +205,7 @@ def test_repeats(model, tables):
 @pytest.mark.parametrize('few', [True, False])
 def test_filters_keep_what_they_say(model, tables, few, monkeypatch):
   if not few:
-    monkeypatch.setattr(loop, '_SMALL_BATCH', 0)
+    monkeypatch.setattr(loop, 'SMALL_BATCH', 0)
   bias = model.dense.bias.numpy()
   model.dense.bias.assign(np.random.default_rng(0).normal(size=bias.shape))
   logits, _ = model.next_logits(np.array([tables['word2id'][corpus.start_token]], np.int32), model.zero_state(1))

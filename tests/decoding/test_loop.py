@@ -64,7 +64,7 @@ def test_lengths(model, tables):
 @pytest.fixture(params=['few', 'many'])
 def width(request, monkeypatch):
   """Sends any number of poems down one of the two paths."""
-  monkeypatch.setattr(loop, '_SMALL_BATCH', 64 if request.param == 'few' else 0)
+  monkeypatch.setattr(loop, 'SMALL_BATCH', 64 if request.param == 'few' else 0)
 
 
 @pytest.mark.usefixtures('width')

@@ -50,7 +50,7 @@ def drawn_by_the_loop(run, session):
     _, before = run.model.unroll(np.array([now.ids[:-1]], np.int32), before)
   state = [np.repeat(tensor, count, axis=0) for tensor in before]
   decoder = loop._Decoder(run.model, decoding.Sampling(temperature=100.0), session._rules, xla=True)
-  decoder.decode(poems, state, len(poems) <= loop._SMALL_BATCH)
+  decoder.decode(poems, state, len(poems) <= loop.SMALL_BATCH)
   place = len(now.ids)
   return {run.id2word[poem.ids[place]] if len(poem.ids) > place else corpus.end_token for poem in poems}
 
@@ -60,7 +60,7 @@ def drawn_by_the_loop(run, session):
     (FORM_OPTIONS[1], True), (FREE_OPTIONS[3], True)], ids=str)
 def test_a_session_allows_what_the_loop_draws(small, monkeypatch, options, small_batch):
   if small_batch:
-    monkeypatch.setattr(loop, '_SMALL_BATCH', 800)
+    monkeypatch.setattr(loop, 'SMALL_BATCH', 800)
   options = options_of(small, **options)
   begin = options.pop('begin', '')
   session = decoding.Session(small, begin=begin, **options)
