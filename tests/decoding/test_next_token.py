@@ -124,7 +124,7 @@ def test_rows_that_need_no_token_are_not_looked_up_in_the_tails(model, hidden, m
   tokens(model, hidden, np.zeros(ROWS), rules=rules, needed=[False] * ROWS)
   assert not looked_up
   tokens(model, hidden, np.zeros(ROWS), rules=rules, needed=[True, False, True] + [False] * 5)
-  assert looked_up[0] == (21, 2) and all(count <= 2 for _, count in looked_up)
+  assert (21, 2) in looked_up and all(count <= 2 for _, count in looked_up)  # in the order in which they are told
 
 
 @pytest.mark.parametrize('options', [{}, {'temperature': 0.8}, {'temperature': 1.2, 'min_p': 0.02, 'max_repeat': 1,
