@@ -15,7 +15,7 @@ from tangshi_tf.errors import UserError
 
 _OWN = pathlib.Path(__file__).with_name('poets.txt')
 _FIRST_LINE = re.compile(r'# poets of [^\n]*, SHA-256 ([0-9a-f]{64})')
-_NOBODY = {'', '不详', '无名氏', '佚名'}
+_NOBODY = {'', '不详', '无名氏', '佚名'}  # what the sources have where they know no poet
 
 
 def poets_path(corpus_path: str | os.PathLike) -> pathlib.Path:
@@ -52,16 +52,11 @@ def with_poets(poems: list[Poem], corpus_path: str | os.PathLike) -> list[Poem]:
           for poem, (dynasty, _, poet) in zip(poems, (line.partition(' ') for line in lines))]
 
 
-def is_known(poet: str) -> bool:
-  """Returns whether a name is that of a poet, and not what the sources have where they know none."""
-  return poet not in _NOBODY
-
-
 def poems_by_poet(poems: Iterable[Poem]) -> dict[str, dict[str, int]]:
   """Returns by dynasty how many poems each poet wrote, the most prolific first; names of equal numbers by name."""
   counts: dict[str, dict[str, int]] = {}
   for poem in poems:
-    if is_known(poem.poet):
+    if poem.poet not in _NOBODY:
       of_dynasty = counts.setdefault(poem.dynasty, {})
       of_dynasty[poem.poet] = of_dynasty.get(poem.poet, 0) + 1
   return {dynasty: dict(sorted(of_dynasty.items(), key=lambda item: (-item[1], item[0])))

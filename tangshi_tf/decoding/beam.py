@@ -49,7 +49,7 @@ def beam_search(begins: Iterable[str], *, model, width: int, word2id: dict[str, 
   rules = Rules(word2id, plan=plan, acrostic=acrostic, template=template, max_len=max_len, bos_first=bos_first,
                 max_repeat=max_repeat, shortest_line=shortest_line)
   eos, bos = rules.options.eos, int(rules.bos_first)
-  writing = directed.guided(model, guidance) if guidance and told else model
+  writing = directed.model_to_write(model, told, guidance)
   state = directed.first_state(writing, told, model.zero_state(width))
   find = compiled_search(writing, width, rules.options)
   for begin in require_iterable('begins', begins, 'a list of texts'):

@@ -37,6 +37,11 @@ def _compiled_reading(model):
   return read.get_concrete_function()
 
 
+def model_to_write(model, told: Sequence[int], guidance: float):
+  """Returns the model, or, where poems are told something and that is exaggerated, the `Guided` one."""
+  return guided(model, guidance) if guidance and told else model
+
+
 @kept_with_model(8)
 def guided(model, weight: float) -> 'Guided':
   """Returns the model as it writes with guidance of a weight."""

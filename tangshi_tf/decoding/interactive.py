@@ -75,9 +75,8 @@ class Session:
   """
 
   def __init__(self, run, *, plan: FormPlan | None = None, begin: str = '', acrostic: str = '', template: str = '',
-               max_repeat: int = 0,
-               shortest_line: int = 0, max_len: int = MAX_LEN, bos_first: bool = False, told: Sequence[int] = (),
-               guidance: float = 0.0):
+               max_repeat: int = 0, shortest_line: int = 0, max_len: int = MAX_LEN, bos_first: bool = False,
+               told: Sequence[int] = (), guidance: float = 0.0):
     """Begins a poem; the arguments are those of `generate`, `run` is a `run_dir.Run`.
 
     Raises:
@@ -90,7 +89,7 @@ class Session:
     self._rules = Rules(run.word2id, plan=plan, acrostic=acrostic, template=template, max_len=max_len,
                         bos_first=bos_first, max_repeat=max_repeat, shortest_line=shortest_line)
     self._start = self._rules.start(begin)
-    writing = directed.guided(run.model, guidance) if guidance and told else run.model
+    writing = directed.model_to_write(run.model, told, guidance)
     self._first_state = directed.first_state(writing, told, run.model.zero_state(1))
     self._step = _compiled_step(writing, self._rules.options)
     self.complete = False

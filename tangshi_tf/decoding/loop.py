@@ -135,7 +135,7 @@ class Task:
                         max_repeat=max_repeat, shortest_line=shortest_line)
     require(WritingSettings, init=init, state_stddev=state_stddev, guidance=guidance)
     self._model, self._id2word = model, id2word
-    self._told, self._writing = tuple(told), directed.guided(model, guidance) if guidance and told else model
+    self._told, self._writing = tuple(told), directed.model_to_write(model, told, guidance)
     self._stddev = state_stddev if init == 'random' else None
     self._whole_sentences = whole_sentences and plan is None
     self.decoder = _Decoder(self._writing, sampler, self._rules, xla)

@@ -181,7 +181,6 @@ def _add_poems(app: fastapi.FastAPI, house: House):
                         notes=wanted.notes)
 
 
-
 def _add_texts(app: fastapi.FastAPI, house: House):
   @app.post('/api/score', tags=['texts'], openapi_extra=_example({'texts': ['床前明月光']}))
   async def score(asked: schema.Score, request: fastapi.Request) -> schema.Scores:
