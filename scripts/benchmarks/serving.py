@@ -15,7 +15,6 @@ that both share the cores. Prints Markdown:
 
 import asyncio
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -26,6 +25,7 @@ from absl import flags
 
 from tangshi_tf import cli
 from tangshi_tf.errors import UserError
+from tangshi_tf.service import process
 
 _MODEL = flags.DEFINE_string('model', 'gru', 'The model.')
 _CLIENTS = flags.DEFINE_integer('clients', 50, 'Clients at a time.', lower_bound=1)
@@ -80,17 +80,8 @@ def main() -> int:
     raise UserError('TensorFlow cannot be imported')
   importing = time.perf_counter() - start
   start = time.perf_counter()
-  process = subprocess.Popen([sys.executable, '-m', 'tangshi_tf.serve', '--port=0', f'--model={_MODEL.value}'],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                             env={**os.environ, 'PYTHONUNBUFFERED': '1'})
-  try:
-    match = re.match(r'http://.*:(\d+)/', process.stdout.readline())
-    if match is None:
-      raise UserError(f'the service of {_MODEL.value} does not start; python -m tangshi_tf.serve says why')
-    asyncio.run(measure(process.pid, int(match[1]), start, importing))
-  finally:
-    process.terminate()
-    process.wait()
+  with process.started(f'--model={_MODEL.value}') as (pid, address):
+    asyncio.run(measure(pid, int(address.rpartition(':')[2]), start, importing))
   return 0
 
 

@@ -8,17 +8,14 @@ poem, and the proposals for a character), page_dark.png and page_phone.png. Need
 Chromium.
 """
 
-import os
 import pathlib
-import re
 import shutil
-import subprocess
-import sys
 
 from absl import flags
 
 from tangshi_tf import cli
 from tangshi_tf.errors import UserError
+from tangshi_tf.service import process
 
 _MODEL = flags.DEFINE_string('model', 'best', 'The model that writes.')
 _FIGURES = flags.DEFINE_string('figures', str(pathlib.Path(__file__).parent / 'figures'), 'Where the pictures go.')
@@ -36,12 +33,7 @@ def main() -> int:
   browser = next(filter(None, map(shutil.which, _NAMES)), None)
   if browser is None:
     raise UserError(f'there is none of {", ".join(_NAMES)}; expected a Chromium')
-  process = subprocess.Popen([sys.executable, '-m', 'tangshi_tf.serve', '--port=0', f'--model={_MODEL.value}'],
-                             stdout=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONUNBUFFERED': '1'})
-  try:
-    match = re.match(r'(http://\S+?)/ ', process.stdout.readline())
-    if match is None:
-      raise UserError(f'the service of {_MODEL.value} does not start')
+  with process.started(f'--model={_MODEL.value}') as (_, address):
     folder = pathlib.Path(_FIGURES.value)
     folder.mkdir(parents=True, exist_ok=True)
     with sync_api.sync_playwright() as started:
@@ -49,11 +41,8 @@ def main() -> int:
       for name, options in (('page', {}), ('page_dark', {'color_scheme': 'dark'}),
                             ('page_phone', {'viewport': {'width': 390, 'height': 900}})):
         context = chromium.new_context(**{'viewport': {'width': 1280, 'height': 820}, 'locale': 'zh-CN', **options})
-        take(context.new_page(), match[1], folder / f'{name}.png', watched=name == 'page')
+        take(context.new_page(), address, folder / f'{name}.png', watched=name == 'page')
         context.close()
-  finally:
-    process.terminate()
-    process.wait()
   return 0
 
 

@@ -43,7 +43,7 @@ class _GoneError(Exception):
   """The client has left."""
 
 
-def create(house: House) -> fastapi.FastAPI:
+def create(house: House) -> Protection:
   """Returns the application.
 
   Args:
@@ -64,8 +64,7 @@ def create(house: House) -> fastapi.FastAPI:
   _add_operation(app, house)
   _add_poems(app, house)
   _add_texts(app, house)
-  app.add_middleware(Protection, hosts=house.hosts, origins=house.origins)
-  return app
+  return Protection(app, hosts=house.hosts, origins=house.origins)  # around what the framework refuses, too
 
 
 def _handle_problems(app: fastapi.FastAPI, house: House):
@@ -174,8 +173,7 @@ def _add_poems(app: fastapi.FastAPI, house: House):
     writer.require(wanted)
     parameters = asked.model_dump(exclude_none=True, exclude_defaults=True, exclude={'model'})
     if 'text/event-stream' in request.headers.get('accept', '') and not (wanted.beam or wanted.best_of > 1):
-      return StreamingResponse(await events(house, writer, wanted, parameters), media_type='text/event-stream',
-                               headers={'cache-control': 'no-store', 'x-accel-buffering': 'no'})
+      return await EventStream.of(house, writer, wanted, parameters)
     poems = await unless_gone(request, house.desk.poems(writer, wanted))
     return schema.Poems(poems=[poem_facts(poem) for poem in poems], model=writer.name, parameters=parameters,
                         notes=wanted.notes)
@@ -259,33 +257,43 @@ async def unless_gone(request: fastapi.Request, work):
       task.cancel()
 
 
-async def events(house: House, writer: Writer, request: Request, parameters: dict[str, Any]) -> AsyncIterator[bytes]:
-  """Returns the events of a request as they come.
+class EventStream(StreamingResponse):
+  """The events of a request as they come."""
 
-  Raises:
-    BusyError: there is no room.
-  """
-  ticket = house.desk.ticket(writer, request, watched=True)
-  queue = await ticket.__aenter__()
+  @classmethod
+  async def of(cls, house: House, writer: Writer, request: Request, parameters: dict[str, Any]) -> 'EventStream':
+    """Submits a request.
 
-  async def tell():
-    try:
-      while True:
-        kind, *rest = await queue.get()
-        if kind == 'text':
-          yield event('text', {'index': rest[0], 'text': rest[1]})
-        elif kind == 'poem':
-          yield event('poem', {'index': rest[0], 'poem': poem_facts(rest[1]).model_dump()})
-        elif kind == 'error':
-          yield event('error', {'detail': str(rest[0]) if isinstance(rest[0], UserError) else 'something went wrong'})
-          return
-        else:
-          yield event('end', {'model': writer.name, 'parameters': parameters, 'notes': request.notes})
-          return
-    finally:
-      await ticket.__aexit__(None, None, None)
+    Raises:
+      BusyError: there is no room.
+    """
+    held = contextlib.AsyncExitStack()
+    queue = await held.enter_async_context(house.desk.ticket(writer, request, watched=True))
+    ending = {'model': writer.name, 'parameters': parameters, 'notes': request.notes}
+    stream = cls(_events(queue, ending), media_type='text/event-stream',
+                 headers={'cache-control': 'no-store', 'x-accel-buffering': 'no'})
+    stream._held = held
+    return stream
 
-  return tell()
+  async def __call__(self, scope, receive, send):
+    async with self._held:  # also where the client has left before the first event
+      await super().__call__(scope, receive, send)
+
+
+async def _events(queue: asyncio.Queue, ending: dict[str, Any]) -> AsyncIterator[bytes]:
+  """Yields what comes from a queue, see `Ticket.tell`, as events."""
+  while True:
+    kind, *rest = await queue.get()
+    if kind == 'text':
+      yield event('text', {'index': rest[0], 'text': rest[1]})
+    elif kind == 'poem':
+      yield event('poem', {'index': rest[0], 'poem': poem_facts(rest[1]).model_dump()})
+    elif kind == 'error':
+      yield event('error', {'detail': str(rest[0]) if isinstance(rest[0], UserError) else 'something went wrong'})
+      return
+    else:
+      yield event('end', ending)
+      return
 
 
 def event(name: str, data) -> bytes:

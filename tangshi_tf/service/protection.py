@@ -71,7 +71,15 @@ class Protection:
       return await self._refuse(send, 403, 'Forbidden', f'origin {origin[:100]!r} may not use this service; expected '
                                 'its own page, or the flag --origin')
 
+    refused = False
+
     async def send_with_headers(message):
+      nonlocal refused
+      if message['type'] == 'http.response.start' and message['status'] == 413:
+        refused = True  # by the framework, in plain text
+        await self._refuse(send, 413, 'Content Too Large', 'the body is too large; expected at most 64 KB')
+      if refused:
+        return
       if message['type'] == 'http.response.start':
         given = {name.lower() for name, _ in message['headers']}
         more = [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in given]

@@ -13,7 +13,7 @@ from tangshi_tf.settings import WritingSettings, known
 LONGEST_TEXT = 2000  # characters
 MOST_POEMS = 24  # of a request
 # Bounds of a request below those of the command line, since many share one machine.
-MOST = {'num': MOST_POEMS, 'best_of': 50, 'beam': 32, 'max_len': 200}
+MOST = {'num': MOST_POEMS, 'best_of': 50, 'beam': 32, 'max_len': 200, 'seed': 2**53 - 1}  # a page's largest integer
 _NOT_SERVED = {'original'}  # draws again without a bound
 _MOST_GIVEN = 8  # begin words, words of a theme
 
@@ -22,10 +22,23 @@ ModelName = Annotated[str | None, Field(description='A model that /api/models na
                                         max_length=100)]
 
 
-class Asked(pydantic.BaseModel):
-  """What every request has in common."""
+class _Strict(pydantic.BaseModel):
+  """What comes from a client; values of another type are refused, not converted."""
 
   model_config = pydantic.ConfigDict(extra='forbid', strict=True)
+
+  @pydantic.model_validator(mode='before')
+  @classmethod
+  def _whole_numbers(cls, values: Any) -> Any:
+    """Returns the values with 2.0 as 2, which JSON does not tell apart."""
+    if not isinstance(values, dict):
+      return values
+    return {name: int(value) if isinstance(value, float) and value.is_integer() else value
+            for name, value in values.items()}
+
+
+class Asked(_Strict):
+  """What every request has in common."""
 
   model: ModelName = None
 
@@ -96,20 +109,16 @@ class Score(Told):
   whole: Annotated[bool, Field(description='Whether they are whole poems, so that their end counts, too.')] = False
 
 
-class Check(pydantic.BaseModel):
+class Check(_Strict):
   """A poem that is to be checked."""
-
-  model_config = pydantic.ConfigDict(extra='forbid', strict=True)
 
   text: Text
   form: Text | None = None
   tones: Annotated[str, Field(json_schema_extra={'enum': ['strict', 'loose', 'off']})] = 'strict'
 
 
-class Texts(pydantic.BaseModel):
+class Texts(_Strict):
   """Some texts."""
-
-  model_config = pydantic.ConfigDict(extra='forbid', strict=True)
 
   texts: Annotated[list[Text], Field(min_length=1, max_length=64)]
 

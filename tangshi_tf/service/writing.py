@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ class Desk:
   def __init__(self, engine: Engine):
     self._engine = engine
     self._slow = concurrent.futures.ThreadPoolExecutor(1, 'slow')
-    self._slow_waiting = 0
+    self._slow_places = threading.BoundedSemaphore(_MOST_SLOW)
 
   @contextlib.asynccontextmanager
   async def ticket(self, writer: Writer, request: Request, watched: bool) -> AsyncIterator[asyncio.Queue]:
@@ -69,10 +70,8 @@ class Desk:
     Raises:
       BusyError: too many wait already.
     """
-    if self._slow_waiting >= _MOST_SLOW:
+    if not self._slow_places.acquire(blocking=False):
       raise BusyError(5)
-    self._slow_waiting += 1
-    try:
-      return await asyncio.get_running_loop().run_in_executor(self._slow, work)
-    finally:
-      self._slow_waiting -= 1
+    future = self._slow.submit(work)  # which goes to its end, even if nobody waits any more
+    future.add_done_callback(lambda _: self._slow_places.release())
+    return await asyncio.wrap_future(future)

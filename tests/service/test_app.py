@@ -1,5 +1,6 @@
 """The API over HTTP."""
 
+import asyncio
 import concurrent.futures
 import json
 
@@ -122,7 +123,9 @@ def test_malformed_bodies(client):
     assert answer.headers['content-type'] == 'application/problem+json'
   assert client.post('/api/generate', content=b'{}', headers={'content-type': 'text/plain'}).status_code == 422
   large = client.post('/api/generate', content=b'{"begin": "' + b'a' * 10**6 + b'"}', headers=json_type)
-  assert large.status_code == 413
+  assert large.status_code == large.json()['status'] == 413
+  assert large.headers['content-type'] == 'application/problem+json' and 'content-security-policy' in large.headers
+  assert client.post('/api/generate', content=b'{"num": 2.0, "seed": 1.0}', headers=json_type).status_code == 200
   for method, path, status in (('GET', '/api/generate', 405), ('GET', '/nothing', 404), ('DELETE', '/', 405)):
     answer = client.request(method, path)
     assert answer.status_code == answer.json()['status'] == status
@@ -170,6 +173,24 @@ def test_a_full_house_says_when_to_come_again(client, monkeypatch):
   answer = client.post('/api/generate', json={'form': '五绝'})
   assert answer.status_code == 429 and int(answer.headers['retry-after']) >= 1
   assert answer.headers['content-type'] == 'application/problem+json'
+
+
+def test_a_client_that_leaves_before_its_first_event_frees_its_rows(client, monkeypatch):
+  from tangshi_tf.decoding.request import Request
+  from tangshi_tf.service.app import EventStream
+  from tangshi_tf.settings import WritingSettings
+  tickets = []
+  monkeypatch.setattr(client.house.engine, 'submit', tickets.append)
+
+  async def leave(*_):
+    return {'type': 'http.disconnect'}
+
+  async def ask_and_leave():
+    stream = await EventStream.of(client.house, client.house.writer('rnn'), Request.of(WritingSettings()), {})
+    await stream({'type': 'http', 'asgi': {'spec_version': '2.3'}}, leave, leave)
+
+  asyncio.run(ask_and_leave())
+  assert [ticket.gone for ticket in tickets] == [True]
 
 
 def test_figures_and_description(client):

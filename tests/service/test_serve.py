@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ import time
 import urllib.request
 
 import pytest
+
+from tangshi_tf import run_dir
 
 from ..checks import assert_one_line
 
@@ -86,6 +89,17 @@ def test_half_a_request_and_a_client_that_vanishes_harm_nobody(serve):
   assert len(ask(address, form='五绝')['poems'][0]['lines']) == 4
   for connection in slow:
     connection.close()
+
+
+def test_a_model_directory_that_disappears_is_missed_by_nobody(serve, tmp_path):
+  copy = tmp_path / 'copy'
+  shutil.copytree(run_dir.locate('rnn'), copy)
+  _, address = serve(f'--model={copy}')
+  ready(address)
+  asked = {'model': 'copy', 'form': '五绝', 'seed': 1}
+  before = ask(address, **asked)
+  shutil.rmtree(copy)
+  assert ask(address, **asked) == before
 
 
 def test_a_log_line_cannot_be_forged(serve):
