@@ -30,7 +30,7 @@ from tangshi_tf.workers import local
 
 _WORKERS = flags.DEFINE_integer('workers', 4, 'Most workers; measured are the powers of two up to it.',
                                 lower_bound=2, upper_bound=256)
-_RECIPES = flags.DEFINE_list('recipes', ['gru', 'best'], 'Recipes to train.')
+_RECIPES = flags.DEFINE_list('recipes', ['gru', 'wide'], 'Recipes to train.')
 flags.register_validator('recipes', bool, message='expected at least one')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Turns of each number of workers.', lower_bound=1)
 _WINDOWS = flags.DEFINE_integer('windows', 12, 'Least windows of 5 steps in a turn.', lower_bound=3)
