@@ -1,12 +1,14 @@
 """The report on direction, on a small corpus and a model that hardly knows it."""
 
 import importlib.util
+import itertools
 import json
 
 import numpy as np
 import pytest
 
-from tangshi_tf import corpus, training
+import tangshi_tf
+from tangshi_tf import corpus, prosody, training
 from tangshi_tf.settings import Settings
 
 needs_sklearn = pytest.mark.skipif(importlib.util.find_spec('sklearn') is None, reason='scikit-learn is not installed')
@@ -51,10 +53,24 @@ def test_poems_stand_where_they_were_asked_for(direction_report):
   assert len({text.split()[-1] for text in texts}) == 4
 
 
+@pytest.fixture(scope='module')
+def run(folder, some):
+  """A model with controls."""
+  return training.run(Settings.of(corpus=[str(some)], controls=True, poets=9, units=8, embedding_size=6, epochs=1,
+                                  tied=True), folder / 'run').path
+
+
+def test_samples_are_what_generate_writes(script, run):
+  done = script('reports/title_samples.py', f'--model={run}', '--titles=春望,山', '--seed=3', '--guidance=0.5')
+  assert done.returncode == 0, done.stderr
+  writer = tangshi_tf.load(run)
+  for title, form in itertools.product(('春望', '山'), prosody.FORMS):
+    poem = writer.write(form, title=title, seed=3, guidance=0.5)
+    assert f'\n{form}\n\n```\n{poem}\n```\n' in done.stdout.partition(f'## {title}\n')[2]
+
+
 @needs_sklearn
-def test_the_whole_report(script, some, tmp_path):
-  run = training.run(Settings.of(corpus=[str(some)], controls=True, poets=9, units=8, embedding_size=6, epochs=1,
-                                 tied=True), tmp_path / 'run').path
+def test_the_whole_report(script, some, run, tmp_path):
   done = script('reports/direction_report.py', f'--model={run}', f'--corpus={some}', '--titles=30', '--poets=3',
                 '--per_poet=3', '--guidances=0,1', '--json=report.json')
   assert done.returncode == 0, done.stderr
