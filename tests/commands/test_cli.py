@@ -402,7 +402,7 @@ def test_the_exercises_train_to_the_letter():
   for name in ('tensorflow', 'pytorch'):
     text = ' '.join(recipes.read_lines(name))
     assert not any(flag in text for flag in ('bos_dropout', 'random_states', 'unlikelihood', 'tied'))
-  for name in ('rnn', 'lstm', 'gru', 'best'):
+  for name in ('rnn', 'lstm', 'gru', 'wide', 'best'):
     text = ' '.join(recipes.read_lines(name))
     assert all(flag in text for flag in ('--bos_dropout=', '--random_states=', '--unlikelihood='))
 
@@ -413,6 +413,10 @@ def test_the_exercises_train_to_the_letter():
 def test_every_recipe_starts(command, name, poems_file, tmp_path):
   small = ['--units=8', '--epochs=1', '--run_dir=r', f'--corpus={poems_file}', '--batch_size=4',
            '--warmup_steps=0']
+  if any(line.startswith('--start_from=') for line in recipes.read_lines(name)):  # with the sizes of that model
+    first = command('tangshi_tf.train', '--recipe=tang_song', *small, '--run_dir=runs/tang_song')
+    assert first.returncode == 0, first.stderr
+    small[0] = '--start_from=runs/tang_song'
   done = command('tangshi_tf.train', f'--recipe={name}', *small)
   assert done.returncode == 0, done.stderr
   config = json.loads((tmp_path / 'r/config.json').read_text(encoding='utf-8'))
