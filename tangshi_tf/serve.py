@@ -58,15 +58,14 @@ def main() -> int:
           'it behind a proxy that has.', file=sys.stderr)
   if _OPEN.value:
     threading.Thread(target=_open, args=(address,), daemon=True).start()
-  config = uvicorn.Config('tangshi_tf.service.worker:application', factory=True, workers=_WORKERS.value,
-                          access_log=_ACCESS_LOG.value, server_header=False, backlog=_BACKLOG,
-                          limit_concurrency=_MOST_CONNECTIONS, timeout_graceful_shutdown=_GRACE, timeout_keep_alive=15)
-  server = uvicorn.Server(config)
+  application = 'tangshi_tf.service.worker:application'
+  options = {'factory': True, 'workers': _WORKERS.value, 'access_log': _ACCESS_LOG.value, 'server_header': False,
+             'backlog': _BACKLOG, 'limit_concurrency': _MOST_CONNECTIONS, 'timeout_graceful_shutdown': _GRACE,
+             'timeout_keep_alive': 15}
   if _WORKERS.value > 1:
-    from uvicorn.supervisors import Multiprocess
-    Multiprocess(config, target=server.run, sockets=[sock]).run()
+    uvicorn.run(application, fd=sock.fileno(), **options)
   else:
-    server.run(sockets=[sock])
+    uvicorn.Server(uvicorn.Config(application, **options)).run(sockets=[sock])
   return 0
 
 

@@ -72,6 +72,19 @@ def test_it_serves_until_it_is_told_to_end(serve):
   assert 'Traceback' not in process.stderr.read()
 
 
+@pytest.mark.skipif(os.name == 'nt', reason='a socket is handed over by its number')
+def test_several_processes_serve_and_end(serve):
+  process, address = serve('--workers=2')
+  assert ready(address) == 200
+  assert len(ask(address, form='五绝', num=3)['poems']) == 3
+  process.send_signal(signal.SIGTERM)
+  assert process.wait(60) in (0, -signal.SIGTERM, 143)
+  errors = process.stderr.read()
+  assert 'Traceback' not in errors and errors.count('Started server process') == 2
+  with pytest.raises(OSError):
+    urllib.request.urlopen(f'{address}/healthz', timeout=5)
+
+
 def test_half_a_request_and_a_client_that_vanishes_harm_nobody(serve):
   _, address = serve()
   ready(address)
