@@ -61,7 +61,7 @@ def main() -> int:
   application = 'tangshi_tf.service.worker:application'
   options = {'factory': True, 'workers': _WORKERS.value, 'access_log': _ACCESS_LOG.value, 'server_header': False,
              'backlog': _BACKLOG, 'limit_concurrency': _MOST_CONNECTIONS, 'timeout_graceful_shutdown': _GRACE,
-             'timeout_keep_alive': 15}
+             'timeout_keep_alive': 15, 'timeout_worker_healthcheck': 120}  # TensorFlow's import lets nobody answer
   if _WORKERS.value > 1:
     uvicorn.run(application, fd=sock.fileno(), **options)
   else:
