@@ -179,12 +179,13 @@ def test_what_contradicts_the_model_is_refused(own, tmp_path, changes, message):
 
 def test_settings_that_a_model_leaves_open():
   start = StartModel.open('best')
-  decided = start.decide(Settings.of(start_from='best', units=512, output_dropout=0.5), 'a').model
-  assert decided == ModelSettings(cell='gru', units=512, embedding_size=256, tied=True, input_dropout=0.1,
-                                  output_dropout=0.5)
+  decided = start.decide(Settings.of(start_from='best', units=640, output_dropout=0.5), 'a').model
+  assert decided == ModelSettings(cell='gru', units=640, embedding_size=256, tied=True, softmax='adaptive',
+                                  input_dropout=0.15, output_dropout=0.5)
   assert start.decide(Settings.of(start_from='best', output_dropout=0.0), 'a').model.output_dropout == 0
-  assert start.decide(Settings.of(start_from='best', vocabulary_size=7835), 'a').corpus.vocabulary_size == 7835
-  with pytest.raises(UserError, match='^units=128: the model to start from, best, has 512'):
+  size = len(run_dir.RunDir.open('best').vocabulary())
+  assert start.decide(Settings.of(start_from='best', vocabulary_size=size), 'a').corpus.vocabulary_size == size
+  with pytest.raises(UserError, match='^units=128: the model to start from, best, has 640'):
     start.decide(Settings.of(start_from='best', units=128), 'a')  # the default, but asked for
   assert recipes.settings_of('lstm', start_from='best').model == ModelSettings()  # the recipe's sizes give way
 
