@@ -18,7 +18,7 @@ import time
 import steps
 from reporting import UNITS, Windows, package_poems, peak_rss_mb, report
 
-from tangshi_tf import corpus
+from tangshi_tf import controls, corpus
 from tangshi_tf.errors import UserError
 
 VARIANTS = {'float32': {}, 'bfloat16': {'precision': 'bfloat16'}, 'adaptive': {'softmax': 'adaptive'},
@@ -171,17 +171,19 @@ def measure_decoding(times: str):
       'batch512_natural_chars_per_s': lambda: several(run.model, bos_first=True, temperature=0.8),
   }
 
-  plan = decoding.FormPlan(prosody.FORMS['七绝'], run.word2id)
-
-  def in_form(writer, count):
-    poems = decoding.generate((('', seed) for seed in range(count)), model=writer, plan=plan, temperature=0.8,
-                              max_repeat=1, **tables)
+  def in_form(shipped, plan, count, **options):
+    poems = decoding.generate((('', seed) for seed in range(count)), model=shipped.model, plan=plan, temperature=0.8,
+                              max_repeat=1, **options)
     return sum(map(len, poems))
 
-  for writer in ('gru', 'best'):
-    shipped = run_dir.load(writer).model  # of the same vocabulary
-    for name, count in (('single_ms', 1), ('batch512_chars_per_s', 512)):
-      cases[f'form_{writer}_{name}'] = functools.partial(in_form, shipped, count)
+  for name in ('gru', 'best'):
+    shipped = run_dir.load(name)
+    write = functools.partial(in_form, shipped, decoding.FormPlan(prosody.FORMS['七绝'], shipped.word2id))
+    cases |= {f'form_{name}_single_ms': functools.partial(write, 1),
+              f'form_{name}_batch512_chars_per_s': functools.partial(write, 512)}
+  told = controls.Direction(form='七绝', title='边塞').ids(shipped.word2id)
+  cases |= {'form_best_title_ms': functools.partial(write, 1, told=told),
+            'form_best_guided_ms': functools.partial(write, 1, told=told, guidance=1)}
   figures = {}
   for name, case in cases.items():
     case()  # the first time is the warm-up

@@ -45,6 +45,8 @@ def writing_table(result: dict) -> list[str]:
           f'| {decode["batch512_natural_chars_per_s"]:,.0f} characters/s |',
           f'| a 七绝 that keeps tones and rhymes, `gru` | {decode["form_gru_single_ms"]:.1f} ms |',
           f'| the same, `best` | {decode["form_best_single_ms"]:.1f} ms |',
+          f'| the same on a title | {decode["form_best_title_ms"]:.1f} ms |',
+          f'| and with guidance | {decode["form_best_guided_ms"]:.1f} ms |',
           f'| 512 of them at once, `gru` | {decode["form_gru_batch512_chars_per_s"]:,.0f} characters/s |',
           f'| the same, `best` | {decode["form_best_batch512_chars_per_s"]:,.0f} characters/s |',
           f'| `score`, lines of seven characters, `gru` | {result["scoring"]["lines_per_s"]:,.0f} lines/s |',
