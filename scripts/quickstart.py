@@ -9,11 +9,11 @@ import sys
 
 import environment
 
-GENERATE = '-m', 'tangshi_tf.generate', '--model=best', '--seed=1'
+GENERATE = '-m', 'tangshi_tf.generate', '--model=best', '--seed=3'
 SHOWN = (
     ('The likeliest of 50 七绝, four lines of seven; in columns, to be read from the right, and in lines:',
      (*GENERATE, '--form=七绝', '--best_of=50', '--beside')),
-    ('On a title, in the manner of a poet:', (*GENERATE, '--form=七绝', '--title=边塞', '--poet=高适')),
+    ('On a title, in the manner of a poet:', (*GENERATE, '--best_of=50', '--form=七绝', '--title=边塞', '--poet=高适')),
     ('A 五律: eight lines of five.', (*GENERATE, '--form=五律', '--beside')),
     ('An acrostic: the lines begin with 春 夏 秋 冬.', (*GENERATE, '--acrostic=春夏秋冬')),
     ("The exercise's seven begin words, without a form, from the zero state:", GENERATE),
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     status = environment.run(*command)
     if status:
       return status
-  print('\nLeave out --seed=1 for other poems. Next: activate .venv (source .venv/bin/activate; on Windows\n'
+  print('\nLeave out --seed=3 for other poems. Next: activate .venv (source .venv/bin/activate; on Windows\n'
         '.venv\\Scripts\\activate) and run\n'
         '  python -m tangshi_tf.train')
   return 0
