@@ -8,8 +8,9 @@ Prints Markdown tables:
 * the perplexity of the test part's poems when they are told nothing, one thing, or all;
 * titles: of poems in a form for held-out titles, the share that uses a character of
   its title, and how often a retrieval model finds the right title among 20. It knows
-  real training poems: a title goes with a poem as far as training poems with like
-  titles are like the poem (cosines of TF-IDF vectors of characters and pairs);
+  real training poems: a title goes with a poem as far as the poem is like training
+  poems with like titles, and like the title itself (TF-IDF vectors of characters and
+  pairs);
 * poets: how often a classifier names the right one of the 20 most prolific poets, for
   real held-out poems and for poems that were told poet and form (a linear support
   vector machine on the same kind of vectors, trained on real training poems);
@@ -127,18 +128,14 @@ def title_rows(writer, train, held_out, guidances) -> list[dict]:
   if len(real) < AMONG:
     raise UserError(f'{len(real)} held-out titles of {form.name}; expected at least {AMONG}')
   titles = [poem.title for poem in real]
-  title_vectors, of_titles = vectors([poem.title for poem in train])
   poem_vectors, of_poems = vectors([poem.content for poem in train])
-  like_titles = title_vectors.transform(titles) @ of_titles.T  # titles x training poems
+  wanted = title_queries(titles, train, poem_vectors, of_poems)
   rng = np.random.default_rng(_SEED.value)
   others = [rng.choice([j for j in range(len(titles)) if titles[j] != titles[i]], AMONG - 1, replace=False)
             for i in range(len(titles))]
 
   def retrieved(texts: list[str]) -> float:
-    like_poems = poem_vectors.transform(map(bare, texts)) @ of_poems.T
-    score = (like_titles @ like_poems.T).toarray()  # titles x poems
-    norm = np.sqrt(np.asarray(like_titles.multiply(like_titles).sum(1))) + 1e-9
-    score = score / norm
+    score = wanted @ poem_vectors.transform(map(bare, texts)).T  # titles x poems
     return float(np.mean([score[i, i] > score[others[i], i].max() for i in range(len(texts))]))
 
   def row(source: str, texts: list[str]) -> dict:
@@ -152,6 +149,21 @@ def title_rows(writer, train, held_out, guidances) -> list[dict]:
     rows.append(row(f'title, guidance {guidance:g}', write(
         writer, [{'title': title, 'guidance': guidance} for title in titles], form.name, _SEED.value)))
   return rows
+
+
+def title_queries(titles: list[str], train, poem_vectors, of_poems) -> np.ndarray:
+  """Returns what poems on titles are expected to be like, `[titles, terms]`.
+
+  That is the mean of the training poems, weighted by the squared cosine of their
+  titles and this one, less the mean of all; and half of the title's own vector,
+  since poems use its characters.
+  """
+  title_vectors, of_titles = vectors([poem.title for poem in train])
+  weights = (title_vectors.transform(titles) @ of_titles.T).power(2)
+  like = (weights @ of_poems).toarray() / np.maximum(weights.sum(1).reshape(-1, 1), 1e-9) - of_poems.mean(0)
+  like = np.asarray(like)
+  return (like / np.maximum(np.linalg.norm(like, axis=1, keepdims=True), 1e-9)
+          + 0.5 * poem_vectors.transform(titles).toarray())
 
 
 def has_title(poem: corpus.Poem, words) -> bool:
