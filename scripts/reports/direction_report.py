@@ -253,7 +253,7 @@ def draw(found: dict, folder: pathlib.Path):
   import matplotlib
   matplotlib.use('agg')
   import matplotlib.pyplot as plt
-  figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+  figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.6))
   for axis, name, chance in zip(axes, ('titles', 'poets'), (1 / AMONG, 1 / _POETS.value)):
     rows = found[name]
     axis.barh([row['source'] for row in rows][::-1], [100 * row['right'] for row in rows][::-1],
@@ -261,7 +261,6 @@ def draw(found: dict, folder: pathlib.Path):
     axis.axvline(100 * chance, color='#a33', linestyle=':', linewidth=1)
     axis.set_xlabel(f'right {name[:-1]} among {AMONG if name == "titles" else _POETS.value}, %')
     axis.set_title(f'{name}: dotted is chance', fontsize=9)
-  axes[1].tick_params(labelleft=True)
   figure.tight_layout()
   folder.mkdir(parents=True, exist_ok=True)
   figure.savefig(folder / 'direction_report.png', dpi=110)
