@@ -166,7 +166,7 @@ def test_shards_as_a_stream_give_the_same_vocabulary(start, own, tmp_path):
 @pytest.mark.parametrize(('changes', 'message'), [
     ({'units': 64}, 'units=64: the model to start from, rnn, has 128; leave it out, or start_from'),
     ({'cell': 'gru'}, 'cell=gru: the model to start from, rnn, has rnn'),
-    ({'tied': False}, 'tied=False: the model to start from, rnn, has True'),
+    ({'tied': True}, 'tied=True: the model to start from, rnn, has False'),
     ({'vocabulary_size': 300}, 'vocabulary_size=300: the model to start from, rnn, has 7835 words, which stay; '
                                'expected as many or more'),
     ({'start_from': 'rmn'}, "model 'rmn': no such directory; expected a run directory or one of the shipped"),
@@ -181,7 +181,7 @@ def test_settings_that_a_model_leaves_open():
   start = StartModel.open('best')
   decided = start.decide(Settings.of(start_from='best', units=640, output_dropout=0.5), 'a').model
   assert decided == ModelSettings(cell='gru', units=640, embedding_size=256, tied=True, softmax='adaptive',
-                                  input_dropout=0.15, output_dropout=0.5)
+                                  cutoffs=[450, 2050], input_dropout=0.15, output_dropout=0.5)
   assert start.decide(Settings.of(start_from='best', output_dropout=0.0), 'a').model.output_dropout == 0
   size = len(run_dir.RunDir.open('best').vocabulary())
   assert start.decide(Settings.of(start_from='best', vocabulary_size=size), 'a').corpus.vocabulary_size == size
