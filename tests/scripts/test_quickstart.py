@@ -30,7 +30,7 @@ def test_it_shows_what_its_commands_print(quickstart, command, monkeypatch, caps
   for (title, _), poems in zip(quickstart.SHOWN, ran, strict=True):
     assert f'\n{title}\n{poems}' in shown
   assert len(shown.splitlines()) == sum(len(text.splitlines()) for text in ran) + 2 * len(ran) + 4
-  acrostic = ran[2].replace('，', '\n').split()
+  acrostic = ran[3].replace('，', '\n').split()
   assert [line[0] for line in acrostic] == list('春夏秋冬')
 
 
