@@ -26,10 +26,9 @@ from tangshi_tf.errors import UserError
 from tangshi_tf.service import schema
 from tangshi_tf.service.engine import BusyError
 from tangshi_tf.service.house import House
-from tangshi_tf.service.protection import PROBLEM, Protection, problem
+from tangshi_tf.service.protection import MOST_BYTES, PROBLEM, Protection, problem
 
 PAGE = pathlib.Path(__file__).with_name('page')
-MOST_BYTES = 64 * 1024  # of a request's body
 _PROBLEMS = {status: {'model': schema.Problem, 'description': what, 'content': {PROBLEM: {}}} for status, what in {
     400: 'What was asked for cannot be met; the detail says why.', 413: 'The body is too large.',
     422: 'The request has not the form that is described here.', 429: 'Too many poems are being written already.',

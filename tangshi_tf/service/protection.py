@@ -15,6 +15,7 @@ HEADERS = {
     'cross-origin-resource-policy': 'same-origin',
     'permissions-policy': 'camera=(), geolocation=(), microphone=()',
 }
+MOST_BYTES = 64 * 1024  # of a request's body
 LOOPBACK = {'localhost', '127.0.0.1', '[::1]'}
 PROBLEM = 'application/problem+json'
 _ANY = {'0.0.0.0', '::', ''}  # addresses that stand for all of a machine
@@ -77,7 +78,7 @@ class Protection:
       nonlocal refused
       if message['type'] == 'http.response.start' and message['status'] == 413:
         refused = True  # by the framework, in plain text
-        await self._refuse(send, 413, 'Content Too Large', 'the body is too large; expected at most 64 KB')
+        await self._refuse(send, 413, 'Content Too Large', f'the body is too large; expected at most {MOST_BYTES // 1024} KB')
       if refused:
         return
       if message['type'] == 'http.response.start':
