@@ -78,7 +78,8 @@ class Protection:
       nonlocal refused
       if message['type'] == 'http.response.start' and message['status'] == 413:
         refused = True  # by the framework, in plain text
-        await self._refuse(send, 413, 'Content Too Large', f'the body is too large; expected at most {MOST_BYTES // 1024} KB')
+        await self._refuse(send, 413, 'Content Too Large',
+                           f'the body is too large; expected at most {MOST_BYTES // 1024} KB')
       if refused:
         return
       if message['type'] == 'http.response.start':
