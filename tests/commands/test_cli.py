@@ -363,7 +363,8 @@ def test_a_recipe_in_a_flag_file_and_flags_without_effect(command, poems_file, t
                  '--final=0', '--run_dir=r', f'--corpus={poems_file}', '--warmup_steps=0')
   assert done.returncode == 0, done.stderr
   config = json.loads((tmp_path / 'r/config.json').read_text(encoding='utf-8'))
-  assert config['model']['cell'] == 'gru' and config['model']['tied'] and config['training']['flags']['epochs'] == 1
+  assert config['model']['cell'] == 'gru' and config['model']['softmax'] == 'adaptive'
+  assert config['training']['flags']['epochs'] == 1
   notes = [line for line in done.stdout.splitlines() if 'no effect' in line]
   assert [note.split('=')[0] for note in notes] == ['--layer_dropout']
   # Poems by number take the place of the recipe's tokens.
