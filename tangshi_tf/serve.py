@@ -49,7 +49,7 @@ def main() -> int:
   for name in names:
     run_dir.RunDir.open(name)  # what is wrong with a name is said before anything starts
   os.environ[CONFIGURATION] = json.dumps({'names': names, 'host': _HOST.value, 'allowed': _ALLOWED_HOST.value,
-                                           'origins': _ORIGIN.value})
+                                           'origins': _ORIGIN.value, 'shared': _WORKERS.value > 1})
   sock = _listen()
   address = _address(sock.getsockname()[1])
   print(f'{address}  (loading {", ".join(names)} ...)', flush=True)

@@ -51,6 +51,8 @@ def create(house: House) -> Protection:
   @contextlib.asynccontextmanager
   async def lifespan(_) -> AsyncIterator[None]:
     house.open()
+    if house.shared:  # nobody chooses which process answers, so none does before it can
+      await asyncio.get_running_loop().run_in_executor(None, house.wait)
     yield
     await asyncio.get_running_loop().run_in_executor(None, house.close)
 

@@ -32,6 +32,7 @@ class House:
   Attributes:
     names: of the models, shipped names or run directories; the first is the default.
     hosts, origins: see `Protection`.
+    shared: whether several processes answer at one address.
     writers: by name, once they are loaded.
     metrics: the figures of the process.
     engine, desk: what writes, once the house is open.
@@ -40,6 +41,7 @@ class House:
   names: Sequence[str]
   hosts: set[str] | None = dataclasses.field(default_factory=lambda: host_names('127.0.0.1', ()))
   origins: Sequence[str] = ()
+  shared: bool = False
   writers: dict[str, Writer] = dataclasses.field(default_factory=dict)
   metrics: Metrics = dataclasses.field(default_factory=Metrics)
   engine: Engine | None = None
@@ -50,7 +52,12 @@ class House:
     self.engine = Engine(self.metrics.observe)
     self.desk = Desk(self.engine)
     self._ready = threading.Event()
-    threading.Thread(target=self._load, name='loading', daemon=True).start()
+    self._loading = threading.Thread(target=self._load, name='loading', daemon=True)
+    self._loading.start()
+
+  def wait(self):
+    """Waits until the models are loaded, or cannot be."""
+    self._loading.join()
 
   def _load(self):
     from tangshi_tf.model import devices

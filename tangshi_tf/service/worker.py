@@ -12,4 +12,5 @@ def application():
   from tangshi_tf.service.house import House
   from tangshi_tf.service.protection import host_names
   asked = json.loads(os.environ[CONFIGURATION])
-  return create(House(asked['names'], hosts=host_names(asked['host'], asked['allowed']), origins=asked['origins']))
+  return create(House(asked['names'], hosts=host_names(asked['host'], asked['allowed']), origins=asked['origins'],
+                      shared=asked['shared']))

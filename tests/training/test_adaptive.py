@@ -31,6 +31,13 @@ def run(folder, few):
   return training.run(Settings.of(corpus=[str(few)], **SMALL), folder / 'run').path
 
 
+@pytest.fixture(scope='module')
+def full_run(folder, few):
+  """A run directory of a model with the full softmax."""
+  full = {name: value for name, value in SMALL.items() if name != 'cutoffs'}
+  return training.run(Settings.of(corpus=[str(few)], **{**full, 'softmax': 'full', 'epochs': 1}), folder / 'full').path
+
+
 def test_files_say_what_they_hold(run):
   config = run_dir.RunDir(run).config()
   assert (config['model']['softmax'], config['model']['cutoffs']) == ('adaptive', CUTOFFS)
@@ -62,10 +69,16 @@ def test_a_configuration_that_does_not_fit_is_one_line(run, tmp_path, changes, m
   assert '\n' not in str(caught.value)
 
 
-def test_models_from_before_there_was_a_choice_have_the_full_softmax():
-  loaded = run_dir.load('rnn')
-  assert 'softmax' not in loaded.config['model']
+def test_models_from_before_there_was_a_choice_have_the_full_softmax(full_run, tmp_path):
+  old = tmp_path / 'old'
+  shutil.copytree(full_run, old)
+  with run_dir.claim(old, resume=True) as claimed:
+    config = claimed.config()
+    del config['model']['softmax']
+    claimed.write_json(run_dir.CONFIG, config)
+  loaded = run_dir.load(old)
   assert loaded.model.hyperparameters['softmax'] == 'full' and loaded.model.clusters is None
+  np.testing.assert_array_equal(loaded.model(tf.constant([[2, 9, 5]])), run_dir.load(full_run).model([[2, 9, 5]]))
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
@@ -95,7 +108,7 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(run, few, tmp_path):
     assert (resumed.path / 'weights' / name).read_bytes() == (run / 'weights' / name).read_bytes()
 
 
-def test_new_characters_join_the_last_tail(run, poems_file, tmp_path):
+def test_new_characters_join_the_last_tail(run, full_run, poems_file, tmp_path):
   own = tmp_path / 'own.txt'
   own.write_text(''.join(poems_file.read_text(encoding='utf-8').splitlines(keepends=True)[300:400]), encoding='utf-8')
   asked = {'start_from': str(run), 'corpus': [str(own)], 'epochs': 1}
@@ -116,8 +129,8 @@ def test_new_characters_join_the_last_tail(run, poems_file, tmp_path):
                            ({'label_smoothing': 0.1}, 'label_smoothing=0.1 with softmax=adaptive')):
     with pytest.raises(UserError, match=message):
       training.run(recipes.settings_of('finetune', **asked, **changes), tmp_path / 'b')
-  with pytest.raises(UserError, match='^softmax=adaptive: the model to start from, rnn, has full'):
-    training.run(recipes.settings_of('finetune', **{**asked, 'start_from': 'rnn'}, softmax='adaptive'), tmp_path / 'b')
+  with pytest.raises(UserError, match='^softmax=adaptive: the model to start from, .*, has full'):
+    training.run(recipes.settings_of('finetune', **{**asked, 'start_from': str(full_run)}, softmax='adaptive'), tmp_path / 'b')
 
 
 def test_cut_offs_beyond_the_vocabulary_make_no_directory(few, tmp_path):
