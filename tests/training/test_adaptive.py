@@ -78,7 +78,8 @@ def test_models_from_before_there_was_a_choice_have_the_full_softmax(full_run, t
     claimed.write_json(run_dir.CONFIG, config)
   loaded = run_dir.load(old)
   assert loaded.model.hyperparameters['softmax'] == 'full' and loaded.model.clusters is None
-  np.testing.assert_array_equal(loaded.model(tf.constant([[2, 9, 5]])), run_dir.load(full_run).model([[2, 9, 5]]))
+  x = tf.constant([[2, 9, 5]])
+  np.testing.assert_array_equal(loaded.model(x), run_dir.load(full_run).model(x))
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
