@@ -7,7 +7,7 @@ from typing import Any
 from tangshi_tf import controls, corpus, prosody
 from tangshi_tf.decoding.text import BLANK
 from tangshi_tf.errors import UserError, shorten
-from tangshi_tf.settings import ALWAYS, EXERCISE, FORM, FREE, WritingSettings
+from tangshi_tf.settings import ALWAYS, DIRECTED, EXERCISE, FORM, FREE, WritingSettings
 from tangshi_tf.short import short_repr, shown
 
 _MOST_ACROSTIC = 8  # the lines of 七律
@@ -70,7 +70,7 @@ class Request:
     _check(settings, form, options, interactive)
     direction = _find_direction(settings, form)
     value = {name: preset if getattr(settings, name) is None else getattr(settings, name)
-             for name, preset in ALWAYS.items()}
+             for name, preset in (ALWAYS | (DIRECTED if direction.title or direction.poet else {})).items()}
     if value['beam']:
       options = {'width': value['beam']} | {name: option for name, option in options.items()
                                             if name not in ('temperature', 'min_p')}

@@ -26,11 +26,11 @@ from tangshi_tf.settings.training import (
     model_decides,
     setting_names,
 )
-from tangshi_tf.settings.writing import ALWAYS, EXERCISE, FORM, FREE, LONGEST, WritingSettings
+from tangshi_tf.settings.writing import ALWAYS, DIRECTED, EXERCISE, FORM, FREE, LONGEST, WritingSettings
 
 __all__ = [
-    'ALWAYS', 'CLASS_UNITS', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'LONGEST', 'CorpusSettings', 'ModelSettings',
-    'Setting', 'Settings', 'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag', 'define_flags',
-    'expand_flag_files', 'given_flags', 'known', 'model_decides', 'require', 'require_iterable', 'require_names',
-    'setting_names',
+    'ALWAYS', 'CLASS_UNITS', 'DIRECTED', 'EXERCISE', 'FORM', 'FREE', 'GROUPS', 'LONGEST', 'CorpusSettings',
+    'ModelSettings', 'Setting', 'Settings', 'TrainingSettings', 'WritingSettings', 'changes_on_resume', 'define_flag',
+    'define_flags', 'expand_flag_files', 'given_flags', 'known', 'model_decides', 'require', 'require_iterable',
+    'require_names', 'setting_names',
 ]

@@ -107,7 +107,10 @@ def test_writing_as_python_has_it(run):
   assert poem.text == writer.write(title=['春望'], begin='日', seed=3).text == writer.write(
       theme=['春', '望'], begin='日', seed=3).text
   assert ''.join(writer.stream(title='春望', begin='日', seed=3)) == poem.text
-  assert poem.facts['title'] == '春望' and poem.facts['guidance'] == 0 and '春望' in poem._repr_html_()
+  assert poem.facts['title'] == '春望' and poem.facts['guidance'] == 2 and '春望' in poem._repr_html_()
+  assert poem.text == writer.write(title='春望', begin='日', seed=3, guidance=2).text
+  plain = writer.write(dynasty='唐', begin='日', seed=3)
+  assert plain.facts['guidance'] == 0 and plain.text == writer.write(dynasty='唐', begin='日', seed=3, guidance=0).text
   assert 'title' not in writer.write(begin='日', seed=3).facts
   best = writer.write(title='春望', begin='日', seed=3, best_of=4)
   assert best.log_probability == pytest.approx(

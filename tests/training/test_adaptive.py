@@ -131,7 +131,8 @@ def test_new_characters_join_the_last_tail(run, full_run, poems_file, tmp_path):
     with pytest.raises(UserError, match=message):
       training.run(recipes.settings_of('finetune', **asked, **changes), tmp_path / 'b')
   with pytest.raises(UserError, match='^softmax=adaptive: the model to start from, .*, has full'):
-    training.run(recipes.settings_of('finetune', **{**asked, 'start_from': str(full_run)}, softmax='adaptive'), tmp_path / 'b')
+    training.run(recipes.settings_of('finetune', **{**asked, 'start_from': str(full_run), 'softmax': 'adaptive'}),
+                 tmp_path / 'b')
 
 
 def test_cut_offs_beyond_the_vocabulary_make_no_directory(few, tmp_path):
