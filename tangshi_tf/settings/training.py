@@ -144,8 +144,8 @@ class TrainingSettings(Checked):
   unlikelihood: float = setting(
       0.0, 'How strongly a character is made unlikely where it is in the poem already, against loops (unlikelihood '
       'training); 0: not.', low=0, high=100)
-  bos_dropout: float = setting(0.0, 'Share of the poems that begin at their first character, without bos, as the '
-                                'exercise writes.', low=0, high=1)
+  bos_dropout: float = setting(0.0, 'Share of the poems that begin at their first character, without bos and told '
+                                'nothing, as the exercise writes.', low=0, high=1)
   random_states: float = setting(0.0, 'Share of the poems that begin from a random-normal state instead of zeros.',
                                   low=0, high=1)
   state_stddev: float = setting(0.5, 'With --random_states: their standard deviation.', low=0, high=100)

@@ -20,7 +20,8 @@ _CHOICE, _STATES, _CONTROLS = -1, -2, -3
 def vary(x, y, seqlen, *, options, step_seed, model, replicas: Replicas = ONE):
   """Leaves out what some poems of a batch are told, takes bos from some, and gives some a random state.
 
-  All that is independent of each other. What happens to row i of the batch of
+  A poem without bos is told nothing, as the exercise writes; all else is
+  independent of each other. What happens to row i of the batch of
   all replicas depends on the seed and i alone, so it is the same however many
   replicas divide the batch.
 
@@ -56,7 +57,8 @@ def vary(x, y, seqlen, *, options, step_seed, model, replicas: Replicas = ONE):
     left_out = is_bos & without_bos[:, None]
     if kinds:
       shares = drawn(tf.random.stateless_uniform, _CONTROLS, 1 + len(kinds))
-      untold = (shares[:, 1:] < options.control_dropout) | (shares[:, :1] < options.uncontrolled)
+      nothing = (shares[:, :1] < options.uncontrolled) | without_bos[:, None]
+      untold = (shares[:, 1:] < options.control_dropout) | nothing
       before = tf.cumsum(tf.cast(is_bos, tf.int32), axis=1) == 0
       dropped = before & tf.gather(untold, _kind_of(model, kinds)(x), batch_dims=1)
       first = tf.math.count_nonzero(before & ~dropped, axis=1, dtype=tf.int32)
