@@ -38,33 +38,42 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
     choose_for = next_token.chooser(model, rules, sampler, temperature, small_batch)
     loops = 1 if small_batch or devices.has_gpu() else min(devices.cores(), _MOST_LOOPS)
     rows = [token, state, fixed, left, uniforms, length, rule_state]
-    written = [write(choose_for, rules, *part) for part in _parts(rows, tf.shape(token)[0], loops)]
+    written = [write_tokens(model, rules, choose_for, *part) for part in _parts(rows, tf.shape(token)[0], loops)]
     return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *written)
 
-  def write(choose_for, rules, token, state, fixed, left, uniforms, length, rule_state):
-    steps = tf.shape(fixed)[1]
-
-    def body(step, token, done, state, written, rule_state):
-      hidden, state = model.step(token, state)
-      here, free = fixed[:, step], fixed[:, step] < 0
-
-      def choose():
-        return choose_for(hidden, uniforms[:, step], rule_state, length + step, free & ~done)
-
-      # A form fixes the marks of all lines at once.
-      chosen = tf.cond(tf.reduce_any(free & ~done), choose, lambda: tf.maximum(here, 0))
-      token = tf.where(free, chosen, here)
-      rule_state = rules.advance(rule_state, token, length + step, free)
-      done |= (free & (token == options.eos)) | (step + 1 >= left)
-      written = tf.where(tf.range(steps) == step, token[:, None], written)
-      return step + 1, token, done, state, written, rule_state
-
-    *_, state, written, rule_state = tf.while_loop(
-        lambda step, _, done, *__: (step < steps) & ~tf.reduce_all(done), body,
-        (0, token, left <= 0, state, tf.zeros_like(fixed), rule_state))
-    return written, state, rule_state.patterns, rule_state.group
-
   return decode.get_concrete_function()  # calling it takes 1 ms less than finding it again
+
+
+def write_tokens(model, rules: GraphRules, choose_for, token, state, fixed, left, uniforms, length, rule_state):
+  """Writes the next tokens of some poems; in a graph.
+
+  Args:
+    model: a `myRNNModel`, or a `directed.Guided` one.
+    rules: what may come next.
+    choose_for: of `next_token.chooser`.
+    token, state, fixed, left, uniforms, length, rule_state: see `compiled_decoder`, as for what is returned.
+  """
+  steps = tf.shape(fixed)[1]
+
+  def body(step, token, done, state, written, rule_state):
+    hidden, state = model.step(token, state)
+    here, free = fixed[:, step], fixed[:, step] < 0
+
+    def choose():
+      return choose_for(hidden, uniforms[:, step], rule_state, length + step, free & ~done)
+
+    # A form fixes the marks of all lines at once.
+    chosen = tf.cond(tf.reduce_any(free & ~done), choose, lambda: tf.maximum(here, 0))
+    token = tf.where(free, chosen, here)
+    rule_state = rules.advance(rule_state, token, length + step, free)
+    done |= (free & (token == rules.eos)) | (step + 1 >= left)
+    written = tf.where(tf.range(steps) == step, token[:, None], written)
+    return step + 1, token, done, state, written, rule_state
+
+  *_, state, written, rule_state = tf.while_loop(
+      lambda step, _, done, *__: (step < steps) & ~tf.reduce_all(done), body,
+      (0, token, left <= 0, state, tf.zeros_like(fixed), rule_state))
+  return written, state, rule_state.patterns, rule_state.group
 
 
 def _parts(tensors, rows, count: int):

@@ -38,6 +38,8 @@ class FormPlan:
     group_of: int32 `[V]`, the rhyme group that a level character begins.
     not_rhyming: bool `[groups + 1, V]`, the characters that may not rhyme in each
       group; the last row is for the first rhyme.
+    sizes: int `[groups]`, how many characters of a level group the vocabulary has.
+    needed: how many a group needs for a poem that repeats none.
   """
 
   def __init__(self, form: prosody.Form | str, word2id: dict[str, int], *, tones: str = 'strict',
@@ -83,14 +85,14 @@ class FormPlan:
         content[i] = True
         self.tone_of[i] = _TONE_ORDER.index(prosody.tone(word))
         member[[prosody.level_groups().index(group) for group in prosody.usual_rhymes_of(word)], i] = True
-    sizes = self._sizes = member.sum(1)
+    sizes = self.sizes = member.sum(1)
     self.group_of = np.argmax(member * sizes[:, None], axis=0).astype(np.int32)
     level, oblique = (np.isin(self.tone_of, [_TONE_ORDER.index(tone), _TONE_ORDER.index(prosody.EITHER)])
                       for tone in (prosody.LEVEL, prosody.OBLIQUE))
     self.allowed = np.stack([content, level | oblique, level, oblique])
-    # A first rhyme must be one that poets use, and its group have characters enough for a poem that repeats none.
-    self._needed = 2 * (self.form.lines // 2 + 1)
-    first = level & (~member.any(0) | (sizes < self._needed)[self.group_of])
+    # A first rhyme must be one that poets use, of a group that has enough characters.
+    self.needed = 2 * (self.form.lines // 2 + 1)
+    first = level & (~member.any(0) | (sizes < self.needed)[self.group_of])
     self.not_rhyming = np.concatenate([level & ~member, first[None]])
     if self.rhyme not in (None, 'any'):
       self._check_size(self.rhyme)
@@ -98,10 +100,10 @@ class FormPlan:
       self._check_size(prosody.level_groups()[sizes.argmax()])
 
   def _check_size(self, name: str):
-    found = self._sizes[prosody.level_groups().index(name)]
-    if found < self._needed:
+    found = self.sizes[prosody.level_groups().index(name)]
+    if found < self.needed:
       raise UserError(f"rhyme group {name}: the model's vocabulary has {found} of its characters; {self.form.name} "
-                      f'needs at least {self._needed}')
+                      f'needs at least {self.needed}')
 
   def _tabulate_places(self):
     """Makes what holds at each place under each set of patterns."""
@@ -223,7 +225,7 @@ class FormPlan:
     bound = frozenset.intersection(*groups)
     if everything in groups or not bound:
       return kept, self.no_group
-    group = max(map(prosody.level_groups().index, bound), key=self._sizes.__getitem__)
+    group = max(map(prosody.level_groups().index, bound), key=self.sizes.__getitem__)
     self._check_size(prosody.level_groups()[group])
     return kept, group
 

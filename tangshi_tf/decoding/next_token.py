@@ -46,7 +46,7 @@ def chooser(model, rules: GraphRules, sampler: sampling.Sampling, temperature, s
     small_batch: whether the rows are few; then all go on together, as XLA has it.
   """
   words = [model.dense.units]
-  if model.clusters is not None and sampler.top_p == 1:
+  if model.clusters is not None and not sampler.by_mass:
     words = model.clusters.bounds
   logits_of = [_few_logits(model, rules, temperature, count) for count in words]
   whole = model.dense.units if model.clusters is None else model.clusters.bounds[0]

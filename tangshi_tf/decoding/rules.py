@@ -93,7 +93,8 @@ _TABLES_SPEC = FormTables(*(tf.TensorSpec((None,) * rank, dtype) for rank, dtype
 
 
 @functools.lru_cache(maxsize=8)
-def _form_tables(plan: FormPlan) -> FormTables:
+def form_tables(plan: FormPlan) -> FormTables:
+  """Returns the tables of a plan as tensors."""
   width = ((0, 0), (0, sampling.missing(plan.allowed.shape[1])))
   masks = np.where(plan.allowed, np.float32(0), np.float32(NEVER))
   return FormTables(*map(tf.constant, (
@@ -162,7 +163,7 @@ class Rules:
     self.plan, self.bos_first = plan, bos_first or plan is not None
     self.options = RuleOptions(word2id[corpus.end_token], plan is not None, max_repeat,
                                0 if plan is not None else shortest_line)
-    self.tables = _form_tables(plan) if plan is not None else ()
+    self.tables = form_tables(plan) if plan is not None else ()
     self._word2id, self._max_len = word2id, max_len
     self._acrostic, self._template = acrostic, template
     self._in_form = functools.lru_cache(maxsize=1000)(self._start_in_form)
@@ -213,6 +214,7 @@ class GraphRules:
   Attributes:
     masks: float32 `[classes, width]`, of which one is added to the logits of
       each poem; None without a form.
+    eos: the id of the token that ends a poem.
   """
 
   def __init__(self, options: RuleOptions, model, tables: FormTables | tuple):
@@ -223,7 +225,7 @@ class GraphRules:
       model: a `myRNNModel`, which knows characters and marks.
       tables: of `Rules`, or placeholders of `RuleOptions.tables_spec`.
     """
-    self._options, self._model = options, model
+    self._options, self._model, self.eos = options, model, options.eos
     self._form = tables if isinstance(tables, FormTables) else None
     self.masks = self._form.masks if self._form is not None else None
     self._exclusions = {}
@@ -317,7 +319,7 @@ class GraphRules:
     in_line = (places >= 0) & (recent >= 0) & tf.gather(model.is_character, tf.maximum(recent, 0))
     rows, marks = tf.shape(history)[0], tf.size(model.marks)
     too_short = ~tf.reduce_all(in_line, axis=1, keepdims=True)
-    classes = tf.concat([model.marks, [self._options.eos]], 0)[None]
+    classes = tf.concat([model.marks, [self.eos]], 0)[None]
     forbidden = tf.concat([tf.repeat(too_short, marks, axis=1), in_line[:, :1]], 1) & (classes < logits.shape[1])
     # PAD takes the place of what is not forbidden, which is never next anyway.
     classes = tf.where(forbidden, classes, corpus.PAD_ID)

@@ -42,6 +42,20 @@ class Sampling:
     """Whether tokens are drawn, rather than the most likely ones taken."""
     return self.temperature >= MIN_TEMPERATURE
 
+  @property
+  def by_number(self) -> bool:
+    """Whether only the `top_k` most likely count; always where that is a tensor."""
+    return not (isinstance(self.top_k, int) and self.top_k == 0)
+
+  def number(self, most: int):
+    """Returns `top_k`, at most `most`."""
+    return min(self.top_k, most) if isinstance(self.top_k, int) else tf.minimum(self.top_k, most)
+
+  @property
+  def by_mass(self) -> bool:
+    """Whether only those count that have `top_p` together; always where that is a tensor."""
+    return not (isinstance(self.top_p, (int, float)) and self.top_p == 1)
+
 
 def choose(logits, uniforms, sampling: Sampling):
   """Returns the next tokens, int32 `[rows]`.
@@ -96,8 +110,8 @@ def choose_in_part(logits, inner: int, tails, sizes: list[int], draw: Draw, temp
     return most_likely(logits), highest >= highest_beyond, draw
   known = True  # which words of the part are kept
   log_masses = tails + tf.maximum(1 - 1 / temperature, 0) * np.log(np.array(sizes, np.float32))
-  if sampling.top_k:
-    known = tf.math.count_nonzero(logits > highest_beyond[:, None], axis=-1) >= sampling.top_k
+  if sampling.by_number:
+    known = tf.math.count_nonzero(logits > highest_beyond[:, None], axis=-1) >= tf.cast(sampling.top_k, tf.int64)
     log_masses = tf.fill(tf.shape(tails), -np.inf)
   elif sampling.min_p:
     known = highest >= highest_beyond
@@ -126,11 +140,11 @@ def filtered(logits, sampling: Sampling):
   def at_least(lowest):
     return tf.where(logits >= lowest[:, None], logits, -np.inf)
 
-  if sampling.top_k:
-    logits = at_least(tf.math.top_k(logits, min(sampling.top_k, logits.shape[-1]))[0][:, -1])
+  if sampling.by_number:
+    logits = at_least(tf.math.top_k(logits, sampling.number(logits.shape[-1]))[0][:, -1])
   if sampling.min_p:
     logits = at_least(tf.reduce_max(logits, axis=-1) + _log_share(sampling))
-  if sampling.top_p < 1:
+  if sampling.by_mass:
     logits = at_least(_nucleus(logits, sampling.top_p))
   return logits
 
@@ -139,7 +153,7 @@ def _log_share(sampling: Sampling) -> np.float32:
   return np.float32(np.log(sampling.min_p))
 
 
-def _nucleus(logits, mass: float):
+def _nucleus(logits, mass):
   """Returns the greatest threshold `[rows]` above which the probabilities sum to at least `mass`, by bisection."""
   highest = tf.reduce_max(logits, axis=-1)
   shares = tf.nn.softmax(logits)

@@ -2,7 +2,7 @@
 
 from tangshi_tf.corpus import OTHER, form_of
 from tangshi_tf.prosody.checking import Check, Fault, as_checked, check, check_text, check_tones
-from tangshi_tf.prosody.forms import FORMS, TONES, Form, Pattern, find_form, line_pattern, patterns
+from tangshi_tf.prosody.forms import FORMS, KINDS, TONES, Form, Pattern, find_form, line_pattern, patterns
 from tangshi_tf.prosody.tones import (
     EITHER,
     LEVEL,
@@ -19,7 +19,7 @@ from tangshi_tf.prosody.tones import (
 )
 
 __all__ = [
-    'Check', 'EITHER', 'FORMS', 'Fault', 'Form', 'LEVEL', 'OBLIQUE', 'OTHER', 'Pattern', 'TONES', 'UNKNOWN',
+    'Check', 'EITHER', 'FORMS', 'Fault', 'Form', 'KINDS', 'LEVEL', 'OBLIQUE', 'OTHER', 'Pattern', 'TONES', 'UNKNOWN',
     'as_checked', 'check', 'check_text', 'check_tones', 'find_form', 'find_group', 'fits', 'form_of', 'level_groups',
     'line_pattern', 'patterns', 'readings', 'rhymes_of', 'spelled', 'tone', 'usual_rhymes_of',
 ]

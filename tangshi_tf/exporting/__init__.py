@@ -1,0 +1,5 @@
+"""Models for programs that do not have this package: SavedModel, LiteRT."""
+
+from tangshi_tf.exporting.folder import FORMATS, MARK, QUANTIZATIONS, export, require_room
+
+__all__ = ['FORMATS', 'MARK', 'QUANTIZATIONS', 'export', 'require_room']

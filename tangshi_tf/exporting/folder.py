@@ -1,0 +1,89 @@
+"""The folder of an exported model, which is there as a whole or not at all."""
+
+import os
+import pathlib
+import shutil
+
+import tangshi_tf
+from tangshi_tf.errors import UserError
+from tangshi_tf.run_dir import safe_files
+from tangshi_tf.short import shown
+
+FORMATS = ('saved_model', 'litert')
+QUANTIZATIONS = ('float16', 'int8')  # of weights, for LiteRT
+MARK = 'export.json'  # the file by which an exported folder is known
+
+
+def export(run, out: str | os.PathLike, *, format: str = 'saved_model', quantization: str = 'float16',
+           overwrite: bool = False) -> pathlib.Path:
+  """Exports a model.
+
+      >>> folder = export(tangshi_tf.run_dir.load('rnn'), 'exported', format='litert')
+      >>> sorted(path.name for path in folder.iterdir())
+      ['export.json', 'step.tflite', 'vocabulary.json', 'write_poem.py']
+
+  Args:
+    run: a `run_dir.Run`.
+    out: the folder to write.
+    format: 'saved_model' or 'litert'; see the folder's README for what they hold.
+    quantization: of the weights of 'litert', 'float16' or 'int8'.
+    overwrite: whether to replace a folder that holds an export already.
+
+  Returns:
+    The folder.
+
+  Raises:
+    UserError: the folder exists, or cannot be written; or an argument is unknown.
+  """
+  for name, value, known in (('format', format, FORMATS), ('quantization', quantization, QUANTIZATIONS)):
+    if value not in known:
+      raise UserError(f'{name} {shown(value)} is unknown; expected one of {", ".join(known)}')
+  out = pathlib.Path(out)
+  old = _old(out, overwrite)
+  partial = out.with_name(out.name + safe_files.PARTIAL)
+  try:
+    with safe_files.clear_writing(out):
+      shutil.rmtree(partial, ignore_errors=True)
+      partial.mkdir(parents=True)
+      _write(run, partial, format, quantization)
+      if old:
+        aside = out.with_name(out.name + '.old')
+        os.replace(out, aside)
+        os.replace(partial, out)
+        shutil.rmtree(aside, ignore_errors=True)
+      else:
+        os.replace(partial, out)
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)
+  return out
+
+
+def require_room(out: str | os.PathLike, overwrite: bool):
+  """Checks that a folder may be written, before anything is computed; see `export`."""
+  _old(pathlib.Path(out), overwrite)
+
+
+def _old(out: pathlib.Path, overwrite: bool) -> bool:
+  """Returns whether there is a folder to replace."""
+  if not os.path.lexists(out):
+    return False
+  if not overwrite:
+    raise UserError(f'{out}: exists already; expected a new folder, or --overwrite')
+  if out.is_symlink() or not out.is_dir() or any(out.iterdir()) and not (out / MARK).is_file():
+    raise UserError(f'{out}: is no folder that an export has written (it has no {MARK}), and is kept; expected one '
+                    'that is, or a new folder')
+  return True
+
+
+def _write(run, folder: pathlib.Path, format: str, quantization: str):
+  if format == 'saved_model':
+    from tangshi_tf.exporting import saved_model
+    (folder / '1').mkdir()  # the version, as TensorFlow Serving has it
+    saved_model.write(run, folder / '1')
+  else:
+    from tangshi_tf.exporting import litert
+    litert.write(run, folder, weights=quantization)
+  facts = {'tangshi_tf': tangshi_tf.__version__, 'model': shown(run.name), 'format': format,
+           'hyperparameters': run.model.hyperparameters, 'words': len(run.word2id),
+           **({'quantization': quantization} if format == 'litert' else {})}
+  (folder / MARK).write_bytes(safe_files.encode_json(facts))
