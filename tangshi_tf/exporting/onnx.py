@@ -61,7 +61,7 @@ def convert(model) -> bytes:
 
 
 def _store_once(graph):
-  """Takes out of a graph a matrix that it has as another one's transpose, as the converter leaves it of a tied model."""
+  """Takes out of the graph of a tied model the output layer's kernel, which is a transpose of the embedding there."""
   import onnx
   matrices = {stored.name: onnx.numpy_helper.to_array(stored) for stored in graph.initializer if len(stored.dims) == 2}
   looked_up = [node.input[0] for node in graph.node if node.op_type == 'Gather' and node.input[0] in matrices]
