@@ -4,7 +4,8 @@
     python -m tangshi_tf.export --model=runs/gru --out=gru_int8 --format=litert --quantization=int8
 
 saved_model: for TensorFlow and TensorFlow Serving, with vocabulary, forms and the decoding loop inside.
-litert: one step of the model, for phones and small machines, with a program of 20 lines that writes a poem with it.
+litert: one step of the model, for phones and small machines, with a short program that writes a poem with it.
+onnx: the same step, for ONNX Runtime.
 """
 
 import pathlib
@@ -38,7 +39,8 @@ def main() -> int:
 _USE = {
     'saved_model': 'Use: tf.saved_model.load({out}/1).signatures, or tensorflow_model_server --model_base_path={out}; '
                    'inputs: saved_model_cli show --all --dir {out}/1',
-    'litert': 'Use: python {out}/write_poem.py 月 (needs ai-edge-litert and numpy)'}
+    'litert': 'Use: python {out}/write_poem.py 月 (needs ai-edge-litert and numpy)',
+    'onnx': "Use: onnxruntime.InferenceSession('{out}/step.onnx'); the words by id are in {out}/vocabulary.json"}
 
 if __name__ == '__main__':
   cli.run(main)

@@ -1,4 +1,4 @@
-"""Models for programs that do not have this package: SavedModel, LiteRT."""
+"""Models for programs that do not have this package: SavedModel, LiteRT, ONNX."""
 
 from tangshi_tf.exporting.folder import FORMATS, MARK, QUANTIZATIONS, export, require_room
 

@@ -9,7 +9,7 @@ from tangshi_tf.errors import UserError
 from tangshi_tf.run_dir import safe_files
 from tangshi_tf.short import shown
 
-FORMATS = ('saved_model', 'litert')
+FORMATS = ('saved_model', 'litert', 'onnx')
 QUANTIZATIONS = ('float16', 'int8')  # of weights, for LiteRT
 MARK = 'export.json'  # the file by which an exported folder is known
 
@@ -25,7 +25,7 @@ def export(run, out: str | os.PathLike, *, format: str = 'saved_model', quantiza
   Args:
     run: a `run_dir.Run`.
     out: the folder to write.
-    format: 'saved_model' or 'litert'; see the folder's README for what they hold.
+    format: 'saved_model', 'litert' or 'onnx'; see the folder's README for what they hold.
     quantization: of the weights of 'litert', 'float16' or 'int8'.
     overwrite: whether to replace a folder that holds an export already.
 
@@ -33,7 +33,7 @@ def export(run, out: str | os.PathLike, *, format: str = 'saved_model', quantiza
     The folder.
 
   Raises:
-    UserError: the folder exists, or cannot be written; or an argument is unknown.
+    UserError: the folder exists, or cannot be written; an argument is unknown, or what converts is not installed.
   """
   for name, value, known in (('format', format, FORMATS), ('quantization', quantization, QUANTIZATIONS)):
     if value not in known:
@@ -68,7 +68,7 @@ def _old(out: pathlib.Path, overwrite: bool) -> bool:
   if not os.path.lexists(out):
     return False
   if not overwrite:
-    raise UserError(f'{out}: exists already; expected a new folder, or --overwrite')
+    raise UserError(f'{out}: exists already; expected a new folder, or overwrite')
   if out.is_symlink() or not out.is_dir() or any(out.iterdir()) and not (out / MARK).is_file():
     raise UserError(f'{out}: is no folder that an export has written (it has no {MARK}), and is kept; expected one '
                     'that is, or a new folder')
@@ -80,9 +80,12 @@ def _write(run, folder: pathlib.Path, format: str, quantization: str):
     from tangshi_tf.exporting import saved_model
     (folder / '1').mkdir()  # the version, as TensorFlow Serving has it
     saved_model.write(run, folder / '1')
-  else:
+  elif format == 'litert':
     from tangshi_tf.exporting import litert
     litert.write(run, folder, weights=quantization)
+  else:
+    from tangshi_tf.exporting import onnx
+    onnx.write(run, folder)
   facts = {'tangshi_tf': tangshi_tf.__version__, 'model': shown(run.name), 'format': format,
            'hyperparameters': run.model.hyperparameters, 'words': len(run.word2id),
            **({'quantization': quantization} if format == 'litert' else {})}

@@ -38,7 +38,8 @@ for case in asked['cases']:
   inputs = {name: tf.constant(value, tf.int64 if name == 'seed' else None) for name, value in case.items()}
   try:
     made = signatures['generate'](**inputs)
-    found['poems'].append([[text.decode() for text in made['poems'].numpy()], made['log_probabilities'].numpy().tolist()])
+    poems = [text.decode() for text in made['poems'].numpy()]
+    found['poems'].append([poems, made['log_probabilities'].numpy().tolist()])
   except tf.errors.InvalidArgumentError as error:
     found['errors'].append(str(error))
 scores = signatures['score'](texts=tf.constant(asked['texts']))
@@ -75,8 +76,8 @@ def used(request, folder):
   asked = {'path': str(path / '1'), 'texts': TEXTS, 'cases': [
       *map(full, CASES), *(full({'seed': [1], 'begin': [''], **case}) for case, _ in REFUSED)]}
   environment = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
-  done = subprocess.run([sys.executable, '-c', USE], input=json.dumps(asked), capture_output=True, text=True, check=True,
-                        encoding='utf-8', cwd=folder, env={**environment, 'PYTHONUTF8': '1'})
+  done = subprocess.run([sys.executable, '-c', USE], input=json.dumps(asked), capture_output=True, text=True,
+                        encoding='utf-8', check=True, cwd=folder, env={**environment, 'PYTHONUTF8': '1'})
   return tangshi_tf.load(request.param), json.loads(done.stdout.splitlines()[-1]), path
 
 
@@ -120,11 +121,12 @@ def test_what_cannot_be_used_is_said(used):
 def fields(message):
   """Yields number and content of the fields of a protocol buffer, all of which have a length."""
   while message:
-    number, size, shift = message[0] >> 3, 0, 0
+    number, size, end = message[0] >> 3, 0, 1
     assert message[0] & 7 == 2
-    for end, byte in enumerate(message[1:], 2):
-      size |= (byte & 127) << shift
-      shift += 7
+    while True:
+      byte = message[end]
+      size |= (byte & 127) << 7 * (end - 1)
+      end += 1
       if byte < 128:
         break
     yield number, message[end:end + size]
@@ -177,7 +179,7 @@ def test_what_is_no_export_is_kept(command, one, tmp_path):
                     f'{name}: is no folder that an export has written')
   assert_one_line(command('tangshi_tf.export', f'--model={path}', f'--out={tmp_path / "file" / "out"}'),
                   'cannot be written')
-  assert_one_line(command('tangshi_tf.export', f'--model={path}', '--out='), 'out')
+  assert_one_line(command('tangshi_tf.export', f'--model={path}', '--out='), 'exists already')
   assert (tmp_path / 'mine' / 'letter.txt').read_text() == 'dear' and (tmp_path / 'file').read_text() == 'text'
 
 
@@ -194,7 +196,7 @@ def test_a_failure_leaves_nothing_behind(one, tmp_path, monkeypatch):
   with pytest.raises(KeyboardInterrupt):
     exporting.export(run, out)
   assert 'out' not in ''.join(os.listdir(tmp_path)).replace('one', '')
-  for options, message in (({'format': 'onnx'}, "format 'onnx' is unknown; expected one of saved_model"),
+  for options, message in (({'format': 'pb'}, "format 'pb' is unknown; expected one of saved_model"),
                            ({'quantization': 'int4'}, "quantization 'int4' is unknown")):
     with pytest.raises(tangshi_tf.UserError, match=message):
       exporting.export(run, out, **options)
