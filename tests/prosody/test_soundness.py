@@ -44,14 +44,9 @@ def test_shipped_models_write_sound_poems(name, init):
   run = run_dir.load(name)
   tables = {'model': run.model, 'word2id': run.word2id, 'id2word': run.id2word}
   begins = [(begin, seed) for seed, begin in enumerate('日红山夜湖海月春秋风云江花白青千万不一何' * 3)]
-  short = False
   for options, floor in ((settings.FREE, 0.9), (settings.EXERCISE, 0.65 if name == 'best' else 0.4)):
     poems = [''.join(words) for words in decoding.generate(begins, init=init, **tables, **options)]
-    share = sum(map(is_sound, poems)) / len(poems)
-    short = short or (name, init, options) == ('best', 'random', settings.EXERCISE) and 0.4 <= share < floor
-    assert share >= floor or short
+    assert sum(map(is_sound, poems)) >= floor * len(poems)
   poems = {''.join(words) for words in decoding.generate((('月', seed) for seed in range(20)), init='random', **tables,
                                                          **settings.FREE)}
   assert len(poems) >= 15
-  if short:
-    pytest.xfail('the bare loop of best from random states falls short: 58% of 1,000 poems are sound, 65% is the floor')
