@@ -62,12 +62,15 @@ def package_rows(name: str, run, poems: list[corpus.Poem]) -> list[Row]:
     return sum(len(words) - 1 for words in decoding.generate(requests, model=run.model, temperature=1.0))
 
   def seconds_a_character(*groups: Iterable[int]) -> float:
-    found = []
-    for _ in range(BATCH_TIMES):  # the first time compiles
-      begun = time.perf_counter()
-      characters = sum(map(write, groups))
-      found.append((time.perf_counter() - begun) / max(characters, 1))
-    return min(found)
+    seconds = characters = 0.0
+    for group in groups:
+      times = []
+      for _ in range(BATCH_TIMES):  # the first time compiles
+        begun = time.perf_counter()
+        written = write(group)
+        times.append(time.perf_counter() - begun)
+      seconds, characters = seconds + min(times), characters + written
+    return seconds / max(characters, 1)
 
   step = tf.function(run.model.next_logits, reduce_retracing=True, autograph=False)
   return [Row('package', size, perplexity(run, step, poems),

@@ -18,7 +18,7 @@ from tangshi_tf.settings import EXERCISE
 
 from . import models
 
-pytestmark = pytest.mark.filterwarnings('ignore:.*tf.lite.Interpreter is deprecated')
+pytestmark = pytest.mark.filterwarnings(r'ignore:[\s\S]*ai_edge_litert package')
 
 HAS_LITERT = importlib.util.find_spec('ai_edge_litert') is not None
 # Where ai-edge-litert is there, nothing of TensorFlow or of this package is for the program.
