@@ -1,4 +1,4 @@
-"""Writes a report on runs as one page: models, equations, curves, perplexities, poems, gradients, settings.
+"""Writes a report on runs as one page: models, equations, curves, perplexities, poems, gradients.
 
     python -m tangshi_tf.report --runs=runs --out=report.html
     python -m tangshi_tf.report --runs=rnn --runs=lstm --runs=gru --language=zh --author=李白

@@ -6,7 +6,7 @@ from tangshi_tf.report_page.facts import Layer
 from tangshi_tf.report_page.words import Words
 
 _BOX, _GAP, _TALL = 132, 26, 62  # of a chain
-_STEP, _COLUMN = 128, 92  # of the model in time
+_STEP, _COLUMN = 140, 86  # of the model in time
 
 
 def cell_name(cell: str) -> str:
@@ -55,19 +55,19 @@ def unrolled(characters: str, words: Words) -> str:
   for i, (read, label) in enumerate(zip(reads, characters)):
     middle = _COLUMN + i * _STEP + 40
     for y, key, kind in ((128, 'embedding', 'box'), (78, 'recurrent', 'cell'), (28, 'output', 'box')):
-      parts.append(f'<rect class="{kind}" x="{middle - 50}" y="{y}" width="100" height="28" rx="5"/>'
+      parts.append(f'<rect class="{kind}" x="{middle - 53}" y="{y}" width="106" height="28" rx="5"/>'
                    f'<text class="name" x="{middle}" y="{y + 18}">{words(key)}</text>')
     for low in (176, 128, 78, 28):
       parts.append(f'<path class="flow" d="M{middle} {low}v-{13 if low == 28 else 15}"/>'
                    + _head(middle, low - (16 if low == 28 else 20), 'up'))
     if i:
-      parts.append(f'<path class="flow" d="M{middle - _STEP + 50} 92H{middle - 56}"/>' + _head(middle - 51, 92, 'right')
-                   + f'<text class="state" x="{middle - _STEP / 2:g}" y="86">h<tspan class="index" dy="3">{i}</tspan>'
+      parts.append(f'<path class="flow" d="M{middle - _STEP + 53} 92H{middle - 59}"/>' + _head(middle - 54, 92, 'right')
+                   + f'<text class="state" x="{middle - _STEP / 2:g}" y="84">h<tspan class="index" dy="3">{i}</tspan>'
                    '</text>')
     parts.append(f'<text class="read{"" if i else " plain"}" x="{middle}" y="192">{html.escape(read)}</text>'
                  f'<text class="read" x="{middle}" y="8">{html.escape(label)}</text>')
   parts += [f'<text class="side" x="0" y="{y}">{words(key)}</text>' for y, key in ((190, 'reads'), (7, 'predicts'))]
-  return _svg(_COLUMN + len(characters) * _STEP - 38, 200, parts, words('unrolled'), 'unrolled')
+  return _svg(_COLUMN + len(characters) * _STEP - 34, 200, parts, words('unrolled'), 'unrolled')
 
 
 def _head(x: float, y: float, way: str) -> str:

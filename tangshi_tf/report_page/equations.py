@@ -29,10 +29,11 @@ def output_equations() -> str:
   word, before = _sub('w', _row(_mi('t'), '+', '<mn>1</mn>')), _row(_sub('w', '<mn>1</mn>'), ',', '…', ',', _at('w'))
   chance = _row(_mi('p'), _fenced(word, '|', before))
   hidden = _row(_at('h'), _sub('W', 'hy'), '+', _sub('b', 'y'))
-  total = '<munderover>' + _mo('∑') + _row(_mi('t'), '=', '<mn>1</mn>') + _mi('T') + '</munderover>'
-  mean = _row('−', f'<mfrac><mn>1</mn>{_mi("T")}</mfrac>', total, _named('ln'), _mi('p'),
+  total = f'<msub>{_mo("∑")}{_mi("t")}</msub>'
+  mean = _row('−', '<mn>1</mn>', '/', _mi('T'), _SPACE, total, _SPACE, _named('ln'), _SPACE, _mi('p'),
               _fenced(_at('w'), '|', _sub('w', '<mn>1</mn>'), ',', '…', ',', _sub('w', _BEFORE)))
-  return _block([(chance, _call('softmax', hidden)), (_named('perplexity'), _call('exp', mean))])
+  power = f'<msup>{_mi("e")}{_mi("L")}</msup>'
+  return _block([(chance, _call('softmax', hidden)), (_mi('L'), mean), (_named('perplexity'), power)])
 
 
 def _block(equations: Sequence[tuple[Term, Term]]) -> str:
@@ -51,7 +52,7 @@ def _mo(sign: str) -> Term:
 
 
 def _named(function: str) -> Term:
-  return f'<mi mathvariant="normal">{function}</mi>'
+  return f'<mi mathvariant="normal" class="upright">{function}</mi>'
 
 
 def _row(*parts: str) -> Term:
@@ -94,10 +95,7 @@ def _prime(index: str) -> Term:
   return f'<msubsup>{_mi("b")}{_mi(index)}{_mo("′")}</msubsup>'
 
 
-def _tilde(name: str) -> Term:
-  return f'<mover accent="true">{_mi(name)}{_mo("~")}</mover>'
-
-
+_SPACE = '<mspace width="0.17em"></mspace>'
 _BEFORE = _row(_mi('t'), '−', '<mn>1</mn>')
-_TILDE_C, _TILDE_H = _tilde('c'), _tilde('h')
+_TILDE_C, _TILDE_H = _mi('c\u0303'), _mi('h\u0303')  # not mover, which fonts for text place badly
 _H = _at('h')

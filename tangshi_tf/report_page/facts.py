@@ -56,11 +56,6 @@ class Curve:
 
   __repr__ = short_repr
 
-  @property
-  def best(self) -> float | None:
-    """The lowest validation perplexity."""
-    return min((value for value in self.validation_perplexity if value is not None), default=None)
-
 
 @dataclasses.dataclass(frozen=True)
 class Written:
@@ -113,8 +108,8 @@ class RunFacts:
     """
     if self.norms is None:
       return None
-    below = np.flatnonzero(self.norms < REACHED)
-    return int(below[0]) - 1 if len(below) else len(self.norms) - 1
+    below = np.flatnonzero(~(self.norms >= REACHED))  # not <, so that NaN reaches nowhere
+    return max(int(below[0]) - 1, 0) if len(below) else len(self.norms) - 1
 
   def sound(self, way: str) -> tuple[int, int]:
     """Returns how many poems of a way are sound, and how many there are, over both states."""

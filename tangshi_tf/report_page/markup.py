@@ -24,7 +24,8 @@ def figure(content: str, caption: str = '', kind: str = '') -> str:
   return f'<figure{_class(kind)}>{content}{below}</figure>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = '', *, texts: int = 1) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = '', *, texts: int = 1,
+          above: str = '') -> str:
   """Returns a table.
 
   Args:
@@ -32,6 +33,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = '', *,
     rows: HTML of the cells; the first one names its row.
     kind: its class.
     texts: how many columns at the left hold text; numbers stand at the right.
+    above: a row above the names.
   """
   def cell(tag: str, place: int, content: str) -> str:
     scope = ' scope="row"' if tag == 'th' and place == 0 else ' scope="col"' if tag == 'th' else ''
@@ -41,7 +43,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = '', *,
                 for place, name in enumerate(head))
   body = '\n'.join(f'<tr>{"".join(cell("td" if place else "th", place, content) for place, content in enumerate(row))}'
                    '</tr>' for row in rows)
-  return f'<table{_class(kind)}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>'
+  return f'<table{_class(kind)}><thead>{above}<tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>'
 
 
 def _class(kind: str) -> str:

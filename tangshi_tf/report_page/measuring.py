@@ -115,10 +115,10 @@ def _ngrams(poems: Poems, known: set[str]) -> list[tuple[int, dict[str, Any]]]:
   """Returns the figures of n-gram models of the training part, over those of its words that all runs know."""
   words = [word for word in corpus.build_vocabulary(poems.train) if word in known]
   word2id, _ = corpus.word_tables(words)
-  trained = corpus.encode_all(poems.train, word2id)
+  train_ids, train_splits = corpus.encode_all(poems.train, word2id)
   ids, splits = corpus.encode_all(poems.test, word2id)
   found = []
   for order in ORDERS:
-    nll = evaluation.KneserNey(*trained, len(words), order).nll(ids, splits)
+    nll = evaluation.KneserNey(train_ids, train_splits, len(words), order).nll(ids, splits)
     found.append((order, evaluation.summarize(poems.test, ids, splits, np.asarray(nll))))
   return found

@@ -9,7 +9,6 @@ from tangshi_tf.report_page.facts import Facts
 from tangshi_tf.report_page.markup import escape
 from tangshi_tf.report_page.words import Words
 
-_DIGITS = 16  # of the corpus's SHA-256
 _PARTS = (sections.summary, sections.models, sections.cells, results.training, results.perplexities, results.poems,
           results.gradients, sections.settings)
 
@@ -31,7 +30,7 @@ def page(facts: Facts, language: str = 'en', title: str = '', author: str = '') 
   words = Words(language)
   heading = escape(title) or words('title')
   sizes = {name: f'{size:,}' for name, size in facts.sizes.items()}
-  weights = words('list').join(f'{run.name} {run.weights}' for run in facts.runs)
+  weights = words('list').join(f'{run.name} ({run.weights})' for run in facts.runs)
   return '\n'.join([
       '<!DOCTYPE html>', f'<html lang="{words.tag}">', '<head>', '<meta charset="utf-8">',
       '<meta name="viewport" content="width=device-width, initial-scale=1">', f'<title>{heading}</title>',
@@ -39,5 +38,5 @@ def page(facts: Facts, language: str = 'en', title: str = '', author: str = '') 
       f'<p class="author">{escape(author)}</p>' if author else '',
       f'<p class="corpus">{words("corpus", name=facts.corpus, **sizes)}</p>', '</header>', '<main>',
       *(part(facts, words) for part in _PARTS), '</main>',
-      f'<footer>{words("made", version=__version__, digest=facts.fingerprint[:_DIGITS] + "…", weights=weights)}</footer>',
+      f'<footer>{words("made", version=__version__, digest=facts.fingerprint, weights=weights)}</footer>',
       '</body>', '</html>', ''])

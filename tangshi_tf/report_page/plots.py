@@ -14,6 +14,7 @@ STYLES = (('#1f5a94', 'o'), ('#b3412e', 's'), ('#3d7d57', '^'), ('#8c6a14', 'D')
 _SIZE = 3.45, 2.35  # inches
 _WIDE = 7.0, 2.7
 _DIGITS = 5  # that are drawn, so that the last bits of a float32 do not change the page
+_FAR = 8  # times as great: so far apart values have a logarithmic axis, where one is wanted
 _MARKED = 12  # at most so many points of a line have a marker
 _RC = {'svg.fonttype': 'none', 'svg.hashsalt': 'tangshi_tf', 'font.size': 8, 'axes.edgecolor': '#777',
        'axes.linewidth': 0.6, 'axes.labelcolor': '#444', 'xtick.color': '#777', 'ytick.color': '#777',
@@ -54,7 +55,7 @@ def draw(name: str, lines: Sequence[Line], label: str, *, log: bool = False, wid
     name: of the plot, which tells its ids from those of other plots of the page.
     lines: at least one point in all.
     label: what it shows, as HTML, for those who cannot see it.
-    log: whether the vertical axis is logarithmic.
+    log: whether the vertical axis is logarithmic where the values lie far apart.
     wide: whether the plot is as wide as the page, or half as wide.
 
   Returns:
@@ -78,9 +79,13 @@ def draw(name: str, lines: Sequence[Line], label: str, *, log: bool = False, wid
                   dashes=(3, 1.5) if line.dashed else (None, None), marker=marker, markersize=3.4, markeredgewidth=0,
                   markevery=max(math.ceil(len(points) / _MARKED), 1))
     axes.grid(axis='y')
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
-    if log:
-      _log_scale(axes, ticker)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    ys = [y for line in lines for y in line.ys if y is not None]
+    if log and max(ys) > _FAR * min(ys):
+      axes.set_yscale('log')
+      axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if max(ys) < 100 * min(ys) else (1,), numticks=20))
+      axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:g}'))
+      axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     buffer = io.StringIO()
     figure.savefig(buffer, format='svg', transparent=True, metadata={'Date': None, 'Creator': None})
   return _inline(buffer.getvalue(), name, label)
@@ -88,16 +93,6 @@ def draw(name: str, lines: Sequence[Line], label: str, *, log: bool = False, wid
 
 def _rounded(value: float) -> float:
   return float(f'{value:.{_DIGITS}g}')
-
-
-def _log_scale(axes, ticker):
-  """Makes the vertical axis logarithmic, with plain numbers: at powers of ten, or nearer ones where there are few."""
-  axes.set_yscale('log')
-  low, high = axes.get_ylim()
-  subs = (1,) if high / low > 50 else (1, 1.5, 2, 3, 5, 7)
-  axes.yaxis.set_major_locator(ticker.LogLocator(subs=subs, numticks=20))
-  axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:g}'))
-  axes.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _inline(svg: str, name: str, label: str) -> str:

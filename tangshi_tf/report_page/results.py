@@ -1,5 +1,7 @@
 """The parts of the page about what came out: curves, perplexities, poems, gradients."""
 
+import math
+
 from tangshi_tf import prosody
 from tangshi_tf.report_page import markup, plots
 from tangshi_tf.report_page.facts import REACHED, STATES, WAYS, Facts, RunFacts, Written
@@ -39,7 +41,7 @@ def training(facts: Facts, words: Words) -> str:
       shown.append(_plot(plots.draw(name, lines, words(key), log=log), words(key), words('epoch')))
   if not shown:
     return markup.section('training', words('training'), [markup.paragraph(words('no_curves'))])
-  caption = words('loss_note') + (' ' + words('start_note') if begun else '')
+  caption = words.sentences([words('loss_note'), *([words('start_note')] if begun else [])])
   return markup.section('training', words('training'), [
       markup.paragraph(words('training_text')),
       markup.figure(f'{_legend(runs)}<div class="plots">{"".join(shown)}</div>', caption)])
@@ -48,8 +50,8 @@ def training(facts: Facts, words: Words) -> str:
 def perplexities(facts: Facts, words: Words) -> str:
   rows = [(escape(run.name), run.figures, '') for run in facts.runs] + [
       (words('ngram', order=order), figures, ' ngram') for order, figures in facts.ngrams]
-  greatest = max(figures['perplexity'] for _, figures, _ in rows)
-  bars = [[name, f'<span class="bar{kind}" style="width: {100 * figures["perplexity"] / greatest:.1f}%"></span>',
+  greatest = max((value for _, figures, _ in rows if math.isfinite(value := figures['perplexity'])), default=1)
+  bars = [[name, f'<span class="bar{kind}" style="width: {100 * min(figures["perplexity"] / greatest, 1):.1f}%"></span>',
            number(figures['perplexity']), number(figures['chars_perplexity']), number(figures['bits'], 2)]
           for name, figures, kind in rows]
   first = rows[0][1]
@@ -79,19 +81,22 @@ def poems(facts: Facts, words: Words) -> str:
   parts = [markup.paragraph(words('poems_text', temperature=FREE['temperature'], stddev=ALWAYS['state_stddev'],
                                   seed=facts.seed)),
            markup.paragraph(words('sound_text'))]
-  for run in facts.runs:
-    blocks = []
-    for way in WAYS:
-      columns = [run.poems[way, state] for state in STATES]
-      some, every = run.sound(way)
-      rows = [[f'<span lang="zh">{escape(row[0].begin)}</span>', *map(_poem, row)] for row in zip(*columns)]
-      if rows:
-        blocks.append(f'<div class="poems"><h4>{words(way)}<small>{words("sound_count", some=some, all=every)}</small>'
-                      '</h4>' + markup.table([words('begin'), words('zero'), words('random')], rows, texts=3)
-                      + '</div>')
-    parts.append(f'<div class="run"><h3>{escape(run.name)}</h3>'
-                 + (''.join(blocks) or markup.paragraph(words('no_begins'))) + '</div>')
+  parts += [f'<div class="run"><h3>{escape(run.name)}</h3>{_poems_of(run, words)}</div>' for run in facts.runs]
   return markup.section('poems', words('poems'), parts)
+
+
+def _poems_of(run: RunFacts, words: Words) -> str:
+  columns = [run.poems[way, state] for way in WAYS for state in STATES]
+  if not columns[0]:
+    return markup.paragraph(words('no_begins'))
+  ways = []
+  for way in WAYS:
+    some, every = run.sound(way)
+    ways.append(f'<th scope="colgroup" colspan="{len(STATES)}">{words(way)} '
+                f'<small>{words("sound_count", some=some, all=every)}</small></th>')
+  rows = [[f'<span lang="zh">{escape(row[0].begin)}</span>', *map(_poem, row)] for row in zip(*columns)]
+  return markup.table(['', *(words(state) for _ in WAYS for state in STATES)], rows, 'poems', texts=len(columns) + 1,
+                      above=f'<tr class="ways"><td></td>{"".join(ways)}</tr>')
 
 
 def _poem(poem: Written) -> str:
@@ -103,18 +108,25 @@ def gradients(facts: Facts, words: Words) -> str:
   runs = [(style, run) for style, run in enumerate(facts.runs) if run.norms is not None]
   if not runs:
     return markup.section('gradients', words('gradients'), [markup.paragraph(words('too_short'))])
-  lines = [plots.Line(range(len(run.norms)), [float(norm) or None for norm in run.norms], style)
+  lines = [plots.Line(range(len(run.norms)), [float(norm) if 0 < norm < math.inf else None for norm in run.norms], style)
            for style, run in runs if run.norms is not None]
   places = [place for place in _DISTANCES if place <= facts.distance]
   rows = [[escape(run.name), *(f'{run.norms[place]:.2g}' for place in places)]
           for _, run in runs if run.norms is not None]
-  reached = words.listed([
-      words('reach_beyond' if run.reach == facts.distance else 'reach_of', count=run.reach, name=run.name)
-      for _, run in runs])
   return markup.section('gradients', words('gradients'), [
       markup.paragraph(words('gradients_text', poems=f'{facts.distance_poems:,}')),
       markup.figure(_legend(runs) + _plot(plots.draw('gradients', lines, words('gradient_plot'), log=True, wide=True),
                                           words('gradient_plot'), words('distance'))),
       markup.table([words('at_distance'), *map(str, places)], rows, 'distances'),
-      markup.paragraph(words('reaches', share=f'{REACHED:.0%}', list='{list}').replace('{list}', reached)),
+      markup.paragraph(_reaches([run for _, run in runs], facts.distance, words)),
       markup.paragraph(words('gradients_definition', distance=facts.distance), 'note')])
+
+
+def _reaches(runs: list[RunFacts], distance: int, words: Words) -> str:
+  """Returns how far the gradients reach, in a sentence."""
+  by_reach: dict[int | None, list[str]] = {}
+  for run in sorted(runs, key=lambda run: run.reach or 0):
+    by_reach.setdefault(run.reach, []).append(run.name)
+  said = [words('reach_beyond' if reach == distance else 'reach_of', count=reach, names=words.names(names))
+          for reach, names in by_reach.items()]
+  return words.sentences([words('reaches', share=f'{REACHED:.0%}'), words('then').join(said) + words('stop')])

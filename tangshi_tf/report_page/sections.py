@@ -38,7 +38,7 @@ def summary(facts: Facts, words: Words) -> str:
         f'<b>{perplexity}</b>' if run.figures['perplexity'] == lowest else perplexity,
         words('of', some=some, all=every) if every else '–', reach_of(run, facts, words)])
   for order, figures in facts.ngrams:
-    rows.append([words('ngram', order=order), '–', '–', '–', '–', number(figures['perplexity']), '–', '–'])
+    rows.append([words('ngram', order=order), 'Kneser-Ney', '–', '–', '–', number(figures['perplexity']), '–', '–'])
   return markup.section('summary', words('summary'), [
       markup.table(head, rows, 'summary', texts=2), markup.paragraph(_findings(facts, words)),
       markup.paragraph(words('summary_note'), 'note')])
@@ -64,31 +64,24 @@ def _findings(facts: Facts, words: Words) -> str:
     other = figures['perplexity']
     said.append(words('below_ngram' if value < other else 'above_ngram', order=order, value=number(other),
                       share=f'{abs(value / other - 1):.0%}'))
-  return _sentences(said, words)
-
-
-def _sentences(said: list[str], words: Words) -> str:
-  return (' ' if words.tag == 'en' else '').join(said)
+  return words.sentences(said)
 
 
 def models(facts: Facts, words: Words) -> str:
   parts = [markup.paragraph(words('models_text')),
-           markup.figure(diagrams.unrolled(facts.opening, words), words('unrolled'))]
+           markup.figure(diagrams.unrolled(facts.opening, words), words('unrolled')),
+           markup.paragraph(words('chains'))]
   for run in facts.runs:
-    parts.append(markup.figure(diagrams.chain(run.name, run.layers, run.parameters, words),
-                               words('chain', name=run.name, total=f'{run.parameters:,}'), 'model'))
+    name = f'<p class="axis"><b>{escape(run.name)}</b> {run.parameters:,} {words("parameters")}</p>'
+    parts.append(markup.figure(name + diagrams.chain(run.name, run.layers, run.parameters, words), kind='model'))
   notes = []
   for key, has in (('tied', lambda options: options['tied']), ('layer_norm', lambda options: options['layer_norm']),
                    ('adaptive', lambda options: options['softmax'] == 'adaptive')):
     some = [run for run in facts.runs if has(run.options)]
     if some:
-      notes.append(words(key, names=_names(some, words)))
-  return markup.section('models', words('models'), [*parts, notes and markup.paragraph(_sentences(notes, words))])
-
-
-def _names(runs: list[RunFacts], words: Words) -> str:
-  *most, last = [run.name for run in runs]
-  return f'{words("list").join(most)}{words("and")}{last}' if most else last
+      notes.append(words(key, names=words.names([run.name for run in some])))
+  return markup.section('models', words('models'), [
+      *parts, markup.paragraph(words.sentences(notes)) if notes else ''])
 
 
 def cells(facts: Facts, words: Words) -> str:
@@ -98,7 +91,7 @@ def cells(facts: Facts, words: Words) -> str:
       runs = [run for run in facts.runs if run.options['cell'] == cell
               and (cell != 'gru' and after or cell == 'gru' and run.options['reset_after'] == after)]
       if runs:
-        text = words(f'{cell}_text' if after else 'gru_before_text', names=_names(runs, words))
+        text = words(f'{cell}_text' if after else 'gru_before_text', names=words.names([run.name for run in runs]))
         parts.append(_equations(words(cell), text, equations.cell_equations(cell, after)))
   parts.append(_equations(words('output_equations'), words('output_text'), equations.output_equations()))
   return markup.section('equations', words('equations'), parts)
@@ -121,17 +114,20 @@ def settings(facts: Facts, words: Words) -> str:
       rows.append([f'<code>{name}</code>', _value(default),
                    *(f'<b>{_value(value)}</b>' if value != default else _value(value) for value in values)])
   head = [words('setting'), words('default_value'), *(escape(run.name) for run in facts.runs)]
-  parts = [markup.paragraph(words('settings_text')), markup.table(head, rows, 'settings')] if rows else [
-      markup.paragraph(words('no_settings'))]
+  parts = [markup.paragraph(words('settings_text')), markup.table(head, rows, 'settings', texts=len(head)),
+           markup.paragraph(f'{words("common")} {words("list").join(common)}', 'common')]
   commands = [[escape(run.name), _command(run, words)] for run in facts.runs]
   return markup.section('settings', words('settings'), [
-      *parts, markup.paragraph(f'{words("common")} {words("list").join(common)}', 'common') if rows else '',
+      *(parts if rows else [markup.paragraph(words('no_settings'))]),
       markup.table([words('run'), words('commands')], commands, 'commands', texts=2)])
 
 
 def _flags(run: RunFacts) -> dict[str, Any]:
   flags = run.training.get('flags')
-  return flags if isinstance(flags, dict) else {}
+  if not isinstance(flags, dict):
+    return {}
+  return {name: None if name == 'stream' and value is False else value  # which is what None comes to without shards
+          for name, value in flags.items()}
 
 
 def _value(value: Any) -> str:
