@@ -101,13 +101,14 @@ def _number(value: Any) -> float | None:
 def _written(composer: Composer, seed: int) -> dict[tuple[str, str], list[Written]]:
   """Returns the poems of the exercise's begin words, by way of writing and state."""
   begins = [begin for begin in corpus.SAMPLE_BEGINS if begin in composer.word2id]
+  if not begins:
+    return {(way, state): [] for way in WAYS for state in STATES}
   found = {}
   for way in WAYS:
     for state in STATES:
       request = Request.of(WritingSettings(begin=begins, exercise=way == 'exercise', init=state, seed=seed))
-      poems = composer.compose(request, measure=False) if begins else ()
       found[way, state] = [Written(poem.begin, str(poem).splitlines(), soundness.is_sound(poem.text))
-                           for poem in poems]
+                           for poem in composer.compose(request, measure=False)]
   return found
 
 

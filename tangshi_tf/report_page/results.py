@@ -48,12 +48,11 @@ def training(facts: Facts, words: Words) -> str:
 
 
 def perplexities(facts: Facts, words: Words) -> str:
-  rows = [(escape(run.name), run.figures, '') for run in facts.runs] + [
-      (words('ngram', order=order), figures, ' ngram') for order, figures in facts.ngrams]
+  rows = [(escape(run.name), run.figures, 'bar') for run in facts.runs] + [
+      (words('ngram', order=order), figures, 'bar ngram') for order, figures in facts.ngrams]
   greatest = max((value for _, figures, _ in rows if math.isfinite(value := figures['perplexity'])), default=1)
-  bars = [[name, f'<span class="bar{kind}" style="width: {100 * min(figures["perplexity"] / greatest, 1):.1f}%"></span>',
-           number(figures['perplexity']), number(figures['chars_perplexity']), number(figures['bits'], 2)]
-          for name, figures, kind in rows]
+  bars = [[name, _bar(figures['perplexity'] / greatest, kind), number(figures['perplexity']),
+           number(figures['chars_perplexity']), number(figures['bits'], 2)] for name, figures, kind in rows]
   first = rows[0][1]
   forms = [form for form in (*prosody.FORMS, prosody.OTHER) if form in first['by_form']]
   by_form = [[name, *(number(figures['by_form'][form]['perplexity']) for form in forms)] for name, figures, _ in rows]
@@ -66,6 +65,10 @@ def perplexities(facts: Facts, words: Words) -> str:
       markup.paragraph(words('ngram_text')) if facts.ngrams else '',
       _vocabularies(facts, words),
       f'<h3>{words("by_form")}</h3>', markup.table([words('run'), *named], by_form, 'forms')])
+
+
+def _bar(share: float, kind: str) -> str:
+  return f'<span class="{kind}" style="width: {100 * min(share, 1):.1f}%"></span>'
 
 
 def _vocabularies(facts: Facts, words: Words) -> str:
@@ -108,8 +111,8 @@ def gradients(facts: Facts, words: Words) -> str:
   runs = [(style, run) for style, run in enumerate(facts.runs) if run.norms is not None]
   if not runs:
     return markup.section('gradients', words('gradients'), [markup.paragraph(words('too_short'))])
-  lines = [plots.Line(range(len(run.norms)), [float(norm) if 0 < norm < math.inf else None for norm in run.norms], style)
-           for style, run in runs if run.norms is not None]
+  lines = [plots.Line(range(facts.distance + 1), [float(norm) if 0 < norm < math.inf else None for norm in run.norms],
+                      style) for style, run in runs if run.norms is not None]
   places = [place for place in _DISTANCES if place <= facts.distance]
   rows = [[escape(run.name), *(f'{run.norms[place]:.2g}' for place in places)]
           for _, run in runs if run.norms is not None]

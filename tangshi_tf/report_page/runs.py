@@ -78,8 +78,10 @@ def find(given: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Found]:
   paths = [path for one in several for path in _expanded(one)]
   if not paths:
     raise UserError('runs: none are named; expected a run directory, a folder of them, or a shipped name')
-  paths = list({os.path.realpath(run_dir.locate(path)): path for path in reversed(paths)}.values())[::-1]
-  opened = [_open(path, name) for path, name in zip(paths, _names(paths))]
+  once: dict[str, str] = {}
+  for path in paths:
+    once.setdefault(os.path.realpath(run_dir.locate(path)), path)
+  opened = [_open(path, name) for path, name in zip(once.values(), _names(list(once.values())))]
   first = opened[0]
   for other in opened[1:]:
     if _fingerprint(other) != _fingerprint(first):
