@@ -131,8 +131,9 @@ TEXTS = {
     'gradients': 'How far gradients reach',
     'gradients_text': (
         'A recurrent net learns that two characters <i>k</i> steps apart belong together only if the gradient of the '
-        'later one’s loss reaches back to the earlier state. The plot shows its norm there, as a share of that at '
-        'distance 0, averaged over {poems} held-out poems.'),
+        'later one’s loss reaches back to the earlier state. At each step back a SimpleRNN multiplies it by the '
+        'recurrent matrix and the slope of tanh, which shrinks it; the gates of LSTM and GRU can let it pass. The '
+        'plot shows its norm, as a share of that at distance 0, averaged over {poems} held-out poems.'),
     'gradients_definition': (
         'The loss is that of the token after {distance} characters. The state is all that a step hands on to the '
         'next: <i>h</i> of each layer, for the LSTM also <i>c</i>; at distance 0, <i>h</i> of the last layer '
