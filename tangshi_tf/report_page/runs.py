@@ -8,7 +8,8 @@ from typing import Any
 
 from tangshi_tf import corpus, run_dir
 from tangshi_tf.corpus import files, shards
-from tangshi_tf.errors import UserError
+from tangshi_tf.errors import UserError, did_you_mean, shorten
+from tangshi_tf.run_dir import safe_files
 from tangshi_tf.settings import require_iterable
 from tangshi_tf.short import cut, short_repr, shown
 
@@ -93,7 +94,11 @@ def find(given: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Found]:
 def _expanded(given) -> list[str]:
   """Returns what is one run itself, or the runs in a folder."""
   path = run_dir.as_path(given)
-  if str(given) in run_dir.shipped_names() or run_dir.looks_like_a_run(path) or not os.path.isdir(path):
+  shipped = run_dir.shipped_names()
+  if str(given) not in shipped and not os.path.lexists(path):
+    raise UserError(f'runs {shorten(str(given), 100)}: no such folder; expected a folder of run directories, a run '
+                    f'directory, or one of the shipped models: {", ".join(shipped)}{did_you_mean(str(given), shipped)}')
+  if str(given) in shipped or run_dir.looks_like_a_run(path) or not os.path.isdir(path):
     run_dir.locate(given)  # which says what else it is
     return [str(given)]
   try:
@@ -206,6 +211,5 @@ def require_out(out: str | os.PathLike, overwrite: bool) -> pathlib.Path:
     raise UserError(f'{path}: exists already; expected another name, or overwrite=True')
   if not os.path.isdir(path.parent):
     raise UserError(f'{path}: its folder {path.parent} does not exist; expected one that does')
-  if not os.access(path.parent, os.W_OK):
-    raise UserError(f'{path}: cannot be written; expected a folder that is writable')
-  return path
+  with safe_files.beside(path, b''):  # which says what is wrong before minutes are spent on it
+    return path

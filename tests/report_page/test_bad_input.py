@@ -29,7 +29,7 @@ def assert_refused(message, given, out, **options):
 
 
 @pytest.mark.parametrize(('given', 'message'), [
-    ('missing', 'model .missing.: no such directory; expected a run directory or one of the shipped models'),
+    ('missing', "runs 'missing': no such folder; expected a folder of run directories, a run directory, or one of the"),
     ('rn', 'did you mean rnn'), ([], 'runs: none are named'), (7, r'runs 7: expected a run directory'),
     ([None], 'expected that of a run directory'), ('a\0b', 'no file can have this name')])
 def test_what_is_no_run(given, message, tmp_path, monkeypatch):
@@ -131,9 +131,12 @@ def test_where_no_page_can_be_written(few_runs, tmp_path):
   assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_folder_that_is_not_writable(few_runs, tmp_path, monkeypatch):
-  monkeypatch.setattr('os.access', lambda path, mode: False)  # root may write anywhere
-  assert_refused('cannot be written; expected a folder that is writable', few_runs, tmp_path / 'page.html')
+def test_a_place_that_is_not_writable(few_runs, tmp_path, monkeypatch):
+  def too_late(*_):
+    raise AssertionError('runs were opened first')
+
+  monkeypatch.setattr(writing.runs, 'find', too_late)
+  assert_refused('x: cannot be written .*; expected a writable directory', few_runs, tmp_path / ('x' * 250))
 
 
 def test_without_matplotlib(few_runs, tmp_path, monkeypatch):
@@ -187,6 +190,6 @@ def test_the_command(command, trained, poems_file, tmp_path):
   assert '李白' in text and len(figures) == 3 and 'LSTM' in text
   assert_one_line(command('tangshi_tf.report', f'--runs={path.parent}'),
                   'report.html: exists already; expected another name, or --overwrite$')
-  assert_one_line(command('tangshi_tf.report', '--runs=nowhere', '--out=new.html'), "'nowhere': no such directory")
+  assert_one_line(command('tangshi_tf.report', '--runs=nowhere', '--out=new.html'), "runs 'nowhere': no such folder")
   assert_one_line(command('tangshi_tf.report', '--language=de'), 'language')
   assert [one.name for one in tmp_path.iterdir()] == ['report.html']
