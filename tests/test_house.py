@@ -19,8 +19,11 @@ COMMANDS = {path.stem for path in PACKAGE.glob('*.py')} - {
     '__init__', 'errors', 'lazy', 'long_work', 'plain_file', 'quiet', 'short'}
 PLAIN = ('errors', 'lazy', 'long_work', 'plain_file', 'quiet', 'short', 'cli', 'settings', 'corpus', 'recipes',
          'workers', 'prosody', 'run_dir', 'decoding.request', 'decoding.poem', 'decoding.text', 'evaluation.held_out',
-         'evaluation.measures', 'training.callback', 'training.preparation', 'training.progress', 'training.resuming',
-         'training.runs', 'training.start_model', *sorted(COMMANDS))
+         'evaluation.kneser_ney', 'evaluation.measures', 'report_page.chinese', 'report_page.diagrams',
+         'report_page.english', 'report_page.equations', 'report_page.facts', 'report_page.markup', 'report_page.page',
+         'report_page.plots', 'report_page.results', 'report_page.runs', 'report_page.sections', 'report_page.words',
+         'report_page.writing', 'training.callback', 'training.preparation', 'training.progress',
+         'training.resuming', 'training.runs', 'training.start_model', *sorted(COMMANDS))
 MOST_FLOORS, MOST_LINES, MOST_IN_FUNCTION = 8, 350, 60
 
 

@@ -10,9 +10,7 @@ are complete there are not trained again. All else is the same for all: an embed
 that is the output layer, too, and the settings of `train`. Prints a Markdown table, and
 draws curves and gradient norms into scripts/reports/figures.
 
-The gradient norm at distance k is that of the loss at one position with respect to the
-state k positions before it, averaged over poems and divided by its value at distance 0
-(Pascanu et al. 2013, arXiv:1211.5063).
+The gradient norms are those of `tangshi_tf.evaluation.gradient_norms`.
 """
 
 import pathlib
@@ -40,8 +38,6 @@ _FIGURES = flags.DEFINE_string('figures', str(pathlib.Path(__file__).parent / 'f
 
 CELLS = ('rnn', 'lstm', 'gru')
 EMBEDDING_SIZE = 64  # the exercise's
-DISTANCE = 50  # positions
-POEMS = 200  # for the gradient norms
 
 
 def main() -> int:
@@ -74,7 +70,7 @@ def main() -> int:
       rows.append({'kind': kind, 'cell': cell, 'units': units[cell], 'parameters': loaded[0].model.count_params(),
                    'rate': statistics.median(rates), 'perplexities': perplexities, 'runs': runs})
       if kind == 'units':
-        norms[cell] = gradient_norms(loaded[0], parts['test'])
+        norms[cell] = evaluation.gradient_norms(loaded[0].model, loaded[0].word2id, parts['test'])
   print(table(rows, norms, device, sum(len(poem.content) + 1 for poem in parts['train']) * _EPOCHS.value))
   draw(rows, norms)
   return 0
@@ -122,26 +118,6 @@ def complete(path: pathlib.Path, flags_of_run: list[str], corpus_sha256: str) ->
             and set(flags_of_run) <= set(shlex.split(config['training']['command'])))
   except (UserError, KeyError):
     return False
-
-
-def gradient_norms(run, poems: list[corpus.Poem]) -> np.ndarray:
-  """Returns the mean norm of the gradient by distance, `[DISTANCE + 1]`, as a share of that at distance 0."""
-  import tensorflow as tf
-  chosen = [poem for poem in poems if len(poem.content) > DISTANCE][:POEMS]
-  if not chosen:
-    raise UserError(f'no test poem has more than {DISTANCE} characters')
-  ids = tf.constant([corpus.encode(poem.content, run.word2id)[:DISTANCE + 2] for poem in chosen])
-  state, states = run.model.zero_state(len(chosen)), []
-  with tf.GradientTape() as tape:
-    for t in range(DISTANCE + 1):
-      hidden, state = run.model.step(ids[:, t], state)
-      states.append(state)
-    logits = run.model.logits(hidden)
-    loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, -1], logits))
-  gradients = tape.gradient(loss, states)
-  norms = [tf.reduce_mean(tf.norm(tf.concat([tf.convert_to_tensor(part) for part in parts if part is not None], 1),
-                                  axis=1)) for parts in gradients]
-  return np.array(norms[::-1]) / float(norms[-1])
 
 
 def table(rows: list[dict], norms: dict[str, np.ndarray], device: str, tokens: int) -> str:

@@ -7,7 +7,6 @@
 import json
 
 from absl import flags
-from kneser_ney import KneserNey
 
 from tangshi_tf import cli, corpus
 from tangshi_tf.errors import UserError
@@ -25,9 +24,9 @@ def main() -> int:
   if not poems:
     raise UserError(f'{path}: its {_SPLIT.value} part is empty; expected more poems')
   word2id, _ = corpus.word_tables(corpus.build_vocabulary(parts['train']))
-  model = KneserNey(*corpus.encode_all(parts['train'], word2id), len(word2id), _ORDER.value)
-  ids, splits = corpus.encode_all(poems, word2id)
   from tangshi_tf import evaluation
+  model = evaluation.KneserNey(*corpus.encode_all(parts['train'], word2id), len(word2id), _ORDER.value)
+  ids, splits = corpus.encode_all(poems, word2id)
   figures = {'model': f'Kneser-Ney, order {_ORDER.value}', 'split': f'the {_SPLIT.value} part', 'left_out': 0,
              **evaluation.summarize(poems, ids, splits, model.nll(ids, splits))}
   print(json.dumps(figures, ensure_ascii=False) if _JSON.value else evaluation.table(figures))

@@ -38,9 +38,8 @@ import pathlib
 
 import numpy as np
 from absl import flags
-from kneser_ney import KneserNey
 
-from tangshi_tf import cli, corpus, prosody, run_dir
+from tangshi_tf import cli, corpus, evaluation, prosody, run_dir
 from tangshi_tf.corpus import originality
 from tangshi_tf.errors import UserError
 
@@ -89,7 +88,7 @@ def main() -> int:
     print(f'{soundness_table.table(sound)}\n', flush=True)
   if _FORMS.value:
     print(checker(poems), flush=True)
-    yardstick = KneserNey(*corpus.encode_all(parts['train'], word2id), len(word2id))
+    yardstick = evaluation.KneserNey(*corpus.encode_all(parts['train'], word2id), len(word2id))
     tools = originality.Index(parts['train']), yardstick, word2id
     for name, run in runs.items():
       if not rows:
@@ -178,7 +177,6 @@ def beginnings(run, count: int, temperature: float) -> list[str]:
 
 def report(source: str, kind: str, contents: list[str], run, index, yardstick, word2id, forms=tuple(prosody.FORMS)):
   """Returns a row of figures for each form."""
-  from tangshi_tf import evaluation
   by_form = {name: [] for name in prosody.FORMS} | {prosody.OTHER: []}
   for content in contents:
     by_form[prosody.form_of(content)].append(content)

@@ -13,10 +13,12 @@ from tangshi_tf.run_dir.layout import (
     RUNS,
     VOCABULARY,
     WEIGHTS,
+    as_path,
     default,
     for_training,
     is_shipped,
     locate,
+    looks_like_a_run,
     newest,
     shipped_names,
 )
@@ -25,6 +27,6 @@ from tangshi_tf.run_dir.safe_files import write_bytes, write_json
 
 __all__ = [
     'BEST', 'CHECKPOINT', 'CONFIG', 'ClaimedRunDir', 'LAST', 'LOCK', 'MANIFEST', 'METRICS', 'PRETRAINED', 'RUNS', 'Run',
-    'RunDir', 'VOCABULARY', 'WEIGHTS', 'claim', 'default', 'for_training', 'is_shipped', 'load', 'locate', 'newest',
-    'shipped_names', 'write_bytes', 'write_json',
+    'RunDir', 'VOCABULARY', 'WEIGHTS', 'as_path', 'claim', 'default', 'for_training', 'is_shipped', 'load', 'locate',
+    'looks_like_a_run', 'newest', 'shipped_names', 'write_bytes', 'write_json',
 ]

@@ -44,7 +44,7 @@ def locate(model: str | os.PathLike) -> pathlib.Path:
   """
   path = as_path(model)
   model = os.fspath(model)
-  if model in shipped_names() and not _looks_like_a_run(path):
+  if model in shipped_names() and not looks_like_a_run(path):
     return PRETRAINED / model
   if os.path.isfile(path):
     raise UserError(f'{path}: is a file; expected a run directory (from Python tangshi_tf.load takes a {KERAS} file)')
@@ -53,7 +53,7 @@ def locate(model: str | os.PathLike) -> pathlib.Path:
   if not model or not os.path.isdir(path):
     raise UserError(f'model {shorten(model, 100)}: no such directory; expected a run directory or one of '
                     f'the shipped models: {", ".join(shipped_names())}{did_you_mean(model, shipped_names())}')
-  if not _looks_like_a_run(path):
+  if not looks_like_a_run(path):
     raise UserError(f'{path}: has no {MANIFEST}; expected a run directory made by tangshi_tf.train')
   return path
 
@@ -63,7 +63,8 @@ def is_shipped(path: str | os.PathLike) -> bool:
   return PRETRAINED in pathlib.Path(os.path.realpath(as_path(path))).parents
 
 
-def _looks_like_a_run(path: pathlib.Path) -> bool:
+def looks_like_a_run(path: pathlib.Path) -> bool:
+  """Returns whether a directory has what tells a run from other directories, be it sound or not."""
   return os.path.lexists(path / MANIFEST) or os.path.lexists(path / CONFIG)
 
 

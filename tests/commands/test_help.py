@@ -10,7 +10,8 @@ from ..conftest import ROOT
 
 
 @pytest.mark.parametrize(('program', 'flag', 'avoided'), [
-    ('write_shards', '--shards', ['tensorflow', 'numpy']), ('launch', '--restarts', ['tensorflow'])])
+    ('write_shards', '--shards', ['tensorflow', 'numpy']), ('launch', '--restarts', ['tensorflow']),
+    ('report', '--seed', ['tensorflow', 'numpy', 'matplotlib'])])
 def test_help_loads_no_more_than_it_needs(tmp_path, program, flag, avoided):
   for name in avoided:
     (tmp_path / f'{name}.py').write_text(f'raise SystemExit("{name} was loaded")')

@@ -23,7 +23,8 @@ from tangshi_tf.settings import WritingSettings, given_flags
 from ..conftest import tried
 from ..hostile import HUGE, LONG, SIGNS, TIMES, any_bytes, at_once, encoded, many, some, texts, verses
 
-PROGRAMS = ('train', 'generate', 'evaluate', 'score', 'write_shards', 'launch', 'prosody.__main__')
+PROGRAMS = ('train', 'generate', 'evaluate', 'score', 'write_shards', 'launch', 'report',
+            'prosody.__main__')
 
 
 @pytest.fixture(scope='module')
