@@ -37,8 +37,8 @@ def main() -> int:
 
 
 _USE = {
-    'saved_model': 'Use: tf.saved_model.load({out}/1).signatures, or tensorflow_model_server --model_base_path={out}; '
-                   'inputs: saved_model_cli show --all --dir {out}/1',
+    'saved_model': "Use: tf.saved_model.load('{out}/1').signatures\n"
+                   'What they take: saved_model_cli show --all --dir {out}/1',
     'litert': 'Use: python {out}/write_poem.py 月 (needs ai-edge-litert and numpy)',
     'onnx': "Use: onnxruntime.InferenceSession('{out}/step.onnx'); the words by id are in {out}/vocabulary.json"}
 

@@ -6,11 +6,13 @@
 Perplexity is that of the validation part, over all tokens but UNK, which is never next. Each
 format is measured by its own step, and on one thread. The time is that of the step and of
 taking the likeliest character, for 30 characters of one poem, and for 512 poems at once
-where a format has rows for them; of the package it is that of its own loop, which draws. It
-is the least of several times, since other work on the machine only adds to it. LiteRT needs
-ai-edge-litert, or the interpreter of TensorFlow; ONNX needs tf2onnx and onnxruntime.
+where a format has rows for them; of the package and the SavedModel it is that of their own
+loop, which draws. It is the least of several times, since other work on the machine only
+adds to it. LiteRT needs ai-edge-litert, or the interpreter of TensorFlow; ONNX needs
+tf2onnx and onnxruntime.
 """
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -18,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf import cli, corpus, exporting, run_dir
 from tangshi_tf.evaluation import measures
 from tangshi_tf.evaluation.held_out import read_held_out
 from tangshi_tf.quiet import quiet_start, tf
@@ -38,14 +40,14 @@ class Row(NamedTuple):
   Attributes:
     format: its name.
     size: bytes of the file of weights.
-    perplexity: of the validation poems.
+    perplexity: of the validation poems; None where the weights are those of the package.
     poem: seconds for one poem.
     rate: characters a second of many poems at once; None where there is no such thing.
   """
 
   format: str
   size: int
-  perplexity: float
+  perplexity: float | None
   poem: float
   rate: float | None = None
 
@@ -61,21 +63,43 @@ def package_rows(name: str, run, poems: list[corpus.Poem]) -> list[Row]:
     requests = [(begin_word(run), seed) for seed in seeds]
     return sum(len(words) - 1 for words in decoding.generate(requests, model=run.model, temperature=1.0))
 
-  def seconds_a_character(*groups: Iterable[int]) -> float:
-    seconds = characters = 0.0
-    for group in groups:
-      times = []
-      for _ in range(BATCH_TIMES):  # the first time compiles
-        begun = time.perf_counter()
-        written = write(group)
-        times.append(time.perf_counter() - begun)
-      seconds, characters = seconds + min(times), characters + written
-    return seconds / max(characters, 1)
-
   step = tf.function(run.model.next_logits, reduce_retracing=True, autograph=False)
   return [Row('package', size, perplexity(run, step, poems),
-              CHARACTERS * seconds_a_character(*([seed] for seed in range(TIMES // BATCH_TIMES))),
-              1 / seconds_a_character(range(BATCH)))]
+              CHARACTERS * seconds_a_character(write, *([seed] for seed in range(TIMES // BATCH_TIMES))),
+              1 / seconds_a_character(write, range(BATCH)))]
+
+
+def saved_model_rows(name: str, run, poems: list[corpus.Poem]) -> list[Row]:
+  """Returns the row of the SavedModel, with its own loop, which draws, too."""
+  with tempfile.TemporaryDirectory() as folder:
+    path = exporting.export(run, f'{folder}/exported')
+    generate = tf.saved_model.load(str(path / '1')).signatures['generate']
+    size = sum(file.stat().st_size for file in path.rglob('*') if file.is_file())
+
+    def write(seeds: Iterable[int]) -> int:
+      seeds = list(seeds)
+      made = generate(
+          begin=tf.fill([len(seeds)], begin_word(run)), acrostic=tf.fill([len(seeds)], ''), form=tf.constant(''),
+          rhyme=tf.constant(''), init=tf.constant('zero'), temperature=tf.constant(1.0), top_k=tf.constant(0),
+          top_p=tf.constant(1.0), seed=tf.constant(seeds, tf.int64), max_len=tf.constant(CHARACTERS))
+      return sum(len(text.decode()) - 1 for text in made['poems'].numpy())
+
+    return [Row('SavedModel', size, None,
+                CHARACTERS * seconds_a_character(write, *([seed] for seed in range(TIMES // BATCH_TIMES))),
+                1 / seconds_a_character(write, range(BATCH)))]
+
+
+def seconds_a_character(write: Callable[[Iterable[int]], int], *groups: Iterable[int]) -> float:
+  """Returns how long a character takes; `write` makes the poems of seeds and says how many characters they have."""
+  seconds = characters = 0.0
+  for group in groups:
+    times = []
+    for _ in range(BATCH_TIMES):  # the first time compiles
+      begun = time.perf_counter()
+      written = write(group)
+      times.append(time.perf_counter() - begun)
+    seconds, characters = seconds + min(times), characters + written
+  return seconds / max(characters, 1)
 
 
 def litert_rows(name: str, run, poems: list[corpus.Poem]) -> list[Row]:
@@ -107,7 +131,7 @@ def onnx_rows(name: str, run, poems: list[corpus.Poem]) -> list[Row]:
               BATCH * CHARACTERS / greedy_seconds(run, step, BATCH, BATCH_TIMES))]
 
 
-FORMATS = {'package': package_rows, 'litert': litert_rows, 'onnx': onnx_rows}
+FORMATS = {'package': package_rows, 'saved_model': saved_model_rows, 'litert': litert_rows, 'onnx': onnx_rows}
 
 _MODELS = flags.DEFINE_list('models', ['best', 'gru', 'lstm', 'rnn'], 'Run directories or shipped names.')
 _FORMATS = flags.DEFINE_list('formats', list(FORMATS), f'Some of {", ".join(FORMATS)}.')
@@ -188,9 +212,10 @@ def main() -> int:
     for format_ in _FORMATS.value:
       for row in FORMATS[format_](name, run, poems):
         before = before or row.perplexity
-        change = '' if row.perplexity is before else f' ({row.perplexity / before - 1:+.2%})'
+        change = '' if row.perplexity in (None, before) else f' ({row.perplexity / before - 1:+.2%})'
+        known = '' if row.perplexity is None else f'{row.perplexity:.2f}{change}'
         rate = '' if row.rate is None else f'{row.rate:,.0f}'
-        print(f'| `{name}` | {row.format} | {row.size / 1e6:.1f} | {row.perplexity:.2f}{change} | '
+        print(f'| `{name}` | {row.format} | {row.size / 1e6:.1f} | {known} | '
               f'{1000 * row.poem:.1f} | {rate} |', flush=True)
   return 0
 

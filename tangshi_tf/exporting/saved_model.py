@@ -61,9 +61,9 @@ class Exported(tf.Module):
 
   def __init__(self, run):
     super().__init__(name='tangshi_tf')
-    self._model, self._variables = run.model, [variable.value for variable in run.model.variables]
-    # Past TensorFlow, which wraps what is tracked.
-    self.__dict__.update(word2id=run.word2id)
+    self._variables = [variable.value for variable in run.model.variables]
+    # Past TensorFlow, which would save the variables again as the model's, and wraps dictionaries.
+    self.__dict__.update(_model=run.model, word2id=run.word2id)
     self.words, self.forms = Words(run.word2id), Forms(run.word2id)
     begins = [word for word in corpus.SAMPLE_BEGINS if word in run.word2id] or list(corpus.SAMPLE_BEGINS)
     self._sample_begins = tf.constant(begins)
