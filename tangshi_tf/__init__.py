@@ -21,7 +21,7 @@ if TYPE_CHECKING:
   from tangshi_tf.model import compute_loss, get_next_token, mkMask, myRNNModel, reduce_avg
   from tangshi_tf.training import train_one_step
 
-__version__ = '0.1.0'
+__version__ = '1.0.0'
 __getattr__, __dir__ = lazy.names(__name__, {
     'tangshi_tf.corpus': ('end_token', 'start_token'),
     'tangshi_tf.data': ('poem_dataset', 'process_dataset'),

@@ -1,6 +1,6 @@
 """The manifest of a run directory: which files it has, and how each of them must read.
 
-    {"format_version": 3, "tangshi_tf": "0.1.0", "best": "epoch-07",
+    {"format_version": 3, "tangshi_tf": "1.0.0", "best": "epoch-07",
      "files": {"config.json": [{"size": 1537, "sha256": "5f0c..."}], ...},
      "sha256": "91ab..."}
 
