@@ -12,6 +12,7 @@ import numpy as np
 from tangshi_tf import corpus
 from tangshi_tf.errors import UserError
 from tangshi_tf.quiet import tf
+from tangshi_tf.run_dir import weights
 from tangshi_tf.settings import Settings
 from tangshi_tf.training import board
 from tangshi_tf.training.callback import Callback, Totals
@@ -115,8 +116,8 @@ class TensorBoard(Callback):
       for name, text in texts.items():
         tf.summary.text(name, text)
       if self._settings.training.histograms:
-        for variable in self._model.trainable_variables:
-          tf.summary.histogram(f'weights/{variable.path.partition("/")[2]}', variable)
+        for name, array in weights.arrays(self._model, 'float32').items():
+          tf.summary.histogram(f'weights/{name}', array)
       if self._projector is not None and not self._fails:
         self._projector.write()
     self.checkpoint()
