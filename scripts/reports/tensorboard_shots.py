@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 
 import browser
@@ -33,6 +32,7 @@ _PAGES = flags.DEFINE_multi_enum('pages', ['curves', 'projector'], list(_TABS), 
 _COLOUR = flags.DEFINE_string('colour', 'tone', 'By which column of its labels the embedding is coloured.')
 
 _PATIENCE = 120  # seconds
+_WIDTHS = {'curves': 1500, 'hparams': 2200}  # pixels, so that all charts and columns are seen
 _SOFTWARE = '--use-angle=swiftshader', '--enable-unsafe-swiftshader'  # WebGL, which the projector needs, without a GPU
 
 
@@ -93,13 +93,16 @@ def _asked(address: str, *keys: str):
 
 def take(chromium, address: str, name: str, path: pathlib.Path):
   """Opens a page, waits for what is on it, and takes a picture."""
-  context = chromium.new_context(viewport={'width': 1280, 'height': 760}, locale='zh-CN')
+  context = chromium.new_context(viewport={'width': _WIDTHS.get(name, 1400), 'height': 780}, locale='zh-CN')
   page = context.new_page()
   page.set_default_timeout(_PATIENCE * 1000)
-  page.goto(f'{address}/?{urllib.parse.urlencode({"_smoothingWeight": 0})}#{_TABS[name]}')
+  page.goto(f'{address}/#{_TABS[name]}')
   if name == 'curves':
-    page.locator('vz-line-chart2, vz_line_chart2').first.wait_for()
-    page.mouse.move(5, 700)
+    page.locator('tf-custom-scalar-dashboard svg').first.wait_for()
+    smoothing = page.locator('tf-custom-scalar-dashboard tf-smoothing-input input').first
+    smoothing.fill('0')  # an epoch has one point
+    smoothing.press('Enter')
+    page.get_by_text('Ignore outliers in chart scaling').first.click()
   elif name == 'projector':
     _colour(page)
   elif name == 'hparams':

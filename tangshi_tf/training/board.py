@@ -27,7 +27,8 @@ _CHOICES = {name: setting.choices for group in GROUPS.values() for name, setting
 _LAYOUT = {
     'by epoch': {
         'validation perplexity': ['epoch/validation_perplexity$'],
-        "sound poems of the exercise's loop": [f'epoch/{name}$' for name in SOUNDNESS.values()],
+        'sound poems, zero state': [f'epoch/{SOUNDNESS["zero"]}$'],
+        'sound poems, random states': [f'epoch/{SOUNDNESS["random"]}$'],
         'validation perplexity by form': ['epoch/validation_perplexity_.+'],
         'training and validation perplexity': ['epoch/train_perplexity$', 'epoch/validation_perplexity$'],
     },

@@ -69,5 +69,5 @@ class Samples:
 def _table(begins: list[str], poems: dict[str, list[str]]) -> str:
   """Returns a table in Markdown of the poems from each begin word, a column for each initial state."""
   rows = [f'| {" | ".join(cells)} |' for cells in zip(begins, *poems.values())]
-  return '\n'.join(['| begin | ' + ' | '.join(f'{init} state' for init in poems) + ' |',
+  return '\n'.join(['| 字 | ' + ' | '.join(f'{init} state' for init in poems) + ' |',
                     '| --- ' * (1 + len(poems)) + '|', *rows])

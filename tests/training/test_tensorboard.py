@@ -113,9 +113,9 @@ def test_the_layout_names_curves_that_there_are(events):
   layout = layout_pb2.Layout.FromString(values(events, 'custom_scalars__config__')[0].item())
   tags = events.Tags()['tensors']
   charts = [chart for category in layout.category for chart in category.chart]
-  assert [chart.title for chart in charts][:2] == ['validation perplexity', "sound poems of the exercise's loop"]
+  assert [chart.title for chart in charts][:2] == ['validation perplexity', 'sound poems, zero state']
   shown = [[tag for tag in tags if any(re.match(regex, tag) for regex in chart.multiline.tag)] for chart in charts]
-  assert all(shown) and shown[0] == ['epoch/validation_perplexity'] and len(shown[1]) == 2 and len(shown[2]) > 2
+  assert all(shown) and shown[0] == ['epoch/validation_perplexity'] and len(shown[3]) > 2
 
 
 def test_perplexity_by_form_is_that_of_evaluation(poems, path, events, last):
@@ -162,7 +162,7 @@ def test_soundness_is_the_share_of_sound_poems(word2id, monkeypatch):
   monkeypatch.setattr(samples, 'free', poems.get)
   sound, shown = samples.write()
   assert sound == {'soundness_zero_state': 0.5, 'soundness_random_state': 0.0}
-  assert shown['poems/free'].startswith('sound: 50% from the zero state, 0% from random states\n\n| begin |')
+  assert shown['poems/free'].startswith('sound: 50% from the zero state, 0% from random states\n\n| 字 |')
   assert shown['poems/七绝'].startswith('(none: ')  # forty words are too few for it
 
 
