@@ -23,7 +23,7 @@ def lint() -> int:
 if __name__ == '__main__':
   if {'-h', '--help'} & set(sys.argv[1:]):
     sys.exit(print(__doc__))
-  environment.prepare('browser,corpus,lint,plot,test,web')
+  environment.prepare('browser,corpus,lint,notebook,plot,test,web')
   status = lint()
   several = '--numprocesses=auto', '--maxprocesses=4', '--dist=worksteal'
   sys.exit(environment.run('-m', 'pytest', *several, *sys.argv[1:]) or status)

@@ -9,12 +9,11 @@ Chromium.
 """
 
 import pathlib
-import shutil
 
+import browser
 from absl import flags
 
 from tangshi_tf import cli
-from tangshi_tf.errors import UserError
 from tangshi_tf.service import process
 
 _MODEL = flags.DEFINE_string('model', 'best', 'The model that writes.')
@@ -22,27 +21,16 @@ _FIGURES = flags.DEFINE_string('figures', str(pathlib.Path(__file__).parent / 'f
 _SEED = flags.DEFINE_integer('seed', 1, 'Seed of the first poem.', lower_bound=0)
 _TITLE = flags.DEFINE_string('title', '', 'The title of the poems, of a model with controls.')
 
-_NAMES = 'chromium', 'chromium-browser', 'google-chrome'
-
 
 def main() -> int:
-  try:
-    from playwright import sync_api
-  except ImportError:
-    raise UserError("playwright is not installed; run: pip install '.[browser]'") from None
-  browser = next(filter(None, map(shutil.which, _NAMES)), None)
-  if browser is None:
-    raise UserError(f'there is none of {", ".join(_NAMES)}; expected a Chromium')
-  with process.started(f'--model={_MODEL.value}') as (_, address):
+  with browser.started() as chromium, process.started(f'--model={_MODEL.value}') as (_, address):
     folder = pathlib.Path(_FIGURES.value)
     folder.mkdir(parents=True, exist_ok=True)
-    with sync_api.sync_playwright() as started:
-      chromium = started.chromium.launch(executable_path=browser, args=['--no-sandbox'])
-      for name, options in (('page', {}), ('page_dark', {'color_scheme': 'dark'}),
-                            ('page_phone', {'viewport': {'width': 390, 'height': 900}})):
-        context = chromium.new_context(**{'viewport': {'width': 1280, 'height': 820}, 'locale': 'zh-CN', **options})
-        take(context.new_page(), address, folder / f'{name}.png', watched=name == 'page')
-        context.close()
+    for name, options in (('page', {}), ('page_dark', {'color_scheme': 'dark'}),
+                          ('page_phone', {'viewport': {'width': 390, 'height': 900}})):
+      context = chromium.new_context(**{'viewport': {'width': 1280, 'height': 820}, 'locale': 'zh-CN', **options})
+      take(context.new_page(), address, folder / f'{name}.png', watched=name == 'page')
+      context.close()
   return 0
 
 

@@ -1,5 +1,7 @@
 """How likely a model finds texts, token by token."""
 
+from typing import Any
+
 import numpy as np
 
 from tangshi_tf import corpus, long_work
@@ -10,6 +12,7 @@ from tangshi_tf.model import require_model
 from tangshi_tf.model.kept import kept_with_model
 from tangshi_tf.quiet import tf
 
+_FORMS = (*corpus.SHAPES, corpus.OTHER)
 _POSITIONS = 8192  # a batch; longer texts are measured window by window
 
 
@@ -67,7 +70,7 @@ def token_nll(model, ids: np.ndarray, splits: np.ndarray) -> np.ndarray:
   return result
 
 
-def validate(model, ds, *, total=lambda *sums: sums) -> dict[str, float]:
+def validate(model, ds, *, total=lambda *sums: sums) -> dict[str, Any]:
   """Measures a model on batches without training it.
 
   Args:
@@ -79,19 +82,27 @@ def validate(model, ds, *, total=lambda *sums: sums) -> dict[str, float]:
   Returns:
     'loss': the exercise's loss over all poems; 'nll': nats a token;
     'perplexity': exp(nll), over every token after bos, eos included;
-    'tokens': how many.
+    'tokens': how many; 'by_form': the perplexity of each verse form that occurs,
+    by its name or 'other', see `corpus.form_of`. The marks that end its lines
+    must be in the vocabulary for a form to be known.
   """
   require_model(model)
   measure = compiled_nll(model)
-  loss = nll = poems = tokens = 0.0
+  loss = poems = 0.0
+  nll, tokens = dict.fromkeys(_FORMS, 0.0), dict.fromkeys(_FORMS, 0.0)
+  letters = [word if len(word) == 1 else ' ' for word in model.id2word.values()]
   for x, y, seqlen in read(ds):
     values = measure(x, y, seqlen, model.zero_state(x.shape[0]))[0].numpy().astype(np.float64)
     lengths = seqlen.numpy()
     sums = np.add.reduceat(values, np.cumsum(lengths) - lengths)
     loss += float(np.sum(sums / lengths))
-    nll += float(np.sum(sums))
     poems += len(lengths)
-    tokens += int(np.sum(lengths))
-  loss, nll, poems, tokens = total(loss, nll, poems, tokens)
-  return {'loss': loss / poems, 'nll': nll / tokens, 'perplexity': perplexity(nll / tokens),
-          'tokens': int(tokens)}
+    for ids, length, value in zip(np.asarray(y).tolist(), lengths.tolist(), sums.tolist()):
+      form = corpus.form_of(''.join(letters[i] for i in ids[:length - 1]))  # without eos
+      nll[form] += value
+      tokens[form] += length
+  loss, poems, *rest = total(loss, poems, *nll.values(), *tokens.values())
+  nll, tokens = dict(zip(_FORMS, rest)), dict(zip(_FORMS, rest[len(_FORMS):]))
+  mean = sum(nll.values()) / sum(tokens.values())
+  return {'loss': loss / poems, 'nll': mean, 'perplexity': perplexity(mean), 'tokens': int(sum(tokens.values())),
+          'by_form': {form: perplexity(nll[form] / tokens[form]) for form in _FORMS if tokens[form]}}

@@ -17,6 +17,8 @@ from tangshi_tf.run_dir.layout import (
     LOCK,
     MANIFEST,
     METRICS,
+    PROJECTOR,
+    PROJECTOR_CONFIG,
     VOCABULARY,
     WEIGHTS,
     as_path,
@@ -26,7 +28,8 @@ from tangshi_tf.run_dir.manifest import Manifest
 from tangshi_tf.run_dir.run import RunDir
 
 _FILES = (MANIFEST, CONFIG, VOCABULARY, METRICS, CHECKPOINT)
-_OWN_NAMES = {*_FILES, *(name + safe_files.PARTIAL for name in _FILES), WEIGHTS, LOCK}
+_OWN_NAMES = {*_FILES, *(name + safe_files.PARTIAL for name in _FILES), WEIGHTS, LOCK, PROJECTOR,
+              PROJECTOR_CONFIG}
 
 
 class ClaimedRunDir(RunDir):
@@ -57,7 +60,8 @@ class ClaimedRunDir(RunDir):
       weights.mkdir(exist_ok=True)
       self._manifest.write()  # first, so that an old run's files are never taken for the new one's
       for old in (*self.path.glob('events.out.tfevents.*'), *weights.glob('*.npz'), *weights.glob('*.partial'),
-                  *self.path.glob('*.partial'), self.path / METRICS, self.path / CHECKPOINT):
+                  *self.path.glob('*.partial'), *self.path.glob(f'{PROJECTOR}/*.*'), self.path / PROJECTOR_CONFIG,
+                  self.path / METRICS, self.path / CHECKPOINT):
         old.unlink(missing_ok=True)
     if checkpoint is not None:
       self.write_arrays(CHECKPOINT, checkpoint)

@@ -9,6 +9,7 @@
                        shipped model best.npz alone
     checkpoint.npz     where the run stopped last, see `training.checkpoint`
     events.out.*       TensorBoard
+    projector*         its page of the embedding
     .lock              held by the process that trains
 """
 
@@ -22,6 +23,7 @@ RUNS = 'runs'
 PRETRAINED = pathlib.Path(__file__).parent.parent / 'pretrained'
 MANIFEST, CONFIG, VOCABULARY, METRICS = 'manifest.json', 'config.json', 'vocabulary.json', 'metrics.json'
 CHECKPOINT, WEIGHTS, LOCK = 'checkpoint.npz', 'weights', '.lock'
+PROJECTOR, PROJECTOR_CONFIG = 'projector', 'projector_config.pbtxt'
 BEST, LAST = 'best', 'last'
 KERAS = '.keras'  # what the name of a file ends in that `myRNNModel.save` writes
 

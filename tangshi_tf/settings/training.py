@@ -177,6 +177,12 @@ class TrainingSettings(Checked):
   checkpoint_every: int = setting(500, 'Steps between checkpoints within an epoch; 0: only after each.', low=0,
                                    on_resume=True)
   log_every: int = setting(10, 'Steps between points of the TensorBoard curves.', low=1, on_resume=True)
+  samples: int = setting(
+      100, "TensorBoard: begin words from which the exercise's bare loop writes after each epoch, from zero and from "
+      'random states, to see how many poems are sound; 0: no poems.', low=0, high=10**5, on_resume=True)
+  projector: bool = setting(True, 'TensorBoard: show the embedding of the most frequent characters after each epoch.',
+                            on_resume=True)
+  histograms: bool = setting(False, 'TensorBoard: histograms of all weights after each epoch.', on_resume=True)
 
   def __post_init__(self):
     super().__post_init__()

@@ -18,6 +18,7 @@ from tangshi_tf import run_dir
 from tangshi_tf.errors import UserError
 from tangshi_tf.quiet import tf
 from tangshi_tf.run_dir.safe_files import PARTIAL
+from tangshi_tf.training import board
 from tangshi_tf.training.callback import Position
 
 _POSITION, _STATE = 'position', 'state'
@@ -94,7 +95,7 @@ def restore(run: run_dir.RunDir, model, optimizer, average) -> Position:
 
 
 def cut_events(path: pathlib.Path, steps: int, epochs: int):
-  """Takes from TensorBoard's files what came after this many steps and epochs, which will come again."""
+  """Takes from TensorBoard's files what will come again: what is after so many steps and epochs, and `board.ONCE`."""
   for partial in path.glob(f'{_EVENTS}{PARTIAL}'):  # the process ended while it cut
     partial.unlink()
   for file in filter(pathlib.Path.is_file, list(path.glob(_EVENTS))):
@@ -102,8 +103,9 @@ def cut_events(path: pathlib.Path, steps: int, epochs: int):
     try:
       for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
         event = event_pb2.Event.FromString(record)
-        by_step = any(value.tag.startswith('step/') for value in event.summary.value)
-        if event.step <= (steps if by_step else epochs):
+        tags = [value.tag for value in event.summary.value]
+        by_step = any(tag.startswith('step/') for tag in tags)
+        if event.step <= (steps if by_step else epochs) and not set(tags) & set(board.ONCE):
           kept.append(record)
         else:
           cut = True

@@ -50,7 +50,8 @@ def fit(model, optimizer, *, epochs: int, epoch_batches, steps_per_epoch: int, v
   Returns:
     For each complete epoch its number, 'train_loss', 'train_nll', 'train_perplexity',
     'tokens_per_second', 'seconds' and, where there is validation,
-    'validation_loss', 'validation_nll' and 'validation_perplexity'. The
+    'validation_loss', 'validation_nll', 'validation_perplexity' and that of each
+    verse form that occurs, such as 'validation_perplexity_七绝'. The
     perplexities are of the same kind, over tokens. The losses are not:
     'train_loss' is what is minimised, by `options` (reduction, smoothing,
     unlikelihood); 'validation_loss' is the exercise's in every run, the mean
@@ -148,7 +149,8 @@ def validated(model, validation, replicas: Replicas = ONE) -> dict[str, float]:
   """Returns the figures of the model on the validation batches."""
   measured = evaluation.validate(model, validation.shard(replicas.processes, replicas.process), total=replicas.sums)
   return {'validation_loss': measured['loss'], 'validation_nll': measured['nll'],
-          'validation_perplexity': measured['perplexity']}
+          'validation_perplexity': measured['perplexity'],
+          **{f'validation_perplexity_{form}': value for form, value in measured['by_form'].items()}}
 
 
 def _tell(schedule, metrics: dict[str, float]):

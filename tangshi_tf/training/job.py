@@ -156,8 +156,8 @@ class Job:
     """Returns the callbacks that write the run directory; they may have something to say."""
     from tangshi_tf.training.tensorboard import TensorBoard
     from tangshi_tf.training.weights_keeper import WeightsKeeper
-    return [TensorBoard(self.path, self.model, self.optimizer, self._word2id, self._id2word, say=say,
-                        every=self.settings.training.log_every, validation_poem=self._material.validation_poem),
+    return [TensorBoard(self.path, self.model, self.optimizer, self._word2id, self._id2word, settings=self.settings,
+                        counts=self._material.counts, say=say, validation_poem=self._material.validation_poem),
             WeightsKeeper(self._directory, self.model)]
 
   def save(self, position):

@@ -1,5 +1,6 @@
 """Training where the disk gets full."""
 
+import collections
 import errno
 import itertools
 import os
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from tangshi_tf import recipes, run_dir, training
 from tangshi_tf.errors import UserError
+from tangshi_tf.settings import Settings
 from tangshi_tf.training import callback, checkpoint
 from tangshi_tf.training.tensorboard import TensorBoard
 
@@ -90,9 +92,10 @@ def test_curves_that_cannot_be_written_end_no_training(tmp_path, settings, monke
                   'on without them']
 
 
-def test_curves_that_cannot_be_flushed(tmp_path, word2id):
+def test_curves_that_cannot_be_flushed(tmp_path, model):
   said = []
-  board = TensorBoard(tmp_path, None, None, word2id, {}, say=said.append)
+  board = TensorBoard(tmp_path, model, None, model.word2id, model.id2word, settings=Settings(),
+                      counts=collections.Counter(), say=said.append)
 
   class Writer:
     def flush(self):

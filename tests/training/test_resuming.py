@@ -10,7 +10,7 @@ from tangshi_tf import run_dir, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.settings import Settings
 
-SMALL = {'units': 4, 'embedding_size': 4, 'batch_size': 100, 'epochs': 1}
+SMALL = {'units': 4, 'embedding_size': 4, 'batch_size': 100, 'epochs': 1, 'samples': 0}
 
 
 @pytest.fixture

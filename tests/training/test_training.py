@@ -1,3 +1,4 @@
+import collections
 import hashlib
 import io
 import itertools
@@ -14,6 +15,7 @@ import tensorflow as tf
 from tangshi_tf import corpus, data, evaluation, run_dir, train_one_step, training
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, loss, myRNNModel
+from tangshi_tf.settings import Settings
 from tangshi_tf.training import callback, divergence, fitting, schedules
 from tangshi_tf.training import step as step_module
 from tangshi_tf.training.averages import average_of
@@ -125,7 +127,7 @@ def test_early_stopping_and_schedule(dataset, monkeypatch):
   figures = [5.0, 4.0, 4.5, 3.0, 3.5, 3.2, 2.0]
   measured = iter(figures)
   monkeypatch.setattr(evaluation, 'validate',
-                      lambda *_, **__: dict.fromkeys(('loss', 'nll', 'perplexity'), next(measured)))
+                      lambda *_, **__: {**dict.fromkeys(('loss', 'nll', 'perplexity'), next(measured)), 'by_form': {}})
   seen = []
 
   class Watch(training.Callback):
@@ -307,7 +309,10 @@ def test_event_files_are_read_back(trained):
   assert set(events.Tags()['tensors']) == {
       'step/loss', 'step/perplexity', 'step/gradient_norm', 'step/learning_rate', 'step/tokens_per_second',
       'epoch/train_loss', 'epoch/train_perplexity', 'epoch/validation_loss', 'epoch/validation_perplexity',
-      'poems', 'prediction'}
+      'epoch/best_validation_perplexity', 'epoch/soundness_zero_state', 'epoch/soundness_random_state',
+      *(f'epoch/{name}' for name in run_dir.RunDir(path).epochs()[0] if name.startswith('validation_perplexity_')),
+      'poems/free', 'poems/七绝', 'prediction', '_hparams_/experiment', '_hparams_/session_start_info',
+      'custom_scalars__config__'}
 
   def values(tag):
     return {event.step: tf.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}
@@ -321,18 +326,24 @@ def test_event_files_are_read_back(trained):
   assert list(by_epoch) == [1, 2, 3]
   np.testing.assert_allclose(list(by_epoch.values()),
                              [epoch['validation_perplexity'] for epoch in metrics['epochs']], rtol=1e-5)
-  poems = values('poems')[3].item().decode().split('\n\n')
-  assert [poem[0] for poem in poems] == [c for c in '日红山夜湖海月' if c in run_dir.load(path).word2id]
+  rows = values('poems/free')[3].item().decode().splitlines()[4:]
+  known = [c for c in '日红山夜湖海月' if c in run_dir.load(path).word2id]
+  assert len(rows) == 7 and [row[2] for row in rows][:len(known)] == known
   target, argmax = values('prediction')[3].item().decode().split('\n\n')
   assert len(target.split()) == len(argmax.split()) > 5
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='other file systems refuse the name')
-def test_curves_in_a_directory_whose_name_is_not_utf_8(tmp_path, word2id):
-  path = tmp_path / os.fsdecode(b'run\xff')
+def test_curves_in_a_directory_whose_name_is_not_utf_8(tmp_path, model):
+  path, said = tmp_path / os.fsdecode(b'run\xff'), []
   path.mkdir()
-  TensorBoard(path, None, None, word2id, {})
-  assert [file.name.split('.')[0] for file in path.iterdir()] == ['events']
+  settings = Settings.of(start_from=str(path))
+  board = TensorBoard(path, model, None, model.word2id, model.id2word, settings=settings, counts=collections.Counter(),
+                      say=said.append)
+  board.on_begin(callback.Position(), 1)
+  board.on_start({'validation_loss': 1.0})
+  assert sorted(file.name.split('.')[0] for file in path.iterdir()) == ['events', 'projector', 'projector_config']
+  assert not said
 
 
 def test_plain_epochs_come_first(word2id, monkeypatch):

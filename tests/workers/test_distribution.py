@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from absl import flags
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from tangshi_tf import run_dir
 from tangshi_tf.errors import UserError
@@ -71,6 +72,9 @@ def test_several_workers_equal_one(command, tmp_path, poems, workers, options):
   out, _ = ended(launch(tmp_path, workers, 'several', [*options, poems]))
   assert f'among {workers} replicas in {workers} processes' in out and out.count('Model: ') == 1
   assert_equal_runs(tmp_path / 'one', tmp_path / 'several')
+  points = [(value.tag, event.step) for file in (tmp_path / 'several').glob('events*')
+            for event in EventFileLoader(str(file)).Load() for value in event.summary.value]
+  assert len(points) == len(set(points)) and {('poems/free', 3), ('epoch/soundness_zero_state', 3)} <= set(points)
 
 
 @pytest.mark.long
