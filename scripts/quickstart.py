@@ -13,7 +13,7 @@ GENERATE = '-m', 'tangshi_tf.generate', '--model=best', '--seed=3'
 SHOWN = (
     ('The likeliest of 50 七绝, four lines of seven; in columns, to be read from the right, and in lines:',
      (*GENERATE, '--form=七绝', '--best_of=50', '--beside')),
-    ('On a title, the likeliest of 50:', (*GENERATE, '--form=七绝', '--title=边塞', '--best_of=50')),
+    ('On a title, the likeliest of 50:', (*GENERATE, '--form=七绝', '--title=秋夜', '--best_of=50')),
     ('A 五律: eight lines of five.', (*GENERATE, '--form=五律', '--beside')),
     ('An acrostic: the lines begin with 春 夏 秋 冬.', (*GENERATE, '--acrostic=春夏秋冬')),
     ("The exercise's seven begin words, without a form, from the zero state:", GENERATE),

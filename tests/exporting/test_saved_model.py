@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -15,8 +14,6 @@ import tangshi_tf
 from tangshi_tf import exporting, run_dir
 from tangshi_tf.exporting import serving
 from tangshi_tf.model import myRNNModel
-
-from ..checks import assert_one_line
 
 PRESET = {'form': '', 'rhyme': '', 'init': 'zero', 'temperature': -1.0, 'top_k': 0, 'top_p': 1.0, 'max_len': -1}
 SEEDS = list(range(12))  # more than a small batch, so that the same loop writes them here and there
@@ -69,16 +66,16 @@ def full(case):
   return {**PRESET, 'begin': [''] * rows, 'acrostic': [''] * rows, 'seed': SEEDS[:rows], **case}
 
 
-@pytest.fixture(scope='module', params=['rnn', 'gru'])
-def used(request, folder):
+@pytest.fixture(scope='module')
+def used(folder):
   """A shipped model, and what a process without the package made of its export."""
-  path = exporting.export(run_dir.load(request.param), folder / request.param)
+  path = exporting.export(run_dir.load('gru'), folder / 'gru')
   asked = {'path': str(path / '1'), 'texts': TEXTS, 'cases': [
       *map(full, CASES), *(full({'seed': [1], 'begin': [''], **case}) for case, _ in REFUSED)]}
   environment = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
   done = subprocess.run([sys.executable, '-c', USE], input=json.dumps(asked), capture_output=True, text=True,
                         encoding='utf-8', check=True, cwd=folder, env={**environment, 'PYTHONUTF8': '1'})
-  return tangshi_tf.load(request.param), json.loads(done.stdout.splitlines()[-1]), path
+  return tangshi_tf.load('gru'), json.loads(done.stdout.splitlines()[-1]), path
 
 
 def test_poems_are_those_of_the_package(used):
@@ -153,53 +150,6 @@ def test_warm_up_requests_can_be_answered(used):
     assert made
     asked.append((name, tensors.get('form')))
   assert asked == [(b'generate', b''), (b'generate', '五绝'.encode()), (b'score', None)]
-
-
-def test_the_command_writes_a_folder_once(command, one, tmp_path):
-  path, _ = one
-  out = tmp_path / 'new' / 'out'
-  done = command('tangshi_tf.export', f'--model={path}', f'--out={out}')
-  assert done.returncode == 0 and str(out) in done.stdout and not done.stderr
-  assert {file.name for file in out.iterdir()} == {'1', 'export.json'} and os.listdir(out.parent) == ['out']
-  before = (out / '1' / 'saved_model.pb').stat().st_mtime_ns
-  assert_one_line(command('tangshi_tf.export', f'--model={path}', f'--out={out}'),
-                  'out: exists already; expected a new folder')
-  assert (out / '1' / 'saved_model.pb').stat().st_mtime_ns == before
-  assert command('tangshi_tf.export', f'--model={path}', f'--out={out}', '--overwrite').returncode == 0
-  assert os.listdir(out.parent) == ['out'] and (out / '1' / 'saved_model.pb').stat().st_mtime_ns > before
-
-
-def test_what_is_no_export_is_kept(command, one, tmp_path):
-  path, _ = one
-  (tmp_path / 'mine').mkdir()
-  (tmp_path / 'mine' / 'letter.txt').write_text('dear')
-  (tmp_path / 'file').write_text('text')
-  for name in ('mine', 'file'):
-    assert_one_line(command('tangshi_tf.export', f'--model={path}', f'--out={tmp_path / name}', '--overwrite'),
-                    f'{name}: is no folder that an export has written')
-  assert_one_line(command('tangshi_tf.export', f'--model={path}', f'--out={tmp_path / "file" / "out"}'),
-                  'cannot be written')
-  assert_one_line(command('tangshi_tf.export', f'--model={path}', '--out='), 'exists already')
-  assert (tmp_path / 'mine' / 'letter.txt').read_text() == 'dear' and (tmp_path / 'file').read_text() == 'text'
-
-
-def test_a_failure_leaves_nothing_behind(one, tmp_path, monkeypatch):
-  _, model = one
-  run = run_dir.Run('one', model, model.word2id, model.id2word, {})
-  out = tmp_path / 'out'
-
-  def fail(*_, **__):
-    (pathlib.Path(str(out) + '.partial') / '1' / 'half').write_text('half')
-    raise KeyboardInterrupt
-
-  monkeypatch.setattr(tf.saved_model, 'save', fail)
-  with pytest.raises(KeyboardInterrupt):
-    exporting.export(run, out)
-  assert 'out' not in ''.join(os.listdir(tmp_path)).replace('one', '')
-  for options, message in (({'format': 'pb'}, "format 'pb' is unknown; expected one of saved_model"),
-                           ({'quantization': 'int4'}, "quantization 'int4' is unknown")):
-    with pytest.raises(tangshi_tf.UserError, match=message):
-      exporting.export(run, out, **options)
 
 
 def test_any_model_can_be_exported(folder, word2id):
