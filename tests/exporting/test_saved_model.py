@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import saved_model_pb2
 
 import tangshi_tf
 from tangshi_tf import exporting, run_dir
@@ -19,7 +20,8 @@ PRESET = {'form': '', 'rhyme': '', 'init': 'zero', 'temperature': -1.0, 'top_k':
 SEEDS = list(range(12))  # more than a small batch, so that the same loop writes them here and there
 WAYS = [{}, {'init': 'random'}, {'temperature': 0.0, 'init': 'random'}, {'temperature': 1.1}, {'top_k': 9},
         {'top_p': 0.7, 'top_k': 100}]
-CASES = [{'form': form, **way} for form in ('', '五绝', '七绝', '五律', '七律') for way in WAYS] + [
+CASES = [{'form': form, **way} for form in ('', '七绝') for way in WAYS] + [
+    {'form': '五绝'}, {'form': '五律'}, {'form': '七律', 'init': 'random'},
     {'begin': ['春风'] * 6 + ['白日依山尽，黄'] * 6, 'max_len': 20}, {'begin': ['愛'] * 12, 'form': '五绝'},
     {'begin': ['白日依山尽，黄河入'] * 12, 'form': '五绝', 'rhyme': '尤'}, {'form': '七绝', 'rhyme': 'off'},
     {'acrostic': ['春夏秋冬'] * 12}, {'acrostic': ['春夏秋冬日月'] * 12}, {'acrostic': ['山'] * 12, 'form': '七律'}]
@@ -95,7 +97,7 @@ def test_poems_are_those_of_the_package(used):
       if poem.text == text:
         same += 1
         assert poem.log_probability == pytest.approx(total, rel=1e-4, abs=1e-3)
-  assert count > 400 and same > 0.97 * count  # where two characters are as good as equal, rounding decides
+  assert count > 200 and same > 0.97 * count  # where two characters are as good as equal, rounding decides
 
 
 def test_scores_and_logits_are_those_of_the_package(used):
@@ -130,11 +132,11 @@ def fields(message):
     message = message[end + size:]
 
 
-def test_warm_up_requests_can_be_answered(used):
+def test_warm_up_requests_fit_the_signatures(used):
   _, _, path = used
   records = list(tf.data.TFRecordDataset(str(path / '1' / serving.WARMUP)).as_numpy_iterator())
-  signatures = tf.saved_model.load(str(path / '1')).signatures
-  asked = []
+  saved = saved_model_pb2.SavedModel.FromString((path / '1/saved_model.pb').read_bytes())
+  signatures, asked = saved.meta_graphs[0].signature_def, []
   for record in records:
     (six, log), = fields(record)
     (one, request), = fields(log)
@@ -146,8 +148,9 @@ def test_warm_up_requests_can_be_answered(used):
       (_, key), (_, value) = fields(entry)
       tensors[key.decode()] = tf.constant(tf.make_ndarray(tensor_pb2.TensorProto.FromString(value)))
       assert two == 2
-    made = signatures[name.decode()](**tensors)
-    assert made
+    inputs = signatures[name.decode()].inputs
+    assert {key: (tensor.dtype.as_datatype_enum, tensor.shape.rank) for key, tensor in tensors.items()} == {
+        key: (of.dtype, len(of.tensor_shape.dim)) for key, of in inputs.items()}
     asked.append((name, tensors.get('form')))
   assert asked == [(b'generate', b''), (b'generate', '五绝'.encode()), (b'score', None)]
 
