@@ -3,6 +3,7 @@
     generate       Writes poems with a trained model.
     train          Trains a character-level language model on Tang poems.
     evaluate       Measures a model on held-out poems.
+    export         Exports a model for programs that do not have this package.
     report         Writes a report on runs as one page: models, equations, curves, perplexities, poems, gradients.
     score          Says how likely texts are, character by character, in bits of surprisal.
     prosody        Checks poems against a verse form and shows their tones and rhymes.
@@ -23,7 +24,7 @@ import sys
 from tangshi_tf import cli
 from tangshi_tf.errors import UserError, did_you_mean, shorten
 
-COMMANDS = 'generate', 'train', 'evaluate', 'report', 'score', 'prosody', 'serve', 'write_shards', 'launch'
+COMMANDS = 'generate', 'train', 'evaluate', 'export', 'report', 'score', 'prosody', 'serve', 'write_shards', 'launch'
 
 
 def main():
