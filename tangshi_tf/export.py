@@ -8,8 +8,6 @@ litert: one step of the model, for phones and small machines, with a short progr
 onnx: the same step, for ONNX Runtime.
 """
 
-import pathlib
-
 from absl import flags
 
 from tangshi_tf import cli, exporting, run_dir
@@ -32,7 +30,7 @@ def main() -> int:
                          quantization=_QUANTIZATION.value, overwrite=_OVERWRITE.value)
   size = sum(path.stat().st_size for path in out.rglob('*') if path.is_file()) / 1e6
   print(f'{out}: {found.name} as {_FORMAT.value}, {size:.1f} MB')
-  print(_USE[_FORMAT.value].format(out=pathlib.Path(out)))
+  print(_USE[_FORMAT.value].format(out=out))
   return 0
 
 

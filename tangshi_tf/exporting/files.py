@@ -6,6 +6,7 @@ import pathlib
 from tangshi_tf.errors import UserError
 
 VOCABULARY = 'vocabulary.json'
+QUANTIZATIONS = ('float16', 'int8')  # of weights, for LiteRT
 
 
 def vocabulary(run) -> bytes:

@@ -6,11 +6,11 @@ import shutil
 
 import tangshi_tf
 from tangshi_tf.errors import UserError
+from tangshi_tf.exporting.files import QUANTIZATIONS
 from tangshi_tf.run_dir import safe_files
 from tangshi_tf.short import shown
 
 FORMATS = ('saved_model', 'litert', 'onnx')
-QUANTIZATIONS = ('float16', 'int8')  # of weights, for LiteRT
 MARK = 'export.json'  # the file by which an exported folder is known
 
 

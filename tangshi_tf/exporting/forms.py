@@ -140,7 +140,7 @@ class Forms:
     before = tf.cumsum(before, axis=1)
     whole = ~is_mark.to_tensor() | (before % characters == 0)
     ids = tf.ragged.boolean_mask(begin, ~is_mark)
-    name, count = prosody_names(self.names, form), ids.row_lengths()
+    name, count = _name_of(self.names, form), ids.row_lengths()
     ids = checked(tf.reduce_all(whole), ('begin: a line has not the length of those of ', name), ids)
     ids = checked(tf.reduce_all(count <= tf.cast(lines * characters, count.dtype)), (
         'begin has too many characters for ', name), ids)
@@ -168,7 +168,7 @@ class Forms:
       bound &= ~fits[:, None] | groups
       free |= fits & tf.reduce_all(groups, axis=1)
     kept = checked(tf.reduce_all(kept > 0), (
-        'begin or acrostic keeps no tone pattern and rhyme of ', prosody_names(self.names, form)), kept)
+        'begin or acrostic keeps no tone pattern and rhyme of ', _name_of(self.names, form)), kept)
     no_group = len(prosody.level_groups())
     largest = tf.argmax(tf.where(bound, self._sizes, -1), axis=1, output_type=tf.int32)
     unbound = free | ~tf.reduce_any(bound, axis=1)
@@ -207,7 +207,7 @@ class Forms:
                    lambda: tf.gather(self._keeps[7][kind], code))
 
 
-def prosody_names(names: list[str], form):
+def _name_of(names: list[str], form):
   """Returns the name of a form, string `[]`."""
   return tf.gather(tf.constant(names), form)
 

@@ -5,8 +5,8 @@ The generator is PCG64 (O'Neill 2014, HMC-CS-2014-0905), a linear congruential o
     s_n = a s_{n-1} + c mod 2^128        s_n = a^n s_0 + c (a^{n-1} + ... + 1)
 
 The second form gives all numbers at once. Each s_n makes two words of 32 bits. The seed becomes s_0 and c through
-`numpy.random.SeedSequence`. Normal numbers are made by the ziggurat method (Marsaglia and Tsang 2000). The streams of
-these are frozen in NumPy (NEP 19 leaves it to the version; tests compare them).
+`numpy.random.SeedSequence`. Normal numbers are made by the ziggurat method (Marsaglia and Tsang 2000). NumPy may
+change its streams between versions (NEP 19); tests compare them.
 """
 
 import functools

@@ -11,11 +11,11 @@ import tempfile
 
 from tangshi_tf.errors import UserError
 from tangshi_tf.exporting import step
-from tangshi_tf.exporting.files import VOCABULARY, vocabulary, write_file
+from tangshi_tf.exporting.files import QUANTIZATIONS, VOCABULARY, vocabulary, write_file
 from tangshi_tf.quiet import quiet_start, tf
 from tangshi_tf.short import shown
 
-WEIGHTS = ('float16', 'int8')
+WEIGHTS = QUANTIZATIONS
 MODEL, EXAMPLE = 'step.tflite', 'write_poem.py'
 
 

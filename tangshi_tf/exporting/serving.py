@@ -1,7 +1,7 @@
 """What TensorFlow Serving finds beside a SavedModel: requests that it answers to itself before the first one comes.
 
-They are records of the message `PredictionLog`, of which the few fields that are needed are written here, since the
-package that describes them needs an old TensorFlow.
+They are records of the message `PredictionLog`, of which the few fields that are needed are written here, so that no
+further package is needed.
 """
 
 import pathlib
