@@ -12,7 +12,7 @@ from tangshi_tf.short import tag
 
 ANY_ROW, KNOWN_ROW, LEVEL_ROW, OBLIQUE_ROW = range(4)  # tone classes: rows of `FormPlan.allowed`
 _CLASS = {frozenset('平'): LEVEL_ROW, frozenset('仄'): OBLIQUE_ROW, frozenset('平仄'): KNOWN_ROW}
-_TONE_ORDER = prosody.LEVEL + prosody.OBLIQUE + prosody.EITHER + prosody.UNKNOWN  # in the order of `FormPlan.tone_of`
+TONE_ORDER = prosody.LEVEL + prosody.OBLIQUE + prosody.EITHER + prosody.UNKNOWN  # in the order of `FormPlan.tone_of`
 NO_RHYME, MAY_RHYME, MUST_RHYME = range(3)  # entries of `FormPlan.rhymes`
 
 
@@ -78,16 +78,16 @@ class FormPlan:
   def _tabulate_vocabulary(self):
     size = len(self._word2id)
     content = np.zeros(size, bool)
-    self.tone_of = np.full(size, _TONE_ORDER.index(prosody.UNKNOWN), np.int32)
+    self.tone_of = np.full(size, TONE_ORDER.index(prosody.UNKNOWN), np.int32)
     member = np.zeros((self.no_group, size), bool)
     for word, i in self._word2id.items():
       if len(word) == 1 and word not in corpus.PUNCTUATION:
         content[i] = True
-        self.tone_of[i] = _TONE_ORDER.index(prosody.tone(word))
+        self.tone_of[i] = TONE_ORDER.index(prosody.tone(word))
         member[[prosody.level_groups().index(group) for group in prosody.usual_rhymes_of(word)], i] = True
     sizes = self.sizes = member.sum(1)
     self.group_of = np.argmax(member * sizes[:, None], axis=0).astype(np.int32)
-    level, oblique = (np.isin(self.tone_of, [_TONE_ORDER.index(tone), _TONE_ORDER.index(prosody.EITHER)])
+    level, oblique = (np.isin(self.tone_of, [TONE_ORDER.index(tone), TONE_ORDER.index(prosody.EITHER)])
                       for tone in (prosody.LEVEL, prosody.OBLIQUE))
     self.allowed = np.stack([content, level | oblique, level, oblique])
     # A first rhyme must be one that poets use, of a group that has enough characters.
@@ -115,12 +115,12 @@ class FormPlan:
     sets = 2 ** max(len(self.patterns), 1)
     self.tone_classes = np.full((sets, self.length), ANY_ROW, np.int32)
     self.rhymes = np.zeros((sets, self.length), np.int32)
-    self.kept_patterns = np.full((self.length, len(_TONE_ORDER)), sets - 1, np.int32)
+    self.kept_patterns = np.full((self.length, len(TONE_ORDER)), sets - 1, np.int32)
     for place in np.flatnonzero(self.marks < 0):
       line, position = divmod(int(place), width)
       ends = position == form.characters - 1
       wanted = [self.wanted_tones(i, line)[position] for i in range(max(len(self.patterns), 1))]
-      for tone, found in enumerate(_TONE_ORDER):
+      for tone, found in enumerate(TONE_ORDER):
         self.kept_patterns[place, tone] = sum(1 << i for i, want in enumerate(wanted) if _is_sure(found, want))
       for members in range(1, sets):
         inside = [i for i in range(len(wanted)) if members >> i & 1]

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from tangshi_tf import prosody
-from tangshi_tf.decoding.form_plan import FormPlan
+from tangshi_tf.decoding.form_plan import TONE_ORDER, FormPlan
 from tangshi_tf.decoding.rules import UNFIXED, FormTables, form_tables
 from tangshi_tf.errors import UserError
 from tangshi_tf.exporting.texts import checked
 from tangshi_tf.quiet import tf
 
 _PATTERNS = 4
-_TONES = (prosody.LEVEL, prosody.OBLIQUE, prosody.EITHER, prosody.UNKNOWN)
-_LEVEL, _OBLIQUE, _EITHER, _UNKNOWN = range(4)
+_LEVEL, _OBLIQUE, _EITHER, _UNKNOWN = map(TONE_ORDER.index, (
+    prosody.LEVEL, prosody.OBLIQUE, prosody.EITHER, prosody.UNKNOWN))
 _ANY, _OFF = -1, -2  # instead of a rhyme group
 
 
@@ -82,7 +82,7 @@ class Forms:
     for f, plan in enumerate(plans):
       for p, line in itertools.product(range(_PATTERNS), range(plan.form.lines)):
         first = line * (plan.form.characters + 1)
-        wanted[f, p, first:first + plan.form.characters] = list(map(_TONES.index, plan.wanted_tones(p, line)))
+        wanted[f, p, first:first + plan.form.characters] = list(map(TONE_ORDER.index, plan.wanted_tones(p, line)))
         rhymes[f, p, first + plan.form.characters - 1] = plan.rhymes_at(p, line)
         kinds[f, p, line] = list(prosody.KINDS).index(plan.patterns[p].kinds[line])
     self._wanted, self._rhyming, self._kinds = map(tf.constant, (wanted, rhymes, kinds))
@@ -232,6 +232,6 @@ def _kept_lines(characters: int) -> np.ndarray:
 
 
 def _examples() -> str:
-  """Returns a character of each tone, in the order of `_TONES`."""
+  """Returns a character of each tone, in the order of `TONE_ORDER`."""
   every = list(map(chr, range(0x4E00, 0x9FFF)))
-  return ''.join(next(character for character in every if prosody.tone(character) == tone) for tone in _TONES)
+  return ''.join(next(character for character in every if prosody.tone(character) == tone) for tone in TONE_ORDER)
