@@ -1,8 +1,10 @@
 """Puts a trained run into the package, with its held-out figures.
 
     python scripts/build/ship_model.py --run_dir=runs/rnn --name=rnn
+    python scripts/build/ship_model.py --run_dir=runs/best,runs/best_2 --name=best
 
-The best weights are stored as float16. Perplexity on the validation and the test part
+Of several runs that start from the same weights the mean is shipped: a model soup
+(Wortsman et al. 2022, arXiv:2203.05482). The best weights are stored as float16. Perplexity on the validation and the test part
 of the corpus is measured with the rounded weights, as they will be loaded, and beside
 it the validation perplexity of the unrounded ones. Nothing is shipped whose rounding
 costs more than 0.1% of perplexity, or that takes 10 MB or more.
@@ -18,7 +20,8 @@ from absl import flags
 from tangshi_tf import cli, corpus, run_dir
 from tangshi_tf.errors import UserError
 
-_RUN_DIR = flags.DEFINE_string('run_dir', None, 'The run to ship.', required=True)
+_RUN_DIR = flags.DEFINE_list('run_dir', None, 'The run to ship, or several, whose best weights are averaged.',
+                             required=True)
 _NAME = flags.DEFINE_string('name', None, 'The name users will give to --model.', required=True)
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus of the run (default: the package\'s own).')
 
@@ -33,11 +36,10 @@ def main() -> int:
   if not re.fullmatch('[a-z0-9_]+', _NAME.value):
     raise UserError(f'flag --name={_NAME.value}: expected lower-case letters, digits and underscores')
   path = pathlib.Path(corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value)
-  source = run_dir.RunDir.open(_RUN_DIR.value)
-  run, metrics = source.load(run_dir.BEST), source.read_json(run_dir.METRICS)
+  run, metrics = averaged(_RUN_DIR.value)
   poems = corpus.read_poems(path)
   if corpus.fingerprint(poems) != run.config['training']['corpus_sha256']:
-    raise UserError(f'{path}: is not the corpus that {_RUN_DIR.value} was trained on')
+    raise UserError(f'{path}: is not the corpus that {_RUN_DIR.value[0]} was trained on')
   parts = corpus.training_parts(poems, path)
 
   def perplexity(part, model):
@@ -53,7 +55,7 @@ def main() -> int:
   size = 2 * run.model.count_params()
   lost = figures['validation_perplexity'] / figures['validation_perplexity_float32'] - 1
   if not lost <= MOST_LOST or size >= MOST_BYTES:
-    raise UserError(f'{_RUN_DIR.value}: float16 weights take {size / 1e6:.1f} MB and cost {lost:.2%} of perplexity; '
+    raise UserError(f'{",".join(_RUN_DIR.value)}: float16 weights take {size / 1e6:.1f} MB and cost {lost:.2%} of perplexity; '
                     f'expected less than {MOST_BYTES / 1e6:.0f} MB and at most {MOST_LOST:.1%}')
   with run_dir.claim(run_dir.PRETRAINED / _NAME.value, overwrite=True) as target:
     target.create(list(run.word2id), {
@@ -66,6 +68,29 @@ def main() -> int:
   size = sum(file.stat().st_size for file in target.path.rglob('*') if file.is_file())
   print(f'{size / 1e6:9.2f}  MB in {_NAME.value}')
   return 0
+
+
+def averaged(paths: list[str]) -> tuple[run_dir.Run, dict]:
+  """Returns a run with the mean of the best weights of runs, which says what the others did otherwise, and its metrics.
+
+  Raises:
+    UserError: there is no run; several that do not start from the same weights, of the same vocabulary.
+  """
+  directories = [run_dir.RunDir.open(path) for path in paths]
+  first, *others = runs = [directory.load(run_dir.BEST) for directory in directories]
+  training = first.config['training']
+  for path, run in zip(paths[1:], others):
+    start = run.config['training'].get('start')
+    if not start or start != training.get('start') or run.config['model'] != first.config['model']:
+      raise UserError(f'{path}: does not start as {paths[0]} does; expected the same sizes and --start_from, '
+                      'since the weights are averaged')
+  for variable, *same in zip(*(run.model.trainable_variables for run in runs)):
+    variable.assign(np.mean([variable, *same], axis=0))
+  if others:
+    training['averaged_with'] = [
+        {name: value for name, value in run.config['training']['flags'].items() if value != training['flags'][name]}
+        for run in others]
+  return first, directories[0].read_json(run_dir.METRICS)
 
 
 def anywhere(training: dict) -> dict:

@@ -15,9 +15,9 @@ def ship(load_script, trained, poems_file, tmp_path, monkeypatch):
   for module in (layout, run_dir):
     monkeypatch.setattr(module, 'PRETRAINED', tmp_path / 'pretrained')
 
-  def run(path):
+  def run(*paths):
     from absl import flags
-    flags.FLAGS(['ship_model', f'--run_dir={path}', '--name=small', f'--corpus={poems_file}'])
+    flags.FLAGS(['ship_model', f'--run_dir={",".join(map(str, paths))}', '--name=small', f'--corpus={poems_file}'])
     ship_model.main()
     return tmp_path / 'pretrained/small'
 
@@ -52,3 +52,31 @@ def test_nothing_is_replaced_by_a_run_that_cannot_be_shipped(ship, trained, tmp_
   with pytest.raises(UserError, match='float16 weights take'):
     ship(trained[0])
   assert (path / 'weights/best.npz').read_bytes() == before
+
+
+def test_of_several_runs_the_mean_is_shipped(ship, trained, tmp_path):
+  original = run_dir.load(trained[0], 'best')
+
+  def another(name, start, **flags):
+    run = run_dir.load(trained[0], 'best')
+    rng = np.random.default_rng(len(name))
+    for variable in run.model.trainable_variables:
+      variable.assign_add(rng.normal(scale=0.01, size=variable.shape))
+    training = run.config['training']
+    config = {**run.config, 'training': {**training, 'start': start, 'flags': {**training['flags'], **flags}}}
+    with run_dir.claim(tmp_path / name) as target:
+      target.create(list(run.word2id), config)
+      target.save_weights(run_dir.BEST, run.model, np.float32)
+      target.write_json(run_dir.METRICS, {'epochs': []})
+    return tmp_path / name, [variable.numpy() for variable in run.model.trainable_variables]
+
+  start = {'model': 'here', 'sha256': '0' * 64}
+  (one, of_one), (two, of_two) = another('a', start), another('bb', start, bos_dropout=0.25)
+  shipped = run_dir.load(ship(one, two))
+  for variable, a, b in zip(shipped.model.trainable_variables, of_one, of_two):
+    np.testing.assert_array_equal(variable, ((a + b) / 2).astype(np.float16))
+  assert shipped.config['training']['averaged_with'] == [{'bos_dropout': 0.25}]
+  assert shipped.model.count_params() == original.model.count_params()
+  for other in (trained[0], another('ccc', {**start, 'sha256': '1' * 64})[0]):
+    with pytest.raises(UserError, match='does not start as'):
+      ship(one, other)
