@@ -4,10 +4,11 @@
     python scripts/build/ship_model.py --run_dir=runs/best,runs/best_2 --name=best
 
 Of several runs that start from the same weights the mean is shipped: a model soup
-(Wortsman et al. 2022, arXiv:2203.05482). The best weights are stored as float16. Perplexity on the validation and the test part
-of the corpus is measured with the rounded weights, as they will be loaded, and beside
-it the validation perplexity of the unrounded ones. Nothing is shipped whose rounding
-costs more than 0.1% of perplexity, or that takes 10 MB or more.
+(Wortsman et al. 2022, arXiv:2203.05482). The best weights are stored as float16.
+Perplexity on the validation and the test part of the corpus is measured with the
+rounded weights, as they will be loaded, and beside it the validation perplexity of the
+unrounded ones. Nothing is shipped whose rounding costs more than 0.1% of perplexity,
+or that takes 10 MB or more.
 """
 
 import pathlib
@@ -55,8 +56,8 @@ def main() -> int:
   size = 2 * run.model.count_params()
   lost = figures['validation_perplexity'] / figures['validation_perplexity_float32'] - 1
   if not lost <= MOST_LOST or size >= MOST_BYTES:
-    raise UserError(f'{",".join(_RUN_DIR.value)}: float16 weights take {size / 1e6:.1f} MB and cost {lost:.2%} of perplexity; '
-                    f'expected less than {MOST_BYTES / 1e6:.0f} MB and at most {MOST_LOST:.1%}')
+    raise UserError(f'{",".join(_RUN_DIR.value)}: float16 weights take {size / 1e6:.1f} MB and cost {lost:.2%} of '
+                    f'perplexity; expected less than {MOST_BYTES / 1e6:.0f} MB and at most {MOST_LOST:.1%}')
   with run_dir.claim(run_dir.PRETRAINED / _NAME.value, overwrite=True) as target:
     target.create(list(run.word2id), {
         **run.config, 'training': anywhere(run.config['training'])})
