@@ -11,6 +11,7 @@ onnx: the same step, for ONNX Runtime.
 from absl import flags
 
 from tangshi_tf import cli, exporting, run_dir
+from tangshi_tf.errors import UserError
 
 _MODEL, _WEIGHTS = cli.define_model()
 _OUT = flags.DEFINE_string('out', 'exported', 'The folder to write, which must not exist.')
@@ -21,6 +22,8 @@ _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a folder that holds 
 
 
 def main() -> int:
+  if _FORMAT.value != 'litert' and flags.FLAGS['quantization'].present:
+    raise UserError(f'--quantization={_QUANTIZATION.value} with --format={_FORMAT.value}; expected --format=litert')
   found = run_dir.RunDir.open(_MODEL.value)
   exporting.require_room(_OUT.value, _OVERWRITE.value)
   cli.exit_in_order()  # so that what is half done is removed

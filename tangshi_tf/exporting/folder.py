@@ -1,8 +1,11 @@
 """The folder of an exported model, which is there as a whole or not at all."""
 
+import contextlib
+import itertools
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
 
 import tangshi_tf
 from tangshi_tf.errors import UserError
@@ -39,23 +42,36 @@ def export(run, out: str | os.PathLike, *, format: str = 'saved_model', quantiza
     if value not in known:
       raise UserError(f'{name} {shown(value)} is unknown; expected one of {", ".join(known)}')
   out = pathlib.Path(out)
-  old = _old(out, overwrite)
-  partial = out.with_name(out.name + safe_files.PARTIAL)
-  try:
-    with safe_files.clear_writing(out):
-      shutil.rmtree(partial, ignore_errors=True)
-      partial.mkdir(parents=True)
-      _write(run, partial, format, quantization)
-      if old:
-        aside = out.with_name(out.name + '.old')
+  _old(out, overwrite)
+  with safe_files.clear_writing(out), _folder_beside(out) as partial:
+    _write(run, partial, format, quantization)
+    if _old(out, overwrite):
+      with _folder_beside(out) as aside:
         os.replace(out, aside)
-        os.replace(partial, out)
-        shutil.rmtree(aside, ignore_errors=True)
-      else:
-        os.replace(partial, out)
-  finally:
-    shutil.rmtree(partial, ignore_errors=True)
+        try:
+          os.replace(partial, out)
+        except OSError:
+          os.replace(aside, out)
+          raise
+    else:
+      os.replace(partial, out)
   return out
+
+
+@contextlib.contextmanager
+def _folder_beside(out: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields a new, empty folder next to another, and removes it in the end."""
+  out.parent.mkdir(parents=True, exist_ok=True)
+  number = itertools.count()
+  while True:
+    made = out.with_name(f'{out.name}.{os.getpid()}-{next(number)}{safe_files.PARTIAL}')
+    with contextlib.suppress(FileExistsError):
+      made.mkdir()
+      break
+  try:
+    yield made
+  finally:
+    shutil.rmtree(made, ignore_errors=True)
 
 
 def require_room(out: str | os.PathLike, overwrite: bool):
@@ -65,13 +81,15 @@ def require_room(out: str | os.PathLike, overwrite: bool):
 
 def _old(out: pathlib.Path, overwrite: bool) -> bool:
   """Returns whether there is a folder to replace."""
+  if not out.name:
+    raise UserError(f'out {shown(str(out))}: expected the name of a new folder')
   if not os.path.lexists(out):
     return False
-  if not overwrite:
-    raise UserError(f'{out}: exists already; expected a new folder, or overwrite')
   if out.is_symlink() or not out.is_dir() or any(out.iterdir()) and not (out / MARK).is_file():
-    raise UserError(f'{out}: is no folder that an export has written (it has no {MARK}), and is kept; expected one '
-                    'that is, or a new folder')
+    raise UserError(f'{out}: is no folder that an export has written (it has no {MARK}), and is kept; expected '
+                    'a new folder')
+  if not overwrite:
+    raise UserError(f'{out}: exists already; expected a new folder, or overwrite=True')
   return True
 
 
@@ -86,7 +104,7 @@ def _write(run, folder: pathlib.Path, format: str, quantization: str):
   else:
     from tangshi_tf.exporting import onnx
     onnx.write(run, folder)
-  facts = {'tangshi_tf': tangshi_tf.__version__, 'model': shown(run.name), 'format': format,
+  facts = {'tangshi_tf': tangshi_tf.__version__, 'model': str(run.name), 'format': format,
            'hyperparameters': run.model.hyperparameters, 'words': len(run.word2id),
            **({'quantization': quantization} if format == 'litert' else {})}
   (folder / MARK).write_bytes(safe_files.encode_json(facts))

@@ -13,7 +13,7 @@ from tangshi_tf import prosody
 from tangshi_tf.decoding.form_plan import TONE_ORDER, FormPlan
 from tangshi_tf.decoding.rules import UNFIXED, FormTables, form_tables
 from tangshi_tf.errors import UserError
-from tangshi_tf.exporting.texts import checked
+from tangshi_tf.exporting.texts import checked, spellings
 from tangshi_tf.quiet import tf
 
 _PATTERNS = 4
@@ -95,14 +95,17 @@ class Forms:
     aliases = [(alias, i) for i, group in enumerate(groups) for alias in (group, group[2:], group[-1])]
     names = [alias for alias, _ in aliases]
     known = dict(pair for pair in aliases if names.count(pair[0]) == 1 or pair[0] == groups[pair[1]])
-    known |= {'': _ANY, 'any': _ANY, 'off': _OFF}
+    known = {written: known[name] for written, name in spellings(known).items()} | {'': _ANY, 'any': _ANY, 'off': _OFF}
     self._rhyme_names, self._rhyme_ids = tf.constant(list(known)), tf.constant(list(known.values()), tf.int32)
+    written = spellings(self.names)
+    self._form_names = tf.constant(list(written))
+    self._form_numbers = tf.constant(list(map(self.names.index, written.values())), tf.int32)
 
   def number_of(self, name):
     """Returns which form a name means, int32 `[]`, and fails where it is none."""
-    same = tf.constant(self.names) == name
+    same = self._form_names == name
     return checked(tf.reduce_any(same), ('form ', name, ' is unknown; expected one of ', ', '.join(self.names),
-                                         ', or an empty string'), tf.argmax(same, output_type=tf.int32))
+                                         ', or an empty string'), tf.gather(self._form_numbers, tf.argmax(same)))
 
   def length(self, form):
     """Returns how many tokens a poem has, marks included, int32 `[]`."""

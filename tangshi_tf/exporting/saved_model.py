@@ -86,8 +86,8 @@ class Exported(tf.Module):
 
   def _generate(self, begin, acrostic, form, rhyme, init, temperature, top_k, top_p, seed, max_len):
     begin, asked = self._checked(begin, acrostic, form, rhyme, init, temperature, top_k, top_p, seed, max_len)
-    lines = self.words.ids(acrostic)
-    lines = self.words.require_known('acrostic', acrostic, lines)
+    lines = self.words.require_known('acrostic', acrostic, self.words.ids(acrostic))
+    lines = tf.ragged.boolean_mask(lines, ~self._is_mark(lines))
     # An acrostic alone is in a form, too.
     longest = tf.reduce_max(tf.concat([lines.row_lengths(), [0]], 0))
     form = tf.where((form == '') & (longest > 0), tf.where(longest > 4, '七律', '七绝'), form)
@@ -95,8 +95,7 @@ class Exported(tf.Module):
 
     def in_form():
       number = self.forms.number_of(form)
-      started = self.forms.start(number, rhyme, self.words.require_known('begin', begin, self.words.ids(begin)), lines,
-                                 self._model.marks)
+      started = self.forms.start(number, rhyme, self._begun(begin), lines, self._model.marks)
       return self._written_in_form(started, number, state, seed, asked)
 
     def free():
@@ -107,13 +106,23 @@ class Exported(tf.Module):
     ids, told = tf.cond(form != '', in_form, free) if self.forms.names else free()
     return {'poems': self.words.texts(ids), 'log_probabilities': -tf.reduce_sum(self._nats(ids, told), axis=1)}
 
+  def _is_mark(self, ids):
+    return tf.ragged.map_flat_values(lambda flat: tf.reduce_any(flat[:, None] == self._model.marks, axis=1), ids)
+
+  def _begun(self, begin):
+    """Returns the ids of what poems begin with, marks at the very beginning left out."""
+    ids = self.words.require_known('begin', begin, self.words.ids(begin))
+    characters = tf.ragged.map_flat_values(tf.cast, ~self._is_mark(ids), tf.int32)
+    inside = tf.cumsum(characters.to_tensor(), axis=1) > 0
+    return tf.ragged.boolean_mask(ids, tf.RaggedTensor.from_tensor(inside, ids.row_lengths()))
+
   def _checked(self, begin, acrostic, form, rhyme, init, temperature, top_k, top_p, seed, max_len):
     """Returns the begin words and the ways of choosing, and fails where something cannot be used."""
     rows = tf.size(seed)
     checks = (
         ((tf.size(begin) == rows) & (tf.size(acrostic) == rows), 'begin, acrostic and seed: expected equally many'),
         (tf.reduce_all(seed >= 0), 'seed: expected numbers from 0'),
-        ((form != '') | (rhyme == ''), 'rhyme goes with a form; expected form, too'),
+        ((form != '') | (rhyme == '') | tf.reduce_any(acrostic != ''), 'rhyme goes with a form; expected form, too'),
         (tf.reduce_any(init == tf.constant(['', 'zero', 'random'])), 'init: expected zero or random'),
         (((temperature >= 0) | (temperature == -1)) & (temperature <= 100), 'temperature: expected 0 to 100, or -1'),
         (top_k >= 0, 'top_k: expected a number from 0'), ((top_p > 0) & (top_p <= 1), 'top_p: expected above 0, to 1'),
@@ -147,7 +156,7 @@ class Exported(tf.Module):
 
   def _written_freely(self, begin, state, seed, asked, max_len):
     """Writes poems without a form, and leaves out the sentence that `max_len` cut."""
-    ids = self.words.require_known('begin', begin, self.words.ids(begin))
+    ids = self._begun(begin)
     begun = tf.cast(ids.row_lengths(), tf.int32)
     ids = checked(tf.reduce_all((begun > 0) & (begun <= LONGEST)), ('begin: expected at least one character',), ids)
     limit = tf.maximum(tf.where(max_len == -1, FREE['max_len'], max_len) + 1, begun)

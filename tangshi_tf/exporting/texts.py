@@ -1,5 +1,9 @@
 """Texts in a graph: from strings to ids, and back."""
 
+import collections
+import functools
+from collections.abc import Iterable
+
 import numpy as np
 
 from tangshi_tf import corpus
@@ -21,10 +25,7 @@ class Words:
 
   def __init__(self, word2id: dict[str, int]):
     ids, spelling = np.full(_CODES, UNKNOWN, np.int32), corpus.Spelling(word2id)
-    for code in range(_CODES):
-      if 0xD800 <= code < 0xE000:
-        continue
-      character = corpus.clean(chr(code)).strip()
+    for code, character in _characters():
       character = spelling.of(character)[0] if character else ''
       ids[code] = word2id.get(character, UNKNOWN) if character else DROPPED
     self.characters = tf.constant(sorted(word2id, key=word2id.__getitem__))
@@ -43,10 +44,27 @@ class Words:
 
   def require_known(self, name: str, texts, ids):
     """Fails where a text has a character that is not in the vocabulary; returns the ids."""
-    unknown = tf.reduce_any(ids == UNKNOWN, axis=1)
-    first = tf.gather(texts, tf.argmax(tf.cast(unknown, tf.int32)))
+    unknown = tf.concat([tf.reduce_any(ids == UNKNOWN, axis=1), [False]], 0)  # a row more, as there may be none
+    first = tf.gather(tf.concat([texts, ['']], 0), tf.argmax(tf.cast(unknown, tf.int32)))
     return checked(~tf.reduce_any(unknown), (name, ' ', first, ': a character is not in the vocabulary; '
                                              'expected simplified characters that occur in its corpus'), ids)
+
+
+@functools.cache
+def _characters() -> list[tuple[int, str]]:
+  """Returns each code point, and what of it is in a poem: a character, or nothing."""
+  return [(code, corpus.clean(chr(code)).strip()) for code in range(_CODES) if not 0xD800 <= code < 0xE000]
+
+
+def spellings(names: Iterable[str]) -> dict[str, str]:
+  """Returns names by all the ways in which one of their characters may be written: 七绝 by 七绝 and 七絕."""
+  names = list(names)
+  spelling, written = corpus.Spelling(set(''.join(names))), collections.defaultdict(list)
+  for code, character in _characters():
+    written[spelling.of(character)[0]].append(chr(code))
+  found = {name[:i] + other + name[i + 1:]: name for name in names for i in range(len(name))
+           for other in written[name[i]]}
+  return found | {name: name for name in names}
 
 
 def checked(holds, message: tuple, *values):
@@ -55,7 +73,8 @@ def checked(holds, message: tuple, *values):
   TensorFlow shows a ' in it as \\'.
   """
   # The bare operation: around it `tf.debugging.Assert` puts two functions, and there are many here.
-  check = tf.raw_ops.Assert(condition=holds, data=[tf.strings.join(list(message))], summarize=1)
+  message = tf.strings.unicode_transcode(tf.strings.join(list(message)), 'UTF-8', 'UTF-8')  # else Python fails on it
+  check = tf.raw_ops.Assert(condition=holds, data=[message], summarize=1)
   with tf.control_dependencies([check]):
     values = tuple(tf.nest.map_structure(tf.identity, value, expand_composites=True) for value in values)
   return values[0] if len(values) == 1 else values

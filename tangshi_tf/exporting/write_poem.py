@@ -14,7 +14,13 @@ from ai_edge_litert.interpreter import Interpreter
 
 
 def main(begin='日', temperature='0', seed='0'):
-  folder, random = pathlib.Path(__file__).parent, np.random.default_rng(int(seed))
+  try:
+    temperature, random = float(temperature), np.random.default_rng(int(seed))
+  except ValueError:
+    temperature = -1
+  if not 0 <= temperature <= 100:
+    sys.exit('expected a text, a temperature from 0 to 100, and a seed from 0')
+  folder = pathlib.Path(__file__).parent
   words = json.loads((folder / 'vocabulary.json').read_text(encoding='utf-8'))
   step = Interpreter(str(folder / 'step.tflite')).get_signature_runner('step')
   state = {name: np.zeros(of['shape'], np.float32) for name, of in step.get_input_details().items() if name != 'ids'}
@@ -26,8 +32,8 @@ def main(begin='日', temperature='0', seed='0'):
     logits, read = state.pop('logits')[0], read + 1
     if read < len(poem):
       continue  # still reading what the poem begins with
-    if float(temperature):
-      likely = np.exp((logits - logits.max()) / float(temperature))
+    if temperature:
+      likely = np.exp((logits - logits.max()) / temperature)
       likely[likely < 0.02] = 0  # in place of rare characters, draw among those that fit
       word = words[random.choice(len(words), p=likely / likely.sum())]
     else:
@@ -39,4 +45,4 @@ def main(begin='日', temperature='0', seed='0'):
 
 
 if __name__ == '__main__':
-  main(*sys.argv[1:])
+  main(*sys.argv[1:4])

@@ -1,14 +1,15 @@
 """The folder of an export: there as a whole or not at all."""
 
 import functools
+import json
 import os
-import pathlib
 
 import pytest
 import tensorflow as tf
 
 import tangshi_tf
 from tangshi_tf import exporting, run_dir
+from tangshi_tf.exporting import litert
 
 from ..checks import assert_one_line
 
@@ -38,12 +39,44 @@ def test_what_is_no_export_is_kept(export, one, tmp_path):
   (tmp_path / 'mine').mkdir()
   (tmp_path / 'mine' / 'letter.txt').write_text('dear')
   (tmp_path / 'file').write_text('text')
-  for name in ('mine', 'file'):
-    assert_one_line(export(f'--model={path}', f'--out={tmp_path / name}', '--overwrite'),
+  for name, options in (('mine', ['--overwrite']), ('file', ['--overwrite']), ('mine', [])):
+    assert_one_line(export(f'--model={path}', f'--out={tmp_path / name}', *options),
                     f'{name}: is no folder that an export has written')
   assert_one_line(export(f'--model={path}', f'--out={tmp_path / "file" / "out"}'), 'cannot be written')
-  assert_one_line(export(f'--model={path}', '--out='), 'exists already')
+  assert_one_line(export(f'--model={path}', '--out='), 'expected the name of a new folder')
+  assert_one_line(export(f'--model={path}', f'--out={tmp_path / "new"}', '--format=onnx', '--quantization=int8'),
+                  'expected --format=litert')
   assert (tmp_path / 'mine' / 'letter.txt').read_text() == 'dear' and (tmp_path / 'file').read_text() == 'text'
+
+
+def test_folders_of_like_names_are_kept(one, tmp_path):
+  _, model = one
+  run = run_dir.Run('one', model, model.word2id, model.id2word, {})
+  kept = [tmp_path / f'out{end}' for end in ('.partial', '.old', f'.{os.getpid()}-0.partial')]
+  for folder in kept:
+    folder.mkdir()
+    (folder / 'letter.txt').write_text('dear')
+  for _ in range(2):
+    out = exporting.export(run, tmp_path / 'out', format='litert', overwrite=True)
+    assert json.loads((out / 'export.json').read_text())['model'] == 'one'
+  assert sorted(path for path in tmp_path.iterdir() if 'out' in path.name) == sorted([out, *kept])
+  assert all((folder / 'letter.txt').read_text() == 'dear' for folder in kept)
+
+
+def test_of_two_exports_the_second_keeps_the_first(one, tmp_path, monkeypatch):
+  _, model = one
+  run = run_dir.Run('one', model, model.word2id, model.id2word, {})
+  write = litert.write
+
+  def beside(*arguments, **options):
+    monkeypatch.setattr(litert, 'write', write)
+    (exporting.export(run, tmp_path / 'out', format='litert') / 'first').touch()
+    write(*arguments, **options)
+
+  monkeypatch.setattr(litert, 'write', beside)
+  with pytest.raises(tangshi_tf.UserError, match='out: exists already'):
+    exporting.export(run, tmp_path / 'out', format='litert')
+  assert (tmp_path / 'out' / 'first').exists() and not list(tmp_path.glob('out.*'))
 
 
 def test_a_failure_leaves_nothing_behind(one, tmp_path, monkeypatch):
@@ -52,7 +85,8 @@ def test_a_failure_leaves_nothing_behind(one, tmp_path, monkeypatch):
   out = tmp_path / 'out'
 
   def fail(*_, **__):
-    (pathlib.Path(str(out) + '.partial') / '1' / 'half').write_text('half')
+    folder, = tmp_path.glob('out.*')
+    (folder / '1' / 'half').write_text('half')
     raise KeyboardInterrupt
 
   monkeypatch.setattr(tf.saved_model, 'save', fail)

@@ -24,7 +24,9 @@ CASES = [{'form': form, **way} for form in ('', '七绝') for way in WAYS] + [
     {'form': '五绝'}, {'form': '五律'}, {'form': '七律', 'init': 'random'},
     {'begin': ['春风'] * 6 + ['白日依山尽，黄'] * 6, 'max_len': 20}, {'begin': ['愛'] * 12, 'form': '五绝'},
     {'begin': ['白日依山尽，黄河入'] * 12, 'form': '五绝', 'rhyme': '尤'}, {'form': '七绝', 'rhyme': 'off'},
-    {'acrostic': ['春夏秋冬'] * 12}, {'acrostic': ['春夏秋冬日月'] * 12}, {'acrostic': ['山'] * 12, 'form': '七律'}]
+    {'acrostic': ['春，夏秋冬'] * 12}, {'acrostic': ['春夏秋冬日月'] * 12}, {'begin': ['，月。山'] * 12},
+    {'acrostic': ['春夏'] * 12, 'rhyme': '東'}, {'form': '七絕', 'rhyme': '上平一東'},
+    {'acrostic': ['山'] * 12, 'form': '七律'}]
 TEXTS = ['床前明月光', '白日依山尽，黄河入海流。', '', ' 龘一', '月']
 USE = """
 import json, sys
@@ -41,6 +43,17 @@ for case in asked['cases']:
     found['poems'].append([poems, made['log_probabilities'].numpy().tolist()])
   except tf.errors.InvalidArgumentError as error:
     found['errors'].append(str(error))
+empty = {**asked['cases'][0], 'begin': [], 'acrostic': [], 'seed': []}
+for form in ('', '七绝'):
+  inputs = {name: tf.constant(value, tf.int64 if name == 'seed' else tf.string if value == [] else None)
+            for name, value in {**empty, 'form': form}.items()}
+  assert signatures['generate'](**inputs)['poems'].shape == 0, form
+inputs = {name: tf.constant(value, tf.int64 if name == 'seed' else None)
+          for name, value in {**empty, 'begin': [b'\xff'], 'acrostic': [''], 'seed': [1]}.items()}
+try:
+  signatures['generate'](**inputs)
+except tf.errors.InvalidArgumentError as error:
+  found['garbled'] = str(error)
 scores = signatures['score'](texts=tf.constant(asked['texts']))
 found['scores'] = {name: value.numpy().tolist() for name, value in scores.items()}
 found['logits'] = signatures['serving_default'](ids=tf.constant([[2, 9, 12], [2, 5, 0]]))['logits'].numpy().tolist()
@@ -60,7 +73,7 @@ REFUSED = [
     ({'form': '五绝', 'begin': ['东东东东东']}, 'keeps no tone pattern and rhyme of 五绝'),
     ({'form': '五绝', 'begin': ['山'], 'acrostic': ['月']}, 'begins with one character in begin'),
     ({'form': '七绝', 'acrostic': ['一二三四五']}, 'acrostic has more characters than 七绝 has lines'),
-    ({'begin': [' ']}, 'begin: expected at least one character')]
+    ({'begin': [' ']}, 'begin: expected at least one character'), ({'begin': ['。']}, 'begin: expected at least one')]
 
 
 def full(case):
@@ -115,6 +128,10 @@ def test_what_cannot_be_used_is_said(used):
   assert len(found['errors']) == len(REFUSED)
   for (case, message), error in zip(REFUSED, found['errors']):
     assert message in error, (case, error[-300:])
+
+
+def test_bytes_that_are_no_text_are_said(used):
+  assert 'begin \N{REPLACEMENT CHARACTER}: a character is not in the vocabulary' in used[1]['garbled']
 
 
 def fields(message):
