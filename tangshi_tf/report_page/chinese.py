@@ -12,6 +12,8 @@ TEXTS = {
     'model': '模型',
     'parameters': '参数量',
     'epochs': '轮数',
+    'best_epoch': '（最佳：{epoch}）',
+    'parameters_of': '参数量 {count}',
     'minutes': '分钟',
     'perplexity': '困惑度',
     'sound': '成诗',
@@ -106,6 +108,7 @@ TEXTS = {
     'zero': '零状态',
     'random': '随机状态',
     'sound_count': '{all} 首中 {some} 首成诗',
+    'unknown_begins': '该运行的词表中没有以下起始字，故略去：{list}。',
     'no_begins': '七个起始字都不在该运行的词表中。',
     # How far gradients reach
     'gradients': '梯度能传多远',
@@ -122,12 +125,14 @@ TEXTS = {
     'reaches': '梯度降到初值的 {share} 以下之前，可传回：',
     'reach_of': '{names} {count} 字',
     'reach_beyond': '{names} {count} 字以上',
+    'gates_closed': (
+        '这里有门的模型并不比没有门的传得更远：门要经过训练才学会放梯度通过，轮数或诗作很少时常见。'),
     'then': '；',
     'stop': '。',
     'too_short': '测试诗太短，无法测量。',
     # Settings
     'settings': '设置',
-    'settings_text': '至少在一次运行中与 <code>tangshi_tf.train</code> 默认值不同的设置；不同处以粗体标出。',
+    'settings_text': '只列出改动过的设置；与 <code>tangshi_tf.train</code> 默认值不同的以粗体标出。',
     'setting': '设置项',
     'default_value': '默认值',
     'common': '其余设置在所有运行中均为默认值：',

@@ -12,6 +12,8 @@ TEXTS = {
     'model': 'model',
     'parameters': 'parameters',
     'epochs': 'epochs',
+    'best_epoch': '(best: {epoch})',
+    'parameters_of': '{count} parameters',
     'minutes': 'minutes',
     'perplexity': 'perplexity',
     'sound': 'sound poems',
@@ -65,21 +67,21 @@ TEXTS = {
     'lstm': 'LSTM',
     'gru': 'GRU',
     'rnn_text': (
-        '({names}). The state passes through the same matrix and a tanh at each step, and so does its gradient on '
+        ' ({names}). The state passes through the same matrix and a tanh at each step, and so does its gradient on '
         'the way back.'),
     'lstm_text': (
-        '({names}). The cell state <i>c</i> is only scaled by the forget gate <i>f</i> and added to, so its gradient '
+        ' ({names}). The cell state <i>c</i> is only scaled by the forget gate <i>f</i> and added to, so its gradient '
         'survives where <i>f</i> is near 1.'),
     'gru_text': (
-        '({names}), with <code>reset_after=True</code>: the reset gate <i>r</i> acts after the recurrent product, '
+        ' ({names}), with <code>reset_after=True</code>: the reset gate <i>r</i> acts after the recurrent product, '
         'which has a bias of its own (<i>b</i>′); cuDNN needs that. Some texts swap <i>z</i> and 1 − <i>z</i>; it is '
         'the same model.'),
     'gru_before_text': (
-        '({names}), with <code>reset_after=False</code>: the reset gate <i>r</i> acts on the state before the '
+        ' ({names}), with <code>reset_after=False</code>: the reset gate <i>r</i> acts on the state before the '
         'recurrent product. Some texts swap <i>z</i> and 1 − <i>z</i>; it is the same model.'),
     'output_equations': 'Output and perplexity',
     'output_text': (
-        '(all models). <i>L</i> is the mean over <i>T</i> tokens, punctuation and the end of each poem included, in '
+        ' (all models). <i>L</i> is the mean over <i>T</i> tokens, punctuation and the end of each poem included, in '
         'nats. A perplexity of 1 would be perfect; guessing among <i>n</i> characters alike gives <i>n</i>.'),
     # Training
     'training': 'Training',
@@ -126,6 +128,7 @@ TEXTS = {
     'zero': 'zero state',
     'random': 'random state',
     'sound_count': '{some} of {all} sound',
+    'unknown_begins': 'Left out, since this run does not know the character: {list}.',
     'no_begins': 'None of the seven begin words is in the vocabulary of this run.',
     # How far gradients reach
     'gradients': 'How far gradients reach',
@@ -144,13 +147,17 @@ TEXTS = {
     'reaches': 'Before it falls below {share} of its first value, the gradient reaches back:',
     'reach_of': '{count} characters in {names}',
     'reach_beyond': '{count} characters or more in {names}',
+    'gates_closed': (
+        'Here a run with gates reaches no further than one without. Gates learn to let the gradient pass only in '
+        'training, so this is usual after few epochs or few poems.'),
     'then': '; ',
     'stop': '.',
     'too_short': 'The held-out poems are too short for this.',
     # Settings
     'settings': 'Settings',
     'settings_text': (
-        'Settings that differ from the defaults of <code>tangshi_tf.train</code> in some run; those that do are bold.'),
+        'Only settings that a run changed are listed; bold is what differs from the default of '
+        '<code>tangshi_tf.train</code>.'),
     'setting': 'setting',
     'default_value': 'default',
     'common': 'The other settings have their defaults in all runs:',

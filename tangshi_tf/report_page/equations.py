@@ -92,7 +92,7 @@ def _gate(gate: str) -> Term:
 
 
 def _prime(index: str) -> Term:
-  return f'<msubsup>{_mi("b")}{_mi(index)}{_mo("′")}</msubsup>'
+  return _sub('b′', index)
 
 
 _SPACE = '<mspace width="0.17em"></mspace>'

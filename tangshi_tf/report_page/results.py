@@ -2,7 +2,7 @@
 
 import math
 
-from tangshi_tf import prosody
+from tangshi_tf import corpus, prosody
 from tangshi_tf.report_page import markup, plots
 from tangshi_tf.report_page.facts import REACHED, STATES, WAYS, Facts, RunFacts, Written
 from tangshi_tf.report_page.markup import escape
@@ -98,13 +98,27 @@ def _poems_of(run: RunFacts, words: Words) -> str:
     ways.append(f'<th scope="colgroup" colspan="{len(STATES)}">{words(way)} '
                 f'<small>{words("sound_count", some=some, all=every)}</small></th>')
   rows = [[f'<span lang="zh">{escape(row[0].begin)}</span>', *map(_poem, row)] for row in zip(*columns)]
-  return markup.table(['', *(words(state) for _ in WAYS for state in STATES)], rows, 'poems', texts=len(columns) + 1,
-                      above=f'<tr class="ways"><td></td>{"".join(ways)}</tr>')
+  table = markup.table(['', *(words(state) for _ in WAYS for state in STATES)], rows, 'poems', texts=len(columns) + 1,
+                       above=f'<tr class="ways"><td></td>{"".join(ways)}</tr>')
+  unknown = [begin for begin in corpus.SAMPLE_BEGINS if begin not in [poem.begin for poem in columns[0]]]
+  said = words('unknown_begins', list=words('list').join(unknown))
+  return table + (markup.paragraph(said, 'note') if unknown else '')
 
 
 def _poem(poem: Written) -> str:
   mark = '' if poem.sound else '<span class="mark">†</span>'
-  return f'<span class="poem" lang="zh">{"<br>".join(map(escape, poem.sentences))}{mark}</span>'
+  return f'<span class="poem" lang="zh">{"<br>".join(map(escape, _lines(poem.sentences)))}{mark}</span>'
+
+
+def _lines(sentences: list[str]) -> list[str]:
+  """Returns sentences, with marks alone at the end of the one before them."""
+  lines = sentences[:1]
+  for sentence in sentences[1:]:
+    if sentence.strip(corpus.PUNCTUATION):
+      lines.append(sentence)
+    else:
+      lines[-1] += sentence
+  return lines
 
 
 def gradients(facts: Facts, words: Words) -> str:
@@ -132,4 +146,9 @@ def _reaches(runs: list[RunFacts], distance: int, words: Words) -> str:
     by_reach.setdefault(run.reach, []).append(run.name)
   said = [words('reach_beyond' if reach == distance else 'reach_of', count=reach, names=words.names(names))
           for reach, names in by_reach.items()]
-  return words.sentences([words('reaches', share=f'{REACHED:.0%}'), words('then').join(said) + words('stop')])
+  sentences = [words('reaches', share=f'{REACHED:.0%}'), words('then').join(said) + words('stop')]
+  plain, gated = ([run.reach or 0 for run in runs if (run.options['cell'] == 'rnn') == is_plain]
+                  for is_plain in (True, False))
+  if plain and gated and min(gated) <= max(plain) < distance:
+    sentences.append(words('gates_closed'))
+  return words.sentences(sentences)

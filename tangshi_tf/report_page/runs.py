@@ -93,6 +93,8 @@ def find(given: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Found]:
 
 def _expanded(given) -> list[str]:
   """Returns what is one run itself, or the runs in a folder."""
+  if not str(given):
+    raise UserError("runs '': expected a run directory, a folder of them, or a shipped name")
   path = run_dir.as_path(given)
   shipped = run_dir.shipped_names()
   if str(given) not in shipped and not os.path.lexists(path):

@@ -33,7 +33,7 @@ def summary(facts: Facts, words: Words) -> str:
     some, every = run.sound('exercise')
     perplexity = number(run.figures['perplexity'])
     rows.append([
-        escape(run.name), _shape(run, words), f'{run.parameters:,}', f'{len(run.curve.epochs)}',
+        escape(run.name), _shape(run, words), f'{run.parameters:,}', _epochs(run, words),
         number(None if run.curve.seconds is None else run.curve.seconds / 60),
         f'<b>{perplexity}</b>' if run.figures['perplexity'] == lowest else perplexity,
         words('of', some=some, all=every) if every else '–', reach_of(run, facts, words)])
@@ -42,6 +42,13 @@ def summary(facts: Facts, words: Words) -> str:
   return markup.section('summary', words('summary'), [
       markup.table(head, rows, 'summary', texts=2), markup.paragraph(_findings(facts, words)),
       markup.paragraph(words('summary_note'), 'note')])
+
+
+def _epochs(run: RunFacts, words: Words) -> str:
+  """Returns how many epochs a run has, and which one was measured if it is not the last."""
+  best, epochs = run.weights.removeprefix('epoch-'), run.curve.epochs
+  other = best.isdecimal() and epochs and int(best) != epochs[-1]
+  return f'{len(epochs)}' + (f' <small>{words("best_epoch", epoch=int(best))}</small>' if other else '')
 
 
 def reach_of(run: RunFacts, facts: Facts, words: Words) -> str:
@@ -72,7 +79,7 @@ def models(facts: Facts, words: Words) -> str:
            markup.figure(diagrams.unrolled(facts.opening, words), words('unrolled')),
            markup.paragraph(words('chains'))]
   for run in facts.runs:
-    name = f'<p class="axis"><b>{escape(run.name)}</b> {run.parameters:,} {words("parameters")}</p>'
+    name = f'<p class="axis"><b>{escape(run.name)}</b> {words("parameters_of", count=f"{run.parameters:,}")}</p>'
     parts.append(markup.figure(name + diagrams.chain(run.name, run.layers, run.parameters, words), kind='model'))
   notes = []
   for key, has in (('tied', lambda options: options['tied']), ('layer_norm', lambda options: options['layer_norm']),
@@ -98,7 +105,7 @@ def cells(facts: Facts, words: Words) -> str:
 
 
 def _equations(heading: str, text: str, content: str) -> str:
-  return f'<div class="equations"><p><b>{heading}</b> {text}</p>{content}</div>'
+  return f'<div class="equations"><p><b>{heading}</b>{text}</p>{content}</div>'
 
 
 def settings(facts: Facts, words: Words) -> str:

@@ -200,7 +200,7 @@ def test_the_reset_gate_stands_where_it_acts():
   def plain(cell, after):
     return re.sub(r'<[^>]*>', '', equations.cell_equations(cell, after))
 
-  assert 'tanh(xtWxh+bh+rt⊙(ht−1Whh+bh′))' in plain('gru', True)
+  assert 'tanh(xtWxh+bh+rt⊙(ht−1Whh+b′h))' in plain('gru', True)
   assert 'tanh(xtWxh+bh+(rt⊙ht−1)Whh)' in plain('gru', False) and '′' not in plain('gru', False)
   assert plain('rnn', True) == 'ht=tanh(xtWxh+ht−1Whh+bh)'
   assert plain('lstm', True).endswith('ct=ft⊙ct−1+it⊙c\u0303tht=ot⊙tanh(ct)')
