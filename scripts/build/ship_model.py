@@ -89,7 +89,8 @@ def averaged(paths: list[str]) -> tuple[run_dir.Run, dict]:
     variable.assign(np.mean([variable, *same], axis=0))
   if others:
     training['averaged_with'] = [
-        {name: value for name, value in run.config['training']['flags'].items() if value != training['flags'][name]}
+        {name: value for name, value in run.config['training']['flags'].items()
+         if name in training['flags'] and value != training['flags'][name]}
         for run in others]
   return first, directories[0].read_json(run_dir.METRICS)
 
