@@ -37,7 +37,7 @@ _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus of the model (default:
 _TITLES = flags.DEFINE_integer('titles', 500, 'Held-out titles.', lower_bound=20)
 _POETS = flags.DEFINE_integer('poets', 20, 'Poets that are told apart.', lower_bound=2)
 _PER_POET = flags.DEFINE_integer('per_poet', 40, 'Directed poems for each poet.', lower_bound=1)
-_GUIDANCES = flags.DEFINE_list('guidances', ['0', '0.5', '1', '2'], 'Guidances, each a row.')
+_GUIDANCES = flags.DEFINE_list('guidances', ['0', '1', '2', '3'], 'Guidances, each a row.')
 _FORM = flags.DEFINE_string('form', '七绝', 'The form of the poems for titles.')
 _SONG = flags.DEFINE_string('song', None, 'Song poems, see build_corpus.py (default: none).')
 _AGAINST = flags.DEFINE_string('against', None, 'With --song: another model that they are measured with.')

@@ -17,7 +17,7 @@ FREE: dict[str, Any] = {'bos_first': True, 'temperature': 0.5, 'min_p': 0.02, 'm
 # Poems in a form, which has its own length and begins with bos.
 FORM: dict[str, Any] = {'temperature': 0.8, 'min_p': 0.0, 'max_repeat': 1}
 # Poems on a title or a theme, or in a poet's manner: chosen by scripts/reports/direction_report.py.
-DIRECTED: dict[str, Any] = {'guidance': 2.0}
+DIRECTED: dict[str, Any] = {'guidance': 3.0}
 # What no other preset changes.
 ALWAYS: dict[str, Any] = {'init': 'zero', 'state_stddev': 0.5, 'top_k': 0, 'top_p': 1.0, 'tones': 'strict', 'num': 1,
                           'beam': 0, 'best_of': 1, 'guidance': 0.0}
@@ -51,7 +51,7 @@ class WritingSettings(Checked):
   poet: list[str] | None = setting(None, 'In whose manner, such as 李白; of a model with controls.')
   dynasty: list[str] | None = setting(None, 'Of which time, 唐 or 宋; of a model with controls.')
   guidance: float | None = setting(None, 'How much title, poet and form are exaggerated; 0: not (default: with a '
-                                   'title, theme or poet 2, else 0).', low=0, high=10)
+                                   'title, theme or poet 3, else 0).', low=0, high=10)
   acrostic: str | None = setting(None, 'The first characters of the lines, up to eight (藏头; --form is 七绝 then, or '
                                  '七律 for more than four).')
   template: str | None = setting(None, 'A poem in a form with □ for the characters that are to be written; the others '

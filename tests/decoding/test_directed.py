@@ -107,8 +107,8 @@ def test_writing_as_python_has_it(run):
   assert poem.text == writer.write(title=['春望'], begin='日', seed=3).text == writer.write(
       theme=['春', '望'], begin='日', seed=3).text
   assert ''.join(writer.stream(title='春望', begin='日', seed=3)) == poem.text
-  assert poem.facts['title'] == '春望' and poem.facts['guidance'] == 2 and '春望' in poem._repr_html_()
-  assert poem.text == writer.write(title='春望', begin='日', seed=3, guidance=2).text
+  assert poem.facts['title'] == '春望' and poem.facts['guidance'] == 3 and '春望' in poem._repr_html_()
+  assert poem.text == writer.write(title='春望', begin='日', seed=3, guidance=3).text
   plain = writer.write(dynasty='唐', begin='日', seed=3)
   assert plain.facts['guidance'] == 0 and plain.text == writer.write(dynasty='唐', begin='日', seed=3, guidance=0).text
   assert 'title' not in writer.write(begin='日', seed=3).facts

@@ -51,6 +51,7 @@ def visit(browser, address):
   def open_page(path='', **options):
     context = browser.new_context(**{'locale': 'zh-CN', **options})
     context.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
     contexts.append(context)
     page = context.new_page()
     page.on('pageerror', lambda error: wrong.append(str(error)))
