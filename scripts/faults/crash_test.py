@@ -83,6 +83,7 @@ class Trial:
     self._folder, self._mode, self._rng = folder / mode, mode, rng
     self._command = [sys.executable, pathlib.Path(__file__).with_name('crash_worker.py'), f'--corpus={poems}',
                      f'--checkpoint_every={_EVERY.value}', *_COMMON, *(() if mode == 'start' else _SIZES),
+                     *(() if mode == 'rnn' else ('--samples=0',)),  # one mode writes poems for TensorBoard, too
                      *MODES[mode]]
     self._folder.mkdir()
     self.sound = True

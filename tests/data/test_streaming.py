@@ -18,9 +18,10 @@ from tangshi_tf.training import fitting
 
 from .. import checks
 from ..checks import assert_one_line
-from ..conftest import ROOT
+from ..conftest import QUICK, ROOT
 
-SMALL = ['--recipe=none', '--epochs=2', '--units=8', '--embedding_size=8', '--learning_rate=0.01', '--batch_size=50']
+SMALL = [*QUICK, '--recipe=none', '--epochs=2', '--units=8', '--embedding_size=8', '--learning_rate=0.01',
+         '--batch_size=50']
 
 
 def write(source, out, *options):

@@ -15,7 +15,7 @@ from tangshi_tf.settings import Settings
 
 CUTOFFS = [60, 200]
 SMALL = {'epochs': 2, 'units': 12, 'embedding_size': 6, 'tied': True, 'batch_size': 20, 'learning_rate': 0.02,
-         'checkpoint_every': 2, 'unlikelihood': 0.5, 'softmax': 'adaptive', 'cutoffs': CUTOFFS}
+         'checkpoint_every': 2, 'unlikelihood': 0.5, 'softmax': 'adaptive', 'cutoffs': CUTOFFS, 'samples': 0}
 
 
 @pytest.fixture(scope='module')

@@ -19,7 +19,7 @@ from tangshi_tf.training import callback, checkpoint, fitting, schedules
 from tangshi_tf.training.averages import average_of
 
 from ..checks import assert_one_line
-from ..conftest import ROOT
+from ..conftest import QUICK, ROOT
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(packed, run_files, path, monke
   assert [file.name for file in path.iterdir() if file.name.endswith('.partial')] == []
 
 
-SMALL = ['--recipe=none', '--units=8', '--embedding_size=4', '--batch_size=20', '--cell=gru', '--run_dir=r']
+SMALL = [*QUICK, '--recipe=none', '--units=8', '--embedding_size=4', '--batch_size=20', '--cell=gru', '--run_dir=r']
 
 
 def test_sigterm_writes_a_checkpoint_and_resume_goes_on(command, poems_file, tmp_path):

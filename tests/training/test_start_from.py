@@ -28,7 +28,7 @@ def start(request, folder, poems_file):
   few = folder / 'few.txt'
   few.write_text(''.join(poems_file.read_text(encoding='utf-8').splitlines(keepends=True)[:100]), encoding='utf-8')
   settings = Settings.of(corpus=[str(few)], epochs=2, units=12, embedding_size=6, batch_size=20, learning_rate=0.02,
-                         **KINDS[request.param])
+                         samples=0, **KINDS[request.param])
   return training.run(settings, folder / request.param).path
 
 
@@ -41,7 +41,8 @@ def own(folder, poems_file):
 
 
 def settings_for(start, own, **changes):
-  return recipes.settings_of('finetune', **{'start_from': str(start), 'corpus': [str(own)], 'epochs': 2, **changes})
+  return recipes.settings_of('finetune', **{'start_from': str(start), 'corpus': [str(own)], 'epochs': 2, 'samples': 0,
+                                             **changes})
 
 
 def test_known_characters_keep_their_rows_and_new_ones_join(start, own, tmp_path):

@@ -12,7 +12,7 @@ from tangshi_tf.model import loss, myRNNModel
 from tangshi_tf.settings import Settings
 
 SMALL = {'units': 12, 'embedding_size': 6, 'batch_size': 20, 'learning_rate': 0.02, 'controls': True, 'poets': 2,
-         'epochs': 2}
+         'epochs': 2, 'samples': 0}
 
 
 @pytest.fixture(scope='module')
