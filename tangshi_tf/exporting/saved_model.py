@@ -20,6 +20,7 @@ from tangshi_tf.decoding.text import SENTENCE_ENDS
 from tangshi_tf.exporting import generator, serving
 from tangshi_tf.exporting.forms import Forms, Started
 from tangshi_tf.exporting.texts import Words, checked
+from tangshi_tf.model import loss as losses
 from tangshi_tf.quiet import tf
 from tangshi_tf.settings import ALWAYS, FORM, FREE, LONGEST
 
@@ -184,9 +185,9 @@ class Exported(tf.Module):
     temperature = tf.where(temperature == -1, np.float32(preset['temperature']), temperature)
     greedy = temperature < sampling.MIN_TEMPERATURE
     temperature = tf.where(greedy, 1.0, temperature)
-    number = tf.where(greedy, 1, tf.where(top_k == 0, self._model.dense.units, top_k))
-    plain = sampling.Sampling(1.0, min_p=preset['min_p'])
-    among_few = _InGraph(1.0, number, tf.where(greedy, 1.0, top_p), preset['min_p'])
+    number = tf.where(top_k == 0, self._model.dense.units, top_k)
+    likeliest, plain = sampling.Sampling(), sampling.Sampling(1.0, min_p=preset['min_p'])
+    among_few = _InGraph(1.0, number, top_p, preset['min_p'])
     uniforms = generator.uniform(seed, _DRAWING, tf.shape(fixed)[1] + 1, LONGEST + 2)[:, 1:]
     bos = tf.fill(tf.shape(seed), self.word2id[corpus.start_token])
 
@@ -198,7 +199,7 @@ class Exported(tf.Module):
 
       return written
 
-    return tf.cond(greedy | (top_k > 0) | (top_p < 1), by(among_few), by(plain))
+    return tf.cond(greedy, by(likeliest), lambda: tf.cond((top_k > 0) | (top_p < 1), by(among_few), by(plain)))
 
   def _nats(self, ids, told):
     """Returns -log of the probability of each id after bos and what comes before, float32 `[rows, n]`.
@@ -207,20 +208,13 @@ class Exported(tf.Module):
       ids: int32 `[rows, n]`, -1 where there is none any more.
       told: the id of what comes before bos, -1 for nothing.
     """
-    model, logits_of = self._model, self._model.logits_of()
-    rows, count = tf.shape(ids)[0], tf.shape(ids)[1]
-    state = [tf.zeros((rows, model.rnncell.units)) for _ in range(model.state_tensors)]
-    state = tf.cond(told >= 0, lambda: model.step(tf.fill((rows,), told), state)[1], lambda: list(state))
-
-    def body(place, token, state, nats):
-      hidden, state = model.step(token, state)
-      token = tf.maximum(ids[:, place], 0)
-      here = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=token, logits=logits_of(hidden))
-      known = (tf.range(count) == place) & (ids >= 0)
-      return place + 1, token, state, tf.where(known, here[:, None], nats)
-
-    bos = tf.fill((rows,), self.word2id[corpus.start_token])
-    return tf.while_loop(lambda place, *_: place < count, body, (0, bos, state, tf.zeros((rows, count))))[3]
+    model = self._model
+    state = [tf.zeros((tf.shape(ids)[0], model.rnncell.units)) for _ in range(model.state_tensors)]
+    state = tf.cond(told >= 0, lambda: model.step(tf.fill(tf.shape(ids)[:1], told), state)[1], lambda: list(state))
+    real, words = ids >= 0, tf.maximum(ids, 0)
+    read = tf.pad(words, [[0, 0], [1, 0]], constant_values=self.word2id[corpus.start_token])[:, :-1]
+    nats, _ = losses.batch_nll(model, read, words, tf.math.count_nonzero(real, axis=1, dtype=tf.int32), state)
+    return tf.scatter_nd(tf.where(real), nats, tf.shape(ids, tf.int64))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,7 +49,7 @@ for form in ('', '七绝'):
             for name, value in {**empty, 'form': form}.items()}
   assert signatures['generate'](**inputs)['poems'].shape == 0, form
 inputs = {name: tf.constant(value, tf.int64 if name == 'seed' else None)
-          for name, value in {**empty, 'begin': [b'\xff'], 'acrostic': [''], 'seed': [1]}.items()}
+          for name, value in {**empty, 'begin': [bytes([255])], 'acrostic': [''], 'seed': [1]}.items()}
 try:
   signatures['generate'](**inputs)
 except tf.errors.InvalidArgumentError as error:
