@@ -8,6 +8,8 @@ from tangshi_tf.decoding import compiled, loop, sampling
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import CELLS, myRNNModel
 
+from ..checks import model_with_a_will
+
 
 @pytest.fixture(params=[*CELLS, 'adaptive'])
 def model(request, word2id):
@@ -77,6 +79,17 @@ def test_a_poem_depends_on_its_begin_and_seed_alone(model, tables, init, tempera
   assert together == [gen_poem(begin, seed=seed, **options) for begin, seed in requests]
   if init == 'random' or temperature:
     assert together[0] != together[3]
+
+
+@pytest.mark.parametrize('xla', [True, False])
+@pytest.mark.parametrize('options', [{}, {'softmax': 'adaptive', 'cutoffs': [100, 250]}])
+def test_few_poems_are_drawn_as_many_are(options, xla):
+  words = ['PAD', 'UNK', 'bos', 'eos', '，', '。', *(chr(0x4e00 + i) for i in range(594))]
+  model = model_with_a_will({word: i for i, word in enumerate(words)}, times=1.5, **options)
+  requests = [('一', seed) for seed in range(2 * loop.SMALL_BATCH)]
+  many = list(decoding.generate(requests, model=model, temperature=0.7))
+  assert [next(decoding.generate([request], model=model, temperature=0.7, xla=xla)) for request in requests[:3]] == (
+      many[:3])
 
 
 def test_complete_poems_make_room_for_waiting_ones(model, tables, monkeypatch):
