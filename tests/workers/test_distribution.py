@@ -17,7 +17,7 @@ from tangshi_tf.errors import UserError
 from tangshi_tf.workers import cluster, local
 
 from ..checks import assert_one_line
-from ..conftest import QUICK, ROOT
+from ..conftest import ROOT
 
 # Batches of 7 poems are divided unevenly, and the last one of an epoch has fewer rows than four workers.
 RUN = ['--recipe=none', '--epochs=3', '--cell=gru', '--units=8', '--embedding_size=8', '--batching=shuffle',
@@ -37,7 +37,7 @@ def poems(tmp_path, poems_file):
 
 def launch(tmp_path, workers, name, arguments, **options):
   return subprocess.Popen(
-      [sys.executable, '-m', 'tangshi_tf.launch', f'--workers={workers}', '--restarts=1', '--', *QUICK, *arguments,
+      [sys.executable, '-m', 'tangshi_tf.launch', f'--workers={workers}', '--restarts=1', '--', *arguments,
        f'--run_dir={name}'], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding='utf-8',
       env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}, **options)
 
