@@ -54,7 +54,8 @@ from tangshi_tf import quiet
 done = threading.Event()
 def talk():
   while not done.wait(0.01):
-    print('talk', file=sys.stderr, flush=True)
+    sys.stderr.write('talk\\n')  # at once, so that no line of others comes between
+    sys.stderr.flush()
   os.write(2, b'end of talk')
 def start():
   with quiet.quiet_start():
