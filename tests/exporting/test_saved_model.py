@@ -20,8 +20,7 @@ PRESET = {'form': '', 'rhyme': '', 'init': 'zero', 'temperature': -1.0, 'top_k':
 SEEDS = list(range(12))  # more than a small batch, so that the same loop writes them here and there
 WAYS = [{}, {'init': 'random'}, {'temperature': 0.0, 'init': 'random'}, {'temperature': 1.1}, {'top_k': 9},
         {'top_p': 0.7, 'top_k': 100}]
-CASES = [{'form': form, **way} for form in ('', '七绝') for way in WAYS] + [
-    {'form': '五绝'}, {'form': '五律'}, {'form': '七律', 'init': 'random'},
+CASES = [{'form': form, **way} for form in ('', '五绝', '七绝', '五律', '七律') for way in WAYS] + [
     {'begin': ['春风'] * 6 + ['白日依山尽，黄'] * 6, 'max_len': 20}, {'begin': ['愛'] * 12, 'form': '五绝'},
     {'begin': ['白日依山尽，黄河入'] * 12, 'form': '五绝', 'rhyme': '尤'}, {'form': '七绝', 'rhyme': 'off'},
     {'acrostic': ['春，夏秋冬'] * 12}, {'acrostic': ['春夏秋冬日月'] * 12}, {'begin': ['，月。山'] * 12},
@@ -110,7 +109,7 @@ def test_poems_are_those_of_the_package(used):
       if poem.text == text:
         same += 1
         assert poem.log_probability == pytest.approx(total, rel=1e-4, abs=1e-3)
-  assert count > 200 and same > 0.97 * count  # where two characters are as good as equal, rounding decides
+  assert count > 400 and same > 0.97 * count  # where two characters are as good as equal, rounding decides
 
 
 def test_scores_and_logits_are_those_of_the_package(used):
