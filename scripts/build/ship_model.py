@@ -75,7 +75,7 @@ def averaged(paths: list[str]) -> tuple[run_dir.Run, dict]:
   """Returns a run with the mean of the best weights of runs, which says what the others did otherwise, and its metrics.
 
   Raises:
-    UserError: there is no run; several that do not start from the same weights, of the same vocabulary.
+    UserError: there is no such run, or one does not start from the same weights as the first, with the same sizes.
   """
   directories = [run_dir.RunDir.open(path) for path in paths]
   first, *others = runs = [directory.load(run_dir.BEST) for directory in directories]

@@ -148,9 +148,10 @@ def fields(message):
     message = message[end + size:]
 
 
-def test_warm_up_requests_fit_the_signatures(used):
+def test_warm_up_requests_fit_the_signatures_and_can_be_answered(used):
   _, _, path = used
   records = list(tf.data.TFRecordDataset(str(path / '1' / serving.WARMUP)).as_numpy_iterator())
+  loaded = tf.saved_model.load(str(path / '1')).signatures
   saved = saved_model_pb2.SavedModel.FromString((path / '1/saved_model.pb').read_bytes())
   signatures, asked = saved.meta_graphs[0].signature_def, []
   for record in records:
@@ -167,6 +168,7 @@ def test_warm_up_requests_fit_the_signatures(used):
     inputs = signatures[name.decode()].inputs
     assert {key: (tensor.dtype.as_datatype_enum, tensor.shape.rank) for key, tensor in tensors.items()} == {
         key: (of.dtype, len(of.tensor_shape.dim)) for key, of in inputs.items()}
+    assert loaded[name.decode()](**tensors)
     asked.append((name, tensors.get('form')))
   assert asked == [(b'generate', b''), (b'generate', '五绝'.encode()), (b'score', None)]
 

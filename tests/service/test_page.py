@@ -15,6 +15,7 @@ CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='there is no Chromium')
 playwright = pytest.importorskip('playwright.sync_api', reason="the extra 'browser' is not installed")
 expect = playwright.expect
+expect.set_options(timeout=60_000)
 MARKS = '，。？！；、：'
 WATCH = '''() => {
   window.most = 0;  // cards of poems that were being written at one time
@@ -57,7 +58,6 @@ def visit(browser, address):
   def open_page(path='', **options):
     context = browser.new_context(**{'locale': 'zh-CN', **options})
     context.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
     contexts.append(context)
     page = context.new_page()
     page.on('pageerror', lambda error: wrong.append(str(error)))
