@@ -46,8 +46,8 @@ def main() -> int:
     index = originality.Index(corpus.read_poems(path))
   from tangshi_tf.decoding.writer import Writer
   from tangshi_tf.model import devices
-  devices.start()
-  writer = Writer(found.load(_WEIGHTS.value), xla=False)
+  devices.start(rewrites_graphs=False)
+  writer = Writer(found.load(_WEIGHTS.value), xla=False, quick_start=True)
   if request.begins is None and request.form is None and not _INTERACTIVE.value:
     request = dataclasses.replace(request, begins=writer.sample_begins())
   request = writer.spelled(request)

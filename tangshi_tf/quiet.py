@@ -2,7 +2,7 @@
 
     from tangshi_tf.quiet import keras, tf
 
-Each is loaded with the first use of its name.
+Each is loaded with the first use of its name; in commands of the package without what they need for other things.
 """
 
 import contextlib
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
   import keras
   import tensorflow as tf
 
-__all__ = ['keras', 'quiet_start', 'tf']
+__all__ = ['OPTIONAL', 'keras', 'quiet_start', 'start_without', 'tf']
 _LOG_LEVEL, _QUIET = 'TF_CPP_MIN_LOG_LEVEL', '3'  # the environment variable that says what TensorFlow logs
 _MODULES = {'keras': 'keras', 'tf': 'tensorflow'}
+# What Keras imports where it is installed: for plots, pictures and wrappers, in 40% of the time that all takes.
+OPTIONAL = ('IPython', 'PIL', 'matplotlib', 'pandas', 'scipy', 'sklearn')
+_left_out: tuple[str, ...] = ()
 _loading = threading.RLock()  # they import each other, and fail where two threads load both at once
 # What TensorFlow's libraries log. What else comes meanwhile is somebody else's, another thread's perhaps.
 _LOGGED = re.compile(rb'[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |WARNING: All log messages before '
@@ -31,10 +34,29 @@ _LOGGED = re.compile(rb'[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF]
 def __getattr__(name: str):
   if name not in _MODULES:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  with _loading, quiet_start(), warnings.catch_warnings():
+  with _loading, quiet_start(), _hidden(_left_out), warnings.catch_warnings():
     warnings.simplefilter('ignore')
     globals()[name] = importlib.import_module(_MODULES[name])
   return globals()[name]
+
+
+def start_without(packages: tuple[str, ...]):
+  """Hides packages from TensorFlow and Keras when they are imported; afterwards they can be imported as ever."""
+  global _left_out
+  _left_out = packages
+
+
+@contextlib.contextmanager
+def _hidden(packages: tuple[str, ...]):
+  """Makes packages that are not imported yet look as if they were not installed."""
+  hidden = [name for name in packages if name not in sys.modules]
+  sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+  try:
+    yield
+  finally:
+    for name in hidden:
+      if sys.modules.get(name) is None:  # another thread may have imported it all the same
+        sys.modules.pop(name, None)
 
 
 def was_started_before_fork() -> bool:

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tangshi_tf.quiet import OPTIONAL
+
 from .conftest import ROOT
 
 WRITES = "import tangshi_tf; print(tangshi_tf.load('gru').write('五绝', seed=1))"
@@ -45,6 +47,19 @@ def test_a_start_that_fails_shows_its_log():
                  '  os.write(2, b"I0000 00:00:17.1 1 port.cc:1] a log line\\n")\n'
                  '  raise RuntimeError("broken")')
   assert 'a log line' in shown.stderr and shown.stderr.count('a log line') == 1 and 'broken' in shown.stderr
+
+
+def test_commands_start_without_what_keras_needs_for_other_things(tmp_path):
+  for name in OPTIONAL:
+    (tmp_path / f'{name}.py').write_text('print("imported"); raise RuntimeError("broken")', encoding='utf-8')
+  path = os.pathsep.join([str(tmp_path), str(ROOT)])
+  done = python('import runpy, sys; sys.argv[1:] = ["--model=rnn", "--begin=月", "--seed=1"]; '
+                'runpy.run_module("tangshi_tf.generate", run_name="__main__")', PYTHONPATH=path)
+  assert done.returncode == 0 and done.stdout.startswith('月'), done.stderr
+  assert 'imported' not in done.stdout
+  done = python('from tangshi_tf import quiet; quiet.start_without(quiet.OPTIONAL); quiet.tf; print("started")\n'
+                'import PIL', PYTHONPATH=path)
+  assert done.stdout.split() == ['started', 'imported'] and 'broken' in done.stderr
 
 
 # One thread writes to standard error all the time while others start TensorFlow, one of them in a context of its own.

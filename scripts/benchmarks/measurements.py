@@ -18,7 +18,7 @@ import time
 import steps
 from reporting import UNITS, Windows, package_poems, peak_rss_mb, report
 
-from tangshi_tf import controls, corpus
+from tangshi_tf import controls, corpus, quiet
 from tangshi_tf.errors import UserError
 
 VARIANTS = {'float32': {}, 'bfloat16': {'precision': 'bfloat16'}, 'adaptive': {'softmax': 'adaptive'},
@@ -57,6 +57,7 @@ def train_exercise(source, cell, _, windows, first_step):
 
 
 def train_package(source, cell, variant, windows, first_step):
+  quiet.start_without(quiet.OPTIONAL)  # as commands do
   encoded, word2id = package_poems(*source)
 
   from tangshi_tf import data, training

@@ -30,6 +30,7 @@ from absl import flags
 from tangshi_tf import cli, corpus, recipes, run_dir
 from tangshi_tf.corpus import shards
 from tangshi_tf.errors import UserError
+from tangshi_tf.settings import Settings
 
 _CORPUS = flags.DEFINE_string('corpus', None, 'Corpus file (default: the test part of the poems of the package).')
 _MODELS = flags.DEFINE_list('models', ['rnn', 'lstm', 'gru', 'best'], 'Shipped models.')
@@ -40,6 +41,7 @@ _EPOCHS = flags.DEFINE_integer('epochs', None, 'Most epochs (default: those of t
 ANEW = {'batch_tokens': 500, 'learning_rate': 0.003, 'schedule': 'constant', 'input_dropout': 0.2,
         'output_dropout': 0.5, 'unlikelihood': 0.0, 'bos_dropout': 0.0, 'random_states': 0.0, 'plain_epochs': 0,
         'epochs': 80, 'patience': 4}
+SIZES = 'units', 'embedding_size', 'layers', 'projection', 'tied'
 
 
 def main() -> int:
@@ -60,9 +62,10 @@ def main() -> int:
       (folder / shards.name(part, 0, 1)).write_bytes(b''.join(map(corpus.to_line, poems)))
     common = {'corpus': [f'{folder}/*.txt'], 'stream': False, 'epochs': _EPOCHS.value}
     for model in _MODELS.value:
-      ways = {'anew': recipes.settings_of(model, **given(ANEW, common)),
+      shipped = run_dir.load(model)
+      ways = {'anew': anew(shipped, common),
               'start': recipes.settings_of('finetune', **given({'start_from': model}, common))}
-      row = [measure(run_dir.load(model), parts)]
+      row = [measure(shipped, parts)]
       for way, settings in ways.items():
         found = []
         for seed in range(_SEEDS.value):
@@ -72,6 +75,12 @@ def main() -> int:
         row.append([statistics.fmean(figures) for figures in zip(*found)])
       print(f'| `{model}` | ' + ' | '.join(f'{every:.1f}, {seen:.1f}' for every, seen in row) + ' |', flush=True)
   return 0
+
+
+def anew(run, common: dict) -> Settings:
+  """Returns the settings of a new model that has the sizes of a run's."""
+  sizes = {name: run.model.hyperparameters[name] for name in SIZES}
+  return recipes.settings_of(run.model.cell, **given(sizes, ANEW, common))
 
 
 def given(*settings: dict) -> dict:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from absl import flags
 
-from tangshi_tf import __version__, long_work
+from tangshi_tf import __version__, long_work, quiet
 from tangshi_tf.cli import arguments, utf8
 from tangshi_tf.cli.streams import BROKEN_PIPE, UNWRITABLE, OutputError, Streams
 from tangshi_tf.errors import INTERRUPTED, UserError, one_line
@@ -64,6 +64,7 @@ def run(main: Callable[..., int | None], *, expand: Callable[[list[str]], list[s
   """
   if main.__module__ == '__main__':
     utf8.ensure()
+    quiet.start_without(quiet.OPTIONAL)
   streams = Streams()
   program = _program(sys.modules[main.__module__])
   try:

@@ -12,12 +12,14 @@ _MOST_LOOPS = 4  # side by side; products of fewer rows take longer
 
 
 @kept_with_model(8)
-def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, small_batch: bool, xla: bool):
+def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, small_batch: bool, xla: bool,
+                     quick_start: bool):
   """Returns the decoding loop as one graph, traced once for any number of rows.
 
   A small batch can be compiled by XLA, which takes a third of the time a step but
   compiles for each number of rows, for a second; of many rows the time is in the
-  product, and the graph takes any number at once.
+  product, and the graph takes any number at once. Where it does not, it can have
+  a graph that is made in half the time, see `next_token.chooser`.
 
   Its arguments: the last tokens int32 `[rows]`; the state of the model; the
   tokens that are fixed, int32 `[rows, steps]`, `rules.UNFIXED` where there is none;
@@ -32,10 +34,13 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
   signature = (per_row, model.state_spec, matrix, per_row, tf.TensorSpec((None, None)), tf.TensorSpec(()), per_row,
                RULE_STATE_SPEC, options.tables_spec)
 
-  @tf.function(input_signature=signature, autograph=False, jit_compile=xla and small_batch and devices.has_xla())
+  by_xla = xla and small_batch and devices.has_xla()
+  in_turn = quick_start and small_batch and not by_xla
+
+  @tf.function(input_signature=signature, autograph=False, jit_compile=by_xla)
   def decode(token, state, fixed, left, uniforms, temperature, length, rule_state, tables):
     rules = GraphRules(options, model, tables)
-    choose_for = next_token.chooser(model, rules, sampler, temperature, small_batch)
+    choose_for = next_token.chooser(model, rules, sampler, temperature, small_batch, in_turn)
     loops = 1 if small_batch or devices.has_gpu() else min(devices.cores(), _MOST_LOOPS)
     rows = [token, state, fixed, left, uniforms, length, rule_state]
     written = [write_tokens(model, rules, choose_for, *part) for part in _parts(rows, tf.shape(token)[0], loops)]
@@ -57,13 +62,9 @@ def write_tokens(model, rules: GraphRules, choose_for, token, state, fixed, left
 
   def body(step, token, done, state, written, rule_state):
     hidden, state = model.step(token, state)
-    here, free = fixed[:, step], fixed[:, step] < 0
-
-    def choose():
-      return choose_for(hidden, uniforms[:, step], rule_state, length + step, free & ~done)
-
-    # A form fixes the marks of all lines at once.
-    chosen = tf.cond(tf.reduce_any(free & ~done), choose, lambda: tf.maximum(here, 0))
+    here = tf.gather(fixed, step, axis=1)
+    free = here < 0
+    chosen = choose_for(hidden, tf.gather(uniforms, step, axis=1), rule_state, length + step, free & ~done)
     token = tf.where(free, chosen, here)
     rule_state = rules.advance(rule_state, token, length + step, free)
     done |= (free & (token == rules.eos)) | (step + 1 >= left)

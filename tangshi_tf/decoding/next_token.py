@@ -30,13 +30,14 @@ class Rows(NamedTuple):
   length: tf.Tensor
 
 
-def chooser(model, rules: GraphRules, sampler: sampling.Sampling, temperature, small_batch: bool):
+def chooser(model, rules: GraphRules, sampler: sampling.Sampling, temperature, small_batch: bool,
+            in_turn: bool = False):
   """Returns a function that finds the next tokens, int32 `[rows]`, where they are needed.
 
   It takes what the output layer sees, `[rows, width]`; uniform numbers float32
   `[rows]`; the `RuleState`; how many tokens each poem has, int32 `[rows]`; and
   which poems need a token, bool `[rows]`. The weights are read once, here, so
-  that a loop need not.
+  that a loop need not, but for parts that take turns.
 
   Args:
     model: a `myRNNModel`.
@@ -44,10 +45,25 @@ def chooser(model, rules: GraphRules, sampler: sampling.Sampling, temperature, s
     sampler: how the next token is chosen.
     temperature: float32 `[]`.
     small_batch: whether the rows are few; then all go on together, as XLA has it.
+    in_turn: for few rows, whether the parts take turns in a loop, which XLA cannot have. Its graph has the choice once
+      instead of once for each part, and is made in half the time.
   """
   words = [model.dense.units]
   if model.clusters is not None and not sampler.by_mass:
     words = model.clusters.bounds
+  if in_turn and len(words) > 1:
+    choose = _in_turn(model, rules, sampler, temperature, words)
+  else:
+    choose = _nested(model, rules, sampler, temperature, words, small_batch)
+
+  def start(hidden, uniforms, state, length, needed):
+    return choose(Rows(hidden, sampling.Draw(uniforms, tf.fill(tf.shape(uniforms), np.inf)), state, length), needed)
+
+  return start
+
+
+def _nested(model, rules: GraphRules, sampler: sampling.Sampling, temperature, words: list[int], small_batch: bool):
+  """Returns the function of `chooser` from `Rows` and which of them need a token; `words` are those of the parts."""
   logits_of = [_few_logits(model, rules, temperature, count) for count in words]
   whole = model.dense.units if model.clusters is None else model.clusters.bounds[0]
   if not small_batch and words[0] == whole and not directed.is_guided(model):
@@ -57,7 +73,7 @@ def chooser(model, rules: GraphRules, sampler: sampling.Sampling, temperature, s
     logits, last = logits_of[part](rows), part == len(words) - 1
     if last and not part:
       return sampling.choose(logits, rows.draw.uniforms, sampler)
-    tails, sizes = model.clusters.beyond(rows.hidden, words[part])
+    tails, sizes = model.clusters.beyond(rows.hidden, part)
     tokens, found, draw = sampling.choose_in_part(logits, words[part - 1] if part else 0, tails, sizes, rows.draw,
                                                   temperature, sampler)
     if last:
@@ -74,14 +90,30 @@ def chooser(model, rules: GraphRules, sampler: sampling.Sampling, temperature, s
 
     return tf.cond(tf.reduce_all(found), lambda: tokens, in_larger_part)
 
-  def start(hidden, uniforms, state, length, needed):
-    return choose(Rows(hidden, sampling.Draw(uniforms, tf.fill(tf.shape(uniforms), np.inf)), state, length), needed)
+  # A form fixes the marks of all lines at once.
+  return lambda rows, needed: tf.cond(tf.reduce_any(needed), lambda: choose(rows, needed),
+                                      lambda: tf.zeros_like(rows.length))
 
-  return start
+
+def _in_turn(model, rules: GraphRules, sampler: sampling.Sampling, temperature, words: list[int]):
+  """Returns what `_nested` returns for few rows, with one choice in a loop over the parts."""
+  ends = tf.constant([0, *words])
+
+  def choose(rows: Rows, needed):
+    def body(part, tokens, found, draw):
+      logits = _few_logits(model, rules, temperature, ends[part + 1])(rows)
+      tails, sizes = model.clusters.beyond(rows.hidden, part)
+      chosen, found_now, draw = sampling.choose_in_part(logits, ends[part], tails, sizes, draw, temperature, sampler)
+      return part + 1, tf.where(found, tokens, chosen), found | found_now, draw
+
+    return tf.while_loop(lambda _, __, found, ___: ~tf.reduce_all(found), body,
+                         (0, tf.zeros_like(rows.length), ~needed, rows.draw))[1]
+
+  return choose
 
 
-def _few_logits(model, rules: GraphRules, temperature, words: int):
-  """Returns a function from `Rows` to the restricted logits of the first words / temperature."""
+def _few_logits(model, rules: GraphRules, temperature, words):
+  """Returns a function from `Rows` to the restricted logits / temperature of the first words, a number or `[]`."""
   logits_of = model.next_logits_of(words)
   return lambda rows: rules.restrict(logits_of(rows.hidden) / temperature, rows.rules, rows.length)
 

@@ -30,6 +30,7 @@ from tangshi_tf.decoding.text import encode_begin
 from tangshi_tf.errors import UserError
 from tangshi_tf.model import require_model
 from tangshi_tf.model.kept import require_start
+from tangshi_tf.model.shapes import last_size
 from tangshi_tf.quiet import tf
 from tangshi_tf.settings import EXERCISE, WritingSettings, require
 from tangshi_tf.short import shown, tag
@@ -282,13 +283,13 @@ class GraphRules:
   def _without_wrong_tones(self, logits, state, length):
     if self.masks is None:
       return logits
-    return logits + tf.gather(self.masks, self.mask_of(state, length))[:, :logits.shape[1]]
+    return logits + tf.gather(self.masks, self.mask_of(state, length))[:, :last_size(logits)]
 
   def _without_wrong_rhymes(self, logits, state, length):
     rhyme = _at(self._form.rhymes, state.patterns, length - 1) != NO_RHYME
 
     def without():
-      wrong = tf.gather(self._form.not_rhyming, state.group)[:, :logits.shape[1]]
+      wrong = tf.gather(self._form.not_rhyming, state.group)[:, :last_size(logits)]
       return tf.where(rhyme[:, None] & wrong, NEVER, logits)
 
     return tf.ensure_shape(tf.cond(tf.reduce_any(rhyme), without, lambda: logits), logits.shape)
@@ -304,7 +305,7 @@ class GraphRules:
     once = last != tf.gather(before, end, batch_dims=1)
     counted &= ~(once[:, None] & (history == last[:, None]))
     # Where nothing is counted it is PAD that is, which is never next anyway.
-    taken = tf.where(counted & (history < logits.shape[1]), history, corpus.PAD_ID)
+    taken = tf.where(counted & (history < last_size(logits)), history, corpus.PAD_ID)
     rows = tf.broadcast_to(tf.range(tf.shape(history)[0])[:, None], tf.shape(taken))
     index = tf.reshape(tf.stack([rows, taken], -1), (-1, 2))
     if self._options.max_repeat == 1:
@@ -320,7 +321,7 @@ class GraphRules:
     rows, marks = tf.shape(history)[0], tf.size(model.marks)
     too_short = ~tf.reduce_all(in_line, axis=1, keepdims=True)
     classes = tf.concat([model.marks, [self.eos]], 0)[None]
-    forbidden = tf.concat([tf.repeat(too_short, marks, axis=1), in_line[:, :1]], 1) & (classes < logits.shape[1])
+    forbidden = tf.concat([tf.repeat(too_short, marks, axis=1), in_line[:, :1]], 1) & (classes < last_size(logits))
     # PAD takes the place of what is not forbidden, which is never next anyway.
     classes = tf.where(forbidden, classes, corpus.PAD_ID)
     index = tf.stack([tf.broadcast_to(tf.range(rows)[:, None], tf.shape(classes)), classes], -1)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tangshi_tf.model import cross_entropy
+from tangshi_tf.model.shapes import last_size
 from tangshi_tf.quiet import tf
 from tangshi_tf.settings import WritingSettings, require
 
@@ -47,9 +48,10 @@ class Sampling:
     """Whether only the `top_k` most likely count; always where that is a tensor."""
     return not (isinstance(self.top_k, int) and self.top_k == 0)
 
-  def number(self, most: int):
-    """Returns `top_k`, at most `most`."""
-    return min(self.top_k, most) if isinstance(self.top_k, int) else tf.minimum(self.top_k, most)
+  def number(self, most):
+    """Returns `top_k`, at most `most`, a number or int32 `[]`."""
+    known = isinstance(self.top_k, int) and isinstance(most, int)
+    return min(self.top_k, most) if known else tf.minimum(self.top_k, most)
 
   @property
   def by_mass(self) -> bool:
@@ -81,7 +83,7 @@ class Draw(NamedTuple):
   log_rest: tf.Tensor
 
 
-def choose_in_part(logits, inner: int, tails, sizes: list[int], draw: Draw, temperature, sampling: Sampling):
+def choose_in_part(logits, inner, tails, sizes, draw: Draw, temperature, sampling: Sampling):
   """Returns the next tokens of the rows for which the first words, a part of all, tell them.
 
   The words of a tail of probability p have at the temperature T the mass p**(1 / T) * sum(q**(1 / T)), with q their
@@ -94,9 +96,9 @@ def choose_in_part(logits, inner: int, tails, sizes: list[int], draw: Draw, temp
 
   Args:
     logits: those of the part's words, `[rows, width]`, as for `choose`.
-    inner: how many of them were in the part before, where nothing was found.
+    inner: how many of them were in the part before, where nothing was found; a number or int32 `[]`, 0 for no part.
     tails: the logits of the other tails as wholes, float32 `[rows, tails]`, not divided by the temperature.
-    sizes: how many words each has.
+    sizes: how many words each has, int32 `[tails]`.
     draw: how far it is.
     temperature: float32 `[]`.
     sampling: how; without `top_p`.
@@ -109,7 +111,7 @@ def choose_in_part(logits, inner: int, tails, sizes: list[int], draw: Draw, temp
   if not sampling.draws:
     return most_likely(logits), highest >= highest_beyond, draw
   known = True  # which words of the part are kept
-  log_masses = tails + tf.maximum(1 - 1 / temperature, 0) * np.log(np.array(sizes, np.float32))
+  log_masses = tails + tf.maximum(1 - 1 / temperature, 0) * tf.math.log(tf.cast(sizes, tf.float32))
   if sampling.by_number:
     known = tf.math.count_nonzero(logits > highest_beyond[:, None], axis=-1) >= tf.cast(sampling.top_k, tf.int64)
     log_masses = tf.fill(tf.shape(tails), -np.inf)
@@ -119,7 +121,7 @@ def choose_in_part(logits, inner: int, tails, sizes: list[int], draw: Draw, temp
   log_rest = tf.reduce_logsumexp(log_masses, axis=-1)
   shift = tf.maximum(highest, log_rest)
   rest, masses = tf.exp(log_rest - shift), tf.exp(filtered(logits, sampling) - shift[:, None])
-  if inner:
+  if tf.is_tensor(inner) or inner:
     before, new = masses[:, :inner], masses[:, inner:]
     unit = tf.exp(tf.minimum(shift - draw.log_rest, 80))
     share = (tf.maximum(1 - (tf.reduce_sum(new, axis=-1) + rest) * unit, 0)
@@ -131,7 +133,7 @@ def choose_in_part(logits, inner: int, tails, sizes: list[int], draw: Draw, temp
   target = draw.uniforms * (total + rest)
   again = Draw(tf.clip_by_value(tf.math.divide_no_nan(target - total, rest), 0, _BELOW_ONE), log_rest)
   again = Draw(*(tf.where(known, new, old) for new, old in zip(again, draw)))
-  found = known & (target < total) if sizes else tf.fill(tf.shape(target), True)
+  found = (known & (target < total)) | (tf.size(sizes) == 0)
   return _search(blocks, of_blocks, target), found, again
 
 
@@ -141,7 +143,7 @@ def filtered(logits, sampling: Sampling):
     return tf.where(logits >= lowest[:, None], logits, -np.inf)
 
   if sampling.by_number:
-    logits = at_least(tf.math.top_k(logits, sampling.number(logits.shape[-1]))[0][:, -1])
+    logits = at_least(tf.math.top_k(logits, sampling.number(last_size(logits)))[0][:, -1])
   if sampling.min_p:
     logits = at_least(tf.reduce_max(logits, axis=-1) + _log_share(sampling))
   if sampling.by_mass:
@@ -167,16 +169,17 @@ def _nucleus(logits, mass):
   return tf.while_loop(lambda i, *_: i < _BISECTIONS, body, (0, highest - 40, highest))[1]
 
 
-def missing(classes: int) -> int:
+def missing(classes):
   """Returns how many classes fill up the last block."""
   return -classes % BLOCK
 
 
 def in_blocks(values, fill):
   """Returns `[rows, n]` as `[rows, blocks, BLOCK]`: two short searches instead of a long one."""
-  if more := missing(values.shape[-1]):
+  more = missing(last_size(values))
+  if tf.is_tensor(more) or more:
     values = tf.pad(values, [[0, 0], [0, more]], constant_values=fill)
-  return tf.reshape(values, (-1, values.shape[-1] // BLOCK, BLOCK))
+  return tf.ensure_shape(tf.reshape(values, (-1, last_size(values) // BLOCK, BLOCK)), (values.shape[0], None, BLOCK))
 
 
 def most_likely(logits):
@@ -218,9 +221,10 @@ def first_above(masses, target):
     rounding hides the place), and the sum before it, `[rows]`.
   """
   sums = tf.cumsum(masses, axis=-1)
-  n = masses.shape[-1]
+  n = last_size(masses)
   # A place found outranks any mass, the first one the others.
   found = (sums > target[:, None]) & (masses > 0)
-  index = tf.argmax(tf.where(found, 1e30 * tf.range(n, 0, -1, tf.float32), masses), axis=-1, output_type=tf.int32)
+  ranks = 1e30 * tf.cast(tf.range(n, 0, -1), tf.float32)
+  index = tf.argmax(tf.where(found, ranks, masses), axis=-1, output_type=tf.int32)
   before = tf.gather(sums - masses, index, batch_dims=1)
   return index, before

@@ -13,6 +13,9 @@ of its own. So the classes of the tails have a small hidden layer beside their l
 are worse than with a full softmax.
 """
 
+import itertools
+
+from tangshi_tf.model import shapes
 from tangshi_tf.model.cross_entropy import linear_cross_entropy, linear_nll, safe_sums
 from tangshi_tf.quiet import keras, tf
 from tangshi_tf.settings import CLASS_UNITS
@@ -79,25 +82,31 @@ class Clusters(keras.layers.Layer):
       hidden: what the output layer sees, `[…, width]`.
       logits: the output layer's own, `[…, V]`, or the first of them.
     """
-    head, *tails = tf.split(logits, self._sizes(logits.shape[-1]), axis=-1)
+    sizes = self._sizes(shapes.last_size(logits))
+    head, *tails = tf.split(logits, sizes, axis=-1, num=len(sizes))
     if not tails:
       return head
     shifts = self(hidden)[..., :len(tails)] - tf.stack([_log_sum(tail) for tail in tails], -1)
     return tf.concat([head, *(tail + shifts[..., i:i + 1] for i, tail in enumerate(tails))], -1)
 
-  def beyond(self, hidden, words: int):
-    """Returns the logits `[n, tails]` of the tails after the first words, and how many words each has.
+  def beyond(self, hidden, first):
+    """Returns the logits `[n, tails]` of the tails after the first ones, and how many words each has.
 
     Args:
       hidden: what the output layer sees, `[n, width]`.
-      words: how many words are the first: one of `bounds`.
+      first: how many tails are left out, a number or int32 `[]`.
     """
-    tail = self.bounds.index(words)
-    return self(hidden)[:, tail:], self._sizes()[1 + tail:]
+    return self(hidden)[:, first:], tf.constant(self._sizes()[1:])[first:]
 
-  def _sizes(self, words: int | None = None) -> list[int]:
-    """Returns how many words the head and each tail have, of all words or of the first ones."""
-    return [high - low for low, high in zip([0, *self.bounds], self.bounds) if words is None or low < words]
+  def _sizes(self, words=None) -> list:
+    """Returns how many words the head and each tail have, of all words or of the first ones, a number or int32 `[]`.
+
+    Where that is no number, tails without words are among them.
+    """
+    between = list(itertools.pairwise([0, *self.bounds]))
+    if words is None or isinstance(words, int):
+      return [high - low for low, high in between if words is None or low < words]
+    return [tf.minimum(high, words) - tf.minimum(low, words) for low, high in between]
 
   def _over_parts(self, head, tail, hidden, kernel, bias, labels, weights, precision='float32'):
     """Returns the sum of the losses `[]` and of the likelihoods `[n]` of the head and the tails, each for its rows."""

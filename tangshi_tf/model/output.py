@@ -57,18 +57,18 @@ class Output:
     """Returns the output layer's bias `[V]`, minus infinity for words that are never next."""
     return self.dense.bias + self.never_next
 
-  def next_logits_of(self, words: int | None = None):
+  def next_logits_of(self, words=None):
     """Returns the function of `logits_of`, with minus infinity for words that are never next."""
     logits_of, never = self.logits_of(words), self.never_next[:words]
     return lambda hidden: logits_of(hidden) + never
 
-  def logits_of(self, words: int | None = None):
+  def logits_of(self, words=None):
     """Returns a function from what the output layer sees, `[batch, width]`, to its logits.
 
     It reads the weights once, here, so that a loop need not.
 
     Args:
-      words: of how many of the first words; of all by default.
+      words: of how many of the first words, a number or int32 `[]`; of all by default.
     """
     dense, clusters = self.dense, self.clusters
     bias = tf.convert_to_tensor(dense.bias)[:words]

@@ -28,6 +28,11 @@ def checked(name: str, value, **sizes: int | None) -> tf.Tensor:
   return tensor
 
 
+def last_size(tensor):
+  """Returns the size of a tensor's last dimension, as a number where it is known while a graph is made."""
+  return tf.shape(tensor)[-1] if tensor.shape[-1] is None else tensor.shape[-1]
+
+
 def checked_ids(name: str, value, **sizes: int | None) -> tf.Tensor:
   """Returns whole numbers as a tensor, see `checked`."""
   tensor = checked(name, value, **sizes)

@@ -55,7 +55,7 @@ def _measure_run(found: Found, poems: list[corpus.Poem], distance: int, seed: in
   norms = evaluation.gradient_norms(run.model, run.word2id, poems, distance=distance) if distance > 0 else None
   return RunFacts(
       found.name, found.weights, run.model.hyperparameters, layers_of(run.model), run.model.count_params(),
-      curve_of(found.epochs, found.metrics), figures, _written(Composer(run, xla=False), seed), norms,
+      curve_of(found.epochs, found.metrics), figures, _written(Composer(run, xla=False, quick_start=True), seed), norms,
       found.training), set(run.word2id)
 
 

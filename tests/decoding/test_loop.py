@@ -81,14 +81,14 @@ def test_a_poem_depends_on_its_begin_and_seed_alone(model, tables, init, tempera
     assert together[0] != together[3]
 
 
-@pytest.mark.parametrize('xla', [True, False])
+@pytest.mark.parametrize('way', [{}, {'xla': False}, {'xla': False, 'quick_start': True}], ids=str)
 @pytest.mark.parametrize('options', [{}, {'softmax': 'adaptive', 'cutoffs': [100, 250]}])
-def test_few_poems_are_drawn_as_many_are(options, xla):
+def test_few_poems_are_drawn_as_many_are(options, way):
   words = ['PAD', 'UNK', 'bos', 'eos', '，', '。', *(chr(0x4e00 + i) for i in range(594))]
   model = model_with_a_will({word: i for i, word in enumerate(words)}, times=1.5, **options)
   requests = [('一', seed) for seed in range(2 * loop.SMALL_BATCH)]
   many = list(decoding.generate(requests, model=model, temperature=0.7))
-  assert [next(decoding.generate([request], model=model, temperature=0.7, xla=xla)) for request in requests[:3]] == (
+  assert [next(decoding.generate([request], model=model, temperature=0.7, **way)) for request in requests[:3]] == (
       many[:3])
 
 

@@ -45,7 +45,7 @@ def hidden():
   return tf.random.stateless_normal((ROWS, 6), (5, 5))
 
 
-def tokens(model, hidden, uniforms, *, small_batch=False, rules=None, needed=None, **options):
+def tokens(model, hidden, uniforms, *, small_batch=False, in_turn=False, rules=None, needed=None, **options):
   """Returns the tokens, `[rows]`, of a sampler with these options."""
   sampler = sampling.Sampling(**options)
   rules = rules or GraphRules(RuleOptions(eos=3), model, ())
@@ -53,7 +53,7 @@ def tokens(model, hidden, uniforms, *, small_batch=False, rules=None, needed=Non
 
   @tf.function
   def choose():
-    find = next_token.chooser(model, rules, sampler, tf.constant(sampler.temperature or 1.0), small_batch)
+    find = next_token.chooser(model, rules, sampler, tf.constant(sampler.temperature or 1.0), small_batch, in_turn)
     state = RuleState(*(tf.zeros(shape, tf.int32) for shape in ((rows,), (rows,), (rows, 1))))
     return find(hidden, tf.constant(uniforms, tf.float32), state, tf.ones(rows, tf.int32),
                 tf.fill((rows,), True) if needed is None else tf.constant(needed))
@@ -81,22 +81,28 @@ def test_words_come_as_often_as_they_are_likely(model, hidden, options, forbidde
   np.testing.assert_allclose(often, shares(model, hidden, forbidden, **options), atol=6 / count)
 
 
+@pytest.mark.parametrize('in_turn', [False, True], ids=['nested', 'in turn'])
+@pytest.mark.parametrize('forbidden', [[], list(range(8))], ids=str)
 @pytest.mark.parametrize('options', [{}, *SAMPLERS], ids=str)
-def test_few_rows_choose_as_many_do(model, hidden, options):
+def test_few_rows_choose_as_many_do(model, hidden, options, forbidden, in_turn):
   rows = tf.concat([hidden] * 20, 0)
   uniforms = np.random.default_rng(3).random(len(rows), np.float32)
+  options = {**options, 'rules': Forbids(forbidden)}
   many = tokens(model, rows, uniforms, **options)
-  np.testing.assert_array_equal(tokens(model, rows, uniforms, small_batch=True, **options), many)
-  single = [tokens(model, rows[i:i + 1], uniforms[i:i + 1], small_batch=True, **options)[0] for i in range(4)]
+  few = {'small_batch': True, 'in_turn': in_turn, **options}
+  np.testing.assert_array_equal(tokens(model, rows, uniforms, **few), many)
+  single = [tokens(model, rows[i:i + 1], uniforms[i:i + 1], **few)[0] for i in range(4)]
   np.testing.assert_array_equal(single, many[:4])
+  needed = np.arange(len(rows)) % 3 > 0
+  np.testing.assert_array_equal(tokens(model, rows, uniforms, needed=needed, **few)[needed], many[needed])
 
 
-@pytest.mark.parametrize('small_batch', [False, True])
-def test_the_likeliest_word_is_that_of_all(model, small_batch):
+@pytest.mark.parametrize(('small_batch', 'in_turn'), [(False, False), (True, False), (True, True)])
+def test_the_likeliest_word_is_that_of_all(model, small_batch, in_turn):
   hidden = tf.random.stateless_normal((300, 6), (7, 7))
   best = tf.argmax(model.next_logits_of()(hidden), axis=1).numpy()
   assert {sum(word >= bound for bound in (8, 21)) for word in best} == {0, 1, 2}  # from all parts
-  np.testing.assert_array_equal(tokens(model, hidden, np.zeros(300), small_batch=small_batch), best)
+  np.testing.assert_array_equal(tokens(model, hidden, np.zeros(300), small_batch=small_batch, in_turn=in_turn), best)
 
 
 @pytest.mark.parametrize('options', [{}, {'temperature': 0.8}], ids=str)

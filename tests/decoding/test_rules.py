@@ -49,7 +49,7 @@ def drawn_by_the_loop(run, session):
   if now.ids[:-1]:
     _, before = run.model.unroll(np.array([now.ids[:-1]], np.int32), before)
   state = [np.repeat(tensor, count, axis=0) for tensor in before]
-  decoder = loop._Decoder(run.model, decoding.Sampling(temperature=100.0), session._rules, xla=True)
+  decoder = loop._Decoder(run.model, decoding.Sampling(temperature=100.0), session._rules, xla=True, quick_start=False)
   decoder.decode(poems, state, len(poems) <= loop.SMALL_BATCH)
   place = len(now.ids)
   return {run.id2word[poem.ids[place]] if len(poem.ids) > place else corpus.end_token for poem in poems}

@@ -1,5 +1,6 @@
 """The comparison of ways to train on few poems, on even fewer."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -39,6 +40,15 @@ def test_a_model_with_fewer_characters_does_not_profit(start_from, word2id):
   unknown = len(every_character - set(words))
   assert math.log(every) == pytest.approx(math.log(len(words)) + math.log(unknown) / 3, rel=1e-5)
   assert seen == pytest.approx(len(words), rel=1e-5)  # 一 and the end
+
+
+@pytest.mark.parametrize('name', run_dir.shipped_names())
+def test_a_new_model_has_the_sizes_of_the_shipped_one_and_learns_alone(start_from, name):
+  shipped = run_dir.load(name)
+  settings = start_from.anew(shipped, {'epochs': None})
+  assert settings.training.start_from is None and settings.training.epochs == start_from.ANEW['epochs']
+  model = myRNNModel(shipped.word2id, **dataclasses.asdict(settings.model), blank=True)
+  assert model.count_params() == shipped.model.count_params()
 
 
 def test_the_whole_comparison(script, poems_file):
