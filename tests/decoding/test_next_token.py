@@ -1,12 +1,14 @@
 """The choice of the next token from parts of the vocabulary."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tangshi_tf import decoding
 from tangshi_tf.decoding import next_token, sampling
-from tangshi_tf.decoding.rules import NEVER, GraphRules, RuleOptions, RuleState
+from tangshi_tf.decoding.rules import NEVER, RuleState
 from tangshi_tf.model import myRNNModel
 
 SAMPLERS = [{'temperature': 0.3}, {'temperature': 0.8}, {'temperature': 1.0}, {'temperature': 2.5},
@@ -16,19 +18,18 @@ ROWS = 8
 
 
 class Forbids:
-  """Rules that give some words the lowest logit, in all poems."""
+  """Rules that give some words, bool `[V]`, the lowest logit, in all poems."""
 
   masks = None
 
   def __init__(self, words):
-    self._words = words
+    self._words = tf.pad(words, [[0, sampling.missing(40)]])
 
   def restrict(self, logits, state, length):
     return self.exclude(logits, state, length)
 
   def exclude(self, logits, state, length):
-    ids = tf.range(tf.shape(logits)[1])
-    return tf.where(tf.reduce_any(ids[:, None] == tf.constant(self._words, tf.int32), axis=1), NEVER, logits)
+    return tf.where(self._words[:tf.shape(logits)[1]], NEVER, logits)
 
 
 @pytest.fixture(scope='module', params=[{'tied': True}, {'tied': False}], ids=str)
@@ -45,20 +46,28 @@ def hidden():
   return tf.random.stateless_normal((ROWS, 6), (5, 5))
 
 
-def tokens(model, hidden, uniforms, *, small_batch=False, in_turn=False, rules=None, needed=None, **options):
-  """Returns the tokens, `[rows]`, of a sampler with these options."""
-  sampler = sampling.Sampling(**options)
-  rules = rules or GraphRules(RuleOptions(eos=3), model, ())
-  rows = len(hidden)
+@functools.lru_cache
+def compiled(model, sampler, small_batch, in_turn):
+  """Returns the choice as one graph for any number of rows."""
 
-  @tf.function
-  def choose():
-    find = next_token.chooser(model, rules, sampler, tf.constant(sampler.temperature or 1.0), small_batch, in_turn)
+  @tf.function(input_signature=[tf.TensorSpec((None, 6)), tf.TensorSpec((None,)), tf.TensorSpec((None,), tf.bool),
+                                tf.TensorSpec((40,), tf.bool)], autograph=False)
+  def choose(hidden, uniforms, needed, forbidden):
+    rows = tf.shape(hidden)[0]
     state = RuleState(*(tf.zeros(shape, tf.int32) for shape in ((rows,), (rows,), (rows, 1))))
-    return find(hidden, tf.constant(uniforms, tf.float32), state, tf.ones(rows, tf.int32),
-                tf.fill((rows,), True) if needed is None else tf.constant(needed))
+    find = next_token.chooser(model, Forbids(forbidden), sampler, tf.constant(sampler.temperature or 1.0), small_batch,
+                              in_turn)
+    return find(hidden, uniforms, state, tf.ones((rows,), tf.int32), needed)
 
-  return choose().numpy()
+  return choose
+
+
+def tokens(model, hidden, uniforms, *, small_batch=False, in_turn=False, forbidden=(), needed=None, **options):
+  """Returns the tokens, `[rows]`, of a sampler with these options."""
+  choose = compiled(model, sampling.Sampling(**options), small_batch, in_turn)
+  needed = np.full(len(hidden), True) if needed is None else needed
+  return choose(hidden, tf.constant(uniforms, tf.float32), tf.constant(needed),
+                tf.constant(np.isin(np.arange(40), forbidden))).numpy()
 
 
 def shares(model, hidden, forbidden=(), **options):
@@ -75,7 +84,7 @@ def shares(model, hidden, forbidden=(), **options):
 def test_words_come_as_often_as_they_are_likely(model, hidden, options, forbidden):
   count = 20_000
   uniforms = (np.arange(count, dtype=np.float32) + 0.5) / count
-  found = tokens(model, np.repeat(hidden, count, axis=0), np.tile(uniforms, ROWS), rules=Forbids(forbidden), **options)
+  found = tokens(model, np.repeat(hidden, count, axis=0), np.tile(uniforms, ROWS), forbidden=forbidden, **options)
   often = np.stack([np.bincount(row, minlength=40) for row in found.reshape(ROWS, count)]) / count
   # Of evenly spaced numbers each interval of a word has its length's share, but for one number at each end.
   np.testing.assert_allclose(often, shares(model, hidden, forbidden, **options), atol=6 / count)
@@ -87,7 +96,7 @@ def test_words_come_as_often_as_they_are_likely(model, hidden, options, forbidde
 def test_few_rows_choose_as_many_do(model, hidden, options, forbidden, in_turn):
   rows = tf.concat([hidden] * 20, 0)
   uniforms = np.random.default_rng(3).random(len(rows), np.float32)
-  options = {**options, 'rules': Forbids(forbidden)}
+  options = {**options, 'forbidden': forbidden}
   many = tokens(model, rows, uniforms, **options)
   few = {'small_batch': True, 'in_turn': in_turn, **options}
   np.testing.assert_array_equal(tokens(model, rows, uniforms, **few), many)
@@ -107,7 +116,7 @@ def test_the_likeliest_word_is_that_of_all(model, small_batch, in_turn):
 
 @pytest.mark.parametrize('options', [{}, {'temperature': 0.8}], ids=str)
 def test_where_everything_is_forbidden_some_word_comes(model, hidden, options):
-  found = tokens(model, hidden, np.full(ROWS, 0.999), rules=Forbids(list(range(3, 40))), **options)
+  found = tokens(model, hidden, np.full(ROWS, 0.999), forbidden=list(range(3, 40)), **options)
   assert ((found >= 0) & (found < 40)).all()
   assert not set(found) & {0, 1, 2}  # never PAD, UNK and bos
 
@@ -126,10 +135,11 @@ def test_rows_that_need_no_token_are_not_looked_up_in_the_tails(model, hidden, m
     return logits
 
   monkeypatch.setattr(next_token, '_few_logits', recorded)
-  rules = Forbids(list(range(8)))  # so that the head never tells
-  tokens(model, hidden, np.zeros(ROWS), rules=rules, needed=[False] * ROWS)
+  monkeypatch.setitem(globals(), 'compiled', compiled.__wrapped__)
+  head = list(range(8))  # forbidden, so that it never tells
+  tokens(model, hidden, np.zeros(ROWS), forbidden=head, needed=[False] * ROWS)
   assert not looked_up
-  tokens(model, hidden, np.zeros(ROWS), rules=rules, needed=[True, False, True] + [False] * 5)
+  tokens(model, hidden, np.zeros(ROWS), forbidden=head, needed=[True, False, True] + [False] * 5)
   assert (21, 2) in looked_up and all(count <= 2 for _, count in looked_up)  # in the order in which they are told
 
 
