@@ -7,9 +7,13 @@ its loop multiplies what comes back from the later steps with factors that are
 made of them for all steps at once.
 """
 
+import itertools
+
 from tangshi_tf.model import devices
 from tangshi_tf.model.products import of_recurrence, products
 from tangshi_tf.quiet import keras, tf
+
+_LOOPS = 2  # of LSTM and GRU; the SimpleRNN, whose steps are little more than the product, gains nothing
 
 
 def run(layer, inputs, state, recurrent_kernel, precision: str = 'float32'):
@@ -59,7 +63,7 @@ def rnn(x, h, kernel, recurrent_kernel, bias, precision: str = 'float32'):
     The outputs `[batch, time, units]`, and h after the last step. All
     arguments have gradients.
   """
-  return _run(_rnn, precision, x, h, kernel, recurrent_kernel, bias)
+  return _run(_rnn, precision, x, h, kernel, recurrent_kernel, bias, loops=1)
 
 
 def lstm(x, h, c, kernel, recurrent_kernel, bias, precision: str = 'float32'):
@@ -77,7 +81,7 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, precision: str = 'float32'):
     The outputs `[batch, time, units]`, and h and c after the last step. All
     arguments have gradients.
   """
-  return _run(_lstm, precision, x, h, c, kernel, recurrent_kernel, bias)
+  return _run(_lstm, precision, x, h, c, kernel, recurrent_kernel, bias, loops=_LOOPS)
 
 
 def gru(x, h, kernel, recurrent_kernel, bias, precision: str = 'float32'):
@@ -96,16 +100,37 @@ def gru(x, h, kernel, recurrent_kernel, bias, precision: str = 'float32'):
     The outputs `[batch, time, units]`, and h after the last step. All
     arguments have gradients.
   """
-  return _run(_gru, precision, x, h, kernel, recurrent_kernel, bias)
+  return _run(_gru, precision, x, h, kernel, recurrent_kernel, bias, loops=_LOOPS)
 
 
-def _run(layer, precision, *arguments):
-  """Calls a function `(products, *arguments)` that returns outputs and gradients."""
+def _run(layer, precision, *arguments, loops: int):
+  """Calls a function of products, tensors with a row a sequence and three weights, that returns outputs and gradients.
+
+  Each of several loops, which run side by side, takes a part of the rows: what stands between the products of a step is
+  work for one core.
+  """
   @tf.custom_gradient
   def forward(*arguments):
-    return layer(_Products(precision), *arguments)
+    rows, weights = arguments[:-3], arguments[-3:]
+    ends = [tf.shape(rows[0])[0] * i // loops for i in range(loops + 1)]
+
+    def parts(tensors):
+      return [[tensor[low:high] for tensor in tensors] for low, high in itertools.pairwise(ends)]
+
+    products = _Products(precision)
+    outputs, gradients = zip(*(layer(products, *part, *weights) for part in parts(rows)))
+
+    def gradient(*d_outputs):
+      found = [of_part(*part) for of_part, part in zip(gradients, parts(d_outputs))]
+      return *_joined(d[:-3] for d in found), *map(tf.add_n, zip(*(d[-3:] for d in found)))
+
+    return _joined(outputs), gradient
 
   return forward(*map(tf.convert_to_tensor, arguments))
+
+
+def _joined(parts):
+  return tuple(tf.concat(tensors, 0) for tensors in zip(*parts))
 
 
 class _Products:

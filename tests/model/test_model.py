@@ -182,16 +182,18 @@ def test_a_tied_output_layer_is_the_embedding(word2id):
   assert untied.count_params() - model.count_params() == 40 * 8
 
 
+@pytest.mark.parametrize('batch', [1, 2, 3])  # some of the loops have no row, or fewer than others
 @pytest.mark.parametrize('make, own, state_tensors', [(keras.layers.LSTM, recurrence.lstm, 2),
                                                       (keras.layers.GRU, recurrence.gru, 1),
                                                       (keras.layers.SimpleRNN, recurrence.rnn, 1)])
-def test_the_loops_for_processors_have_the_gradients_of_keras(make, own, state_tensors):
+def test_the_loops_for_processors_have_the_gradients_of_keras(make, own, state_tensors, batch):
   rng = np.random.default_rng(0)
   layer = make(5, return_sequences=True, return_state=True)
   layer.build((None, None, 6))
   inputs, *state = (tf.constant(rng.normal(size=shape), tf.float32)
-                    for shape in ((3, 11, 6), *[(3, 5)] * state_tensors))
-  weights = [tf.constant(rng.normal(size=shape), tf.float32) for shape in ((3, 11, 5), *[(3, 5)] * state_tensors)]
+                    for shape in ((batch, 11, 6), *[(batch, 5)] * state_tensors))
+  weights = [tf.constant(rng.normal(size=shape), tf.float32)
+             for shape in ((batch, 11, 5), *[(batch, 5)] * state_tensors)]
   variables = layer.trainable_variables
   for variable in variables:
     variable.assign(rng.normal(size=variable.shape))
