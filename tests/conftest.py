@@ -18,6 +18,7 @@ from . import forked
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ['TANGSHI_SILENCE'] = '1e6'  # seconds; how long work takes is for no test to find
+os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # or each of hundreds of commands would compile the package anew
 # What a script in the background or nohup ignores would be ignored by the commands, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, 'SIGHUP'):
