@@ -19,12 +19,12 @@ if TYPE_CHECKING:
   import keras
   import tensorflow as tf
 
-__all__ = ['OPTIONAL', 'keras', 'quiet_start', 'start_without', 'tf']
+__all__ = ['OPTIONAL', 'keras', 'quiet_start', 'start_without_optional', 'tf']
 _LOG_LEVEL, _QUIET = 'TF_CPP_MIN_LOG_LEVEL', '3'  # the environment variable that says what TensorFlow logs
 _MODULES = {'keras': 'keras', 'tf': 'tensorflow'}
-# What Keras imports where it is installed: for plots, pictures and wrappers, in 40% of the time that all takes.
+# What Keras imports where it is installed: for plots, pictures and wrappers; a third of the time that all takes.
 OPTIONAL = ('IPython', 'PIL', 'matplotlib', 'pandas', 'scipy', 'sklearn')
-_left_out: tuple[str, ...] = ()
+_left_out: tuple[str, ...] = ()  # of these, in this process
 _loading = threading.RLock()  # they import each other, and fail where two threads load both at once
 # What TensorFlow's libraries log. What else comes meanwhile is somebody else's, another thread's perhaps.
 _LOGGED = re.compile(rb'[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |WARNING: All log messages before '
@@ -40,10 +40,10 @@ def __getattr__(name: str):
   return globals()[name]
 
 
-def start_without(packages: tuple[str, ...]):
-  """Hides packages from TensorFlow and Keras when they are imported; afterwards they can be imported as ever."""
+def start_without_optional():
+  """Hides `OPTIONAL` from TensorFlow and Keras when they are imported; afterwards it can be imported as ever."""
   global _left_out
-  _left_out = packages
+  _left_out = OPTIONAL
 
 
 @contextlib.contextmanager

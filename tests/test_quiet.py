@@ -57,7 +57,7 @@ def test_commands_start_without_what_keras_needs_for_other_things(tmp_path):
                 'runpy.run_module("tangshi_tf.generate", run_name="__main__")', PYTHONPATH=path)
   assert done.returncode == 0 and done.stdout.startswith('月'), done.stderr
   assert 'imported' not in done.stdout
-  done = python('from tangshi_tf import quiet; quiet.start_without(quiet.OPTIONAL); quiet.tf; print("started")\n'
+  done = python('from tangshi_tf import quiet; quiet.start_without_optional(); quiet.tf; print("started")\n'
                 'import PIL', PYTHONPATH=path)
   assert done.stdout.split() == ['started', 'imported'] and 'broken' in done.stderr
 

@@ -57,7 +57,7 @@ def train_exercise(source, cell, _, windows, first_step):
 
 
 def train_package(source, cell, variant, windows, first_step):
-  quiet.start_without(quiet.OPTIONAL)  # as commands do
+  quiet.start_without_optional()  # as commands do
   encoded, word2id = package_poems(*source)
 
   from tangshi_tf import data, training

@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def anew(run, common: dict) -> Settings:
-  """Returns the settings of a new model that has the sizes of a run's."""
+  """Returns the settings of a new model that has the sizes of a run's; `common` are those of both ways."""
   sizes = {name: run.model.hyperparameters[name] for name in SIZES}
   return recipes.settings_of(run.model.cell, **given(sizes, ANEW, common))
 

@@ -64,7 +64,7 @@ def run(main: Callable[..., int | None], *, expand: Callable[[list[str]], list[s
   """
   if main.__module__ == '__main__':
     utf8.ensure()
-    quiet.start_without(quiet.OPTIONAL)
+    quiet.start_without_optional()
   streams = Streams()
   program = _program(sys.modules[main.__module__])
   try:

@@ -31,12 +31,12 @@ class Composer:
       raise UserError(f'run {shown(run)}: expected a run_dir.Run; tangshi_tf.load makes a Writer of other things')
     self.name, self.model, self.config = run.name, run.model, run.config
     self.word2id, self.id2word = run.word2id, run.id2word
-    self._run, self._loop = run, {'xla': xla, 'quick_start': quick_start}
+    self._run, self._loop_options = run, {'xla': xla, 'quick_start': quick_start}
     self._spelling = corpus.Spelling(self.word2id)
     self._plan = functools.lru_cache(maxsize=16)(self._make_plan)
 
   def __reduce__(self):
-    return functools.partial(type(self), **self._loop), (self._run,)
+    return functools.partial(type(self), **self._loop_options), (self._run,)
 
   def __repr__(self):
     return tag(type(self).__name__, cut(self.name), f'{self.model.cell}, {self.model.count_params():,} parameters')
@@ -131,7 +131,7 @@ class Composer:
 
   def options(self, request: Request) -> dict:
     """Returns the options of `generate` or `beam_search`."""
-    options = {**request.options, **({} if request.beam else self._loop)}
+    options = {**request.options, **({} if request.beam else self._loop_options)}
     if request.form is None:
       return options
     plan = self._plan(request.form, request.tones, request.rhyme)

@@ -69,9 +69,9 @@ def generate(requests: Iterable[tuple[str, int]], *, model, word2id: dict[str, i
       begin, see `controls`, and `guidance`, how much that is exaggerated, see
       `directed.Guided`. The defaults are the exercise's bare loop. Without
       `xla` few poems are written by a loop that XLA has not compiled: the first
-      comes a second sooner, the later ones take longer. With `quick_start`,
-      where there is no XLA, too, it comes half a second sooner still, and the
-      later ones take twice as long again.
+      comes a second sooner, the later ones take longer. With `quick_start` as
+      well it comes half a second sooner still, and the later ones take twice as
+      long again.
 
   Yields:
     The words of each poem, in order.
@@ -261,7 +261,7 @@ class _Decoder:
   """Writes the next tokens of poems with the compiled loop."""
 
   def __init__(self, model, sampler: Sampling, rules: Rules, xla: bool, quick_start: bool):
-    self._model, self._rules, self._loop = model, rules, (xla, quick_start)
+    self._model, self._rules, self._loop_options = model, rules, (xla, quick_start)
     self._temperature = np.float32(sampler.temperature if sampler.draws else 1)
     # What the graph depends on; the temperature itself is an argument.
     self._sampler = dataclasses.replace(sampler, temperature=1.0) if sampler.draws else Sampling()
@@ -298,7 +298,7 @@ class _Decoder:
     if rows > len(poems):
       state = [np.concatenate([tensor, np.zeros((rows - len(poems), tensor.shape[1]), np.float32)])
                for tensor in state]
-    decode = compiled_decoder(self._model, self._sampler, options, small_batch, *self._loop)
+    decode = compiled_decoder(self._model, self._sampler, options, small_batch, *self._loop_options)
     written, state, *after = decode(token, state, fixed, left, uniforms, self._temperature, length,
                                     RuleState(patterns, group, history), self._rules.tables)
     for poem, ids, *poem_after in zip(poems, *(tensor.numpy().tolist() for tensor in (written, *after))):
