@@ -83,6 +83,7 @@ def train_package(source, cell, variant, windows, first_step):
 def train_pytorch(source, cell, _, windows, first_step):
   """The same model and the package's batches in PyTorch, logits at real positions only."""
   encoded, word2id = package_poems(*source)
+  sys.modules['triton'] = None  # only GPUs need it, and beside TensorFlow it breaks the process
   import torch
 
   from tangshi_tf import data
