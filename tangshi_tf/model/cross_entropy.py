@@ -57,6 +57,9 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
   """
   labels = tf.cast(labels, tf.int32)
   weights = tf.cast(weights, tf.float32)
+  rows = tf.shape(labels)[0]
+  if precision != 'float32':
+    hidden, labels, weights, unwanted_logits = _filled_up(rows, hidden, labels, weights, unwanted_logits)
 
   @tf.custom_gradient
   def forward(hidden, kernel, bias, *unwanted_logits):
@@ -76,7 +79,25 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
     return (tf.reduce_sum(weights * losses), nll), grad
 
   operands = [hidden, kernel, bias, *([unwanted_logits] if unlikelihood else [])]
-  return forward(*map(tf.convert_to_tensor, operands))
+  loss, nll = forward(*map(tf.convert_to_tensor, operands))
+  return loss, nll[:rows]
+
+
+def _filled_up(rows, *tensors):
+  """Adds rows of zeros to tensors (or None), until all chunks have the same one of 16 numbers of rows.
+
+  For 16-bit products a processor's library makes a kernel for each new number, which takes milliseconds and memory.
+  """
+  (count, size), unit = _chunks_of(rows), max(ROWS // 16, 1)
+  more = -(-size // unit) * unit * count - rows
+  return [None if tensor is None else tf.pad(tensor, [[0, more], *[[0, 0]] * (len(tensor.shape) - 1)])
+          for tensor in tensors]
+
+
+def _chunks_of(rows):
+  """Returns how many chunks there are of so many rows, and how many rows each has, the last perhaps fewer."""
+  count = tf.maximum(-(-rows // ROWS), 1)  # one without rows, too, as a replica may have
+  return count, -(-rows // count)
 
 
 def linear_nll(hidden, kernel, bias, labels):
@@ -109,8 +130,7 @@ class _Chunks:
   def __init__(self, hidden, kernel, bias, labels, precision: str):
     self.operand, self.product = products(precision)
     n, self.classes = tf.shape(hidden)[0], tf.shape(bias)[0]
-    self.count = tf.maximum(-(-n // ROWS), 1)  # one without rows, too, as a replica may have
-    self._size = -(-n // self.count)
+    self.count, self._size = _chunks_of(n)
     self.extended_hidden = tf.concat([hidden, tf.ones((n, 1))], 1)
     self._extended_kernel = self.operand(tf.concat([kernel, bias[None]], 0))
     self.class_rows = self.operand(tf.transpose(kernel))

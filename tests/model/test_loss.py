@@ -66,17 +66,35 @@ def test_fused_loss_and_gradients_equal_the_plain_ones(word2id, batch, cell, row
   np.testing.assert_allclose(plain_nll, nll, rtol=1e-5)
 
 
-def _value_and_gradients(precision, rows=40, classes=90, units=12, seed=0, scale=1.0):
+def _value_and_gradients(precision, rows=40, classes=90, units=12, seed=0, scale=1.0, unlikelihood=0.0):
   """Returns loss, nll and gradients of a random output layer."""
   rng = np.random.default_rng(seed)
   hidden = tf.constant(np.tanh(rng.normal(size=(rows, units))), tf.float32)
   kernel = tf.constant(scale * rng.normal(size=(units, classes)), tf.float32)
   bias = tf.constant(rng.normal(size=classes), tf.float32)
   labels, weights = rng.integers(0, classes, rows), tf.constant(rng.random(rows) * 1e-6, tf.float32)
+  unwanted = tf.constant(rng.normal(size=(rows, 2)), tf.float32)
   with tf.GradientTape() as tape:
     tape.watch([hidden, kernel, bias])
-    value, nll = cross_entropy.linear_cross_entropy(hidden, kernel, bias, labels, weights, precision=precision)
+    value, nll = cross_entropy.linear_cross_entropy(
+        hidden, kernel, bias, labels, weights, precision=precision, unlikelihood=unlikelihood, unwanted_logits=unwanted)
   return value.numpy(), nll.numpy(), [gradient.numpy() for gradient in tape.gradient(value, [hidden, kernel, bias])]
+
+
+@pytest.mark.parametrize('precision', ['bfloat16', 'float16'])
+def test_products_of_16_bits_have_few_numbers_of_rows(precision, monkeypatch):
+  seen = set()
+
+  class Chunks(cross_entropy._Chunks):
+    def rows(self, tensor, i):
+      part = super().rows(tensor, i)
+      seen.add(part.shape[0])
+      return part
+
+  monkeypatch.setattr(cross_entropy, '_Chunks', Chunks)
+  for rows in range(1, 1200, 7):
+    _value_and_gradients(precision, rows, classes=5, units=2)
+  assert seen <= set(range(32, 513, 32))
 
 
 @pytest.mark.parametrize('extra', [{}, {'label_smoothing': 0.3}, {'unlikelihood': 0.7},
@@ -152,11 +170,13 @@ def test_reductions_by_hand(batch):
 
 
 @pytest.mark.parametrize('native', [True, False])
+@pytest.mark.parametrize('rows', [1, 40, 530])
+@pytest.mark.parametrize('unlikelihood', [0.0, 0.7])
 @pytest.mark.parametrize(('precision', 'tolerance'), [('bfloat16', 2e-2), ('float16', 3e-3)])
-def test_mixed_precision_stays_close_to_float32(precision, tolerance, native, monkeypatch):
+def test_mixed_precision_stays_close_to_float32(precision, tolerance, unlikelihood, rows, native, monkeypatch):
   monkeypatch.setattr(products.devices, 'gains', lambda _: native)
-  value, nll, gradients = _value_and_gradients('float32')
-  mixed_value, mixed_nll, mixed_gradients = _value_and_gradients(precision)
+  value, nll, gradients = _value_and_gradients('float32', rows, unlikelihood=unlikelihood)
+  mixed_value, mixed_nll, mixed_gradients = _value_and_gradients(precision, rows, unlikelihood=unlikelihood)
   assert mixed_value == pytest.approx(value, rel=tolerance)
   np.testing.assert_allclose(mixed_nll, nll, rtol=4 * tolerance, atol=4 * tolerance)
   assert not np.array_equal(mixed_nll, nll)
