@@ -13,7 +13,7 @@ import sys
 
 from absl import flags
 
-from tangshi_tf import cli, corpus, run_dir
+from tangshi_tf import cli, corpus, quiet, run_dir
 from tangshi_tf.corpus import originality
 from tangshi_tf.decoding.poem import WrittenPoem
 from tangshi_tf.decoding.request import Request
@@ -44,6 +44,7 @@ def main() -> int:
   if request.original or _JSON.value or request.best_of > 1:
     path = corpus.default_corpus_path() if _CORPUS.value is None else _CORPUS.value
     index = originality.Index(corpus.read_poems(path))
+  quiet.start_without_onednn()
   from tangshi_tf.decoding.writer import Writer
   from tangshi_tf.model import devices
   devices.start(rewrites_graphs=False)

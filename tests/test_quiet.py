@@ -18,7 +18,8 @@ LOGS = re.compile(r'oneDNN|cuInit|InitializeLog|cpu_feature_guard')
 
 def python(program: str, *, arguments=(), **environment: str) -> subprocess.CompletedProcess:
   """Runs a program in a process that has not loaded TensorFlow."""
-  kept = {name: value for name, value in os.environ.items() if name != 'TF_CPP_MIN_LOG_LEVEL'}
+  kept = {name: value for name, value in os.environ.items()
+          if name not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS')}
   return subprocess.run([sys.executable, *arguments, '-c', program], cwd=ROOT, env={**kept, **environment},
                         capture_output=True, text=True, encoding='utf-8', timeout=300, check=False)
 
@@ -60,6 +61,16 @@ def test_commands_start_without_what_keras_needs_for_other_things(tmp_path):
   done = python('from tangshi_tf import quiet; quiet.start_without_optional(); quiet.tf; print("started")\n'
                 'import PIL', PYTHONPATH=path)
   assert done.stdout.split() == ['started', 'imported'] and 'broken' in done.stderr
+
+
+@pytest.mark.parametrize(('environment', 'before', 'expected'), [
+    ({}, '', '0'), ({'TF_ENABLE_ONEDNN_OPTS': '1'}, '', '1'), ({}, 'quiet.tf', 'None')], ids=str)
+def test_generate_starts_without_onednn_unless_the_environment_says_otherwise(environment, before, expected):
+  done = python(f'import os, sys; from tangshi_tf import quiet, generate; {before}\n'
+                'from absl import flags; flags.FLAGS(["", "--model=rnn", "--begin=月", "--seed=1"]); generate.main()\n'
+                'print(os.environ.get("TF_ENABLE_ONEDNN_OPTS"))', **environment)
+  poem, found = done.stdout.split('\n')[0], done.stdout.split()[-1]
+  assert poem.startswith('月') and found == expected, done.stderr
 
 
 # One thread writes to standard error all the time while others start TensorFlow, one of them in a context of its own.
@@ -114,7 +125,8 @@ def test_the_script_for_n_grams_is_silent(tmp_path):
   with open(ROOT / 'poems.txt', encoding='utf-8') as file:
     poems.write_text(''.join(line for line, _ in zip(file, range(300))), encoding='utf-8')
   script = pathlib.Path(ROOT, 'scripts', 'reports', 'evaluate_ngrams.py')
-  kept = {name: value for name, value in os.environ.items() if name != 'TF_CPP_MIN_LOG_LEVEL'}
+  kept = {name: value for name, value in os.environ.items()
+          if name not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS')}
   done = subprocess.run([sys.executable, script, f'--corpus={poems}', '--order=2'], env=kept, capture_output=True,
                         text=True, encoding='utf-8', timeout=300, check=False)
   assert done.returncode == 0 and done.stdout and not done.stderr, done.stderr

@@ -246,10 +246,11 @@ def measure_scoring(times: int) -> dict:
 def measure_startup(times: int) -> dict:
   """Times fresh processes, from their start to their first line or their end.
 
-  TensorFlow is imported as commands do it, without what Keras imports for other things, and plainly.
+  TensorFlow is imported as `generate` does it, without what Keras imports for other things, and plainly.
   """
   commands = {
-      'import_tensorflow_s': ['-c', 'from tangshi_tf import quiet; quiet.start_without_optional(); quiet.tf; print()'],
+      'import_tensorflow_s': ['-c', 'from tangshi_tf import quiet; quiet.start_without_optional(); '
+                              'quiet.start_without_onednn(); quiet.tf; print()'],
       'plain_import_s': ['-c', 'import tensorflow; print()'],
       'first_poem_s': ['-m', 'tangshi_tf.generate', '--model=rnn', '--begin=日'],
       'help_s': ['-m', 'tangshi_tf.generate', '--help'],

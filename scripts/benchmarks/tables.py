@@ -51,7 +51,7 @@ def writing_table(result: dict) -> list[str]:
           f'| the same, `best` | {decode["form_best_batch512_chars_per_s"]:,.0f} characters/s |',
           f'| `score`, lines of seven characters, `gru` | {result["scoring"]["lines_per_s"]:,.0f} lines/s |',
           f'| `import tensorflow`, plainly | {startup["plain_import_s"]:.1f} s |',
-          f'| the same as commands do it | {startup["import_tensorflow_s"]:.1f} s |',
+          f'| the same as `generate` does it | {startup["import_tensorflow_s"]:.1f} s |',
           f'| shell to first poem, beyond that import | {startup["beyond_import_s"]:.1f} s |',
           f'| `--help` | {startup["help_s"]:.2f} s |']
 
