@@ -8,6 +8,7 @@ from tangshi_tf.model.products import products
 from tangshi_tf.quiet import tf
 
 ROWS = 512  # rows of logits at once: as fast as 1,024 on 2 CPU cores, with less memory
+LOGITS = 2**19  # of few classes there are so many logits at once, in more rows: a smaller product is left to one core
 LEAST_REST = 1e-4  # of 1 - p of an unwanted class, for which its gradient still has four digits in float32
 
 
@@ -15,8 +16,8 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
                          unlikelihood: float = 0.0, unwanted_logits=None, precision: str = 'float32'):
   """Weighted cross-entropy of `softmax(hidden @ kernel + bias)`.
 
-  The gradient is taken in the forward pass, at most `ROWS` rows at a time, so
-  logits are made once and at most `ROWS * V` of them exist. The softmax is
+  The gradient is taken in the forward pass, some rows at a time, so logits are
+  made once and at most `ROWS * V` or `LOGITS` of them exist. The softmax is
   kept unnormalised: with e = exp(logits) and s = sum(e),
 
       d loss / d logits = w (e / s - onehot)
@@ -59,7 +60,7 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
   weights = tf.cast(weights, tf.float32)
   rows = tf.shape(labels)[0]
   if precision != 'float32':
-    hidden, labels, weights, unwanted_logits = _filled_up(rows, hidden, labels, weights, unwanted_logits)
+    hidden, labels, weights, unwanted_logits = _filled_up(kernel.shape[1], hidden, labels, weights, unwanted_logits)
 
   @tf.custom_gradient
   def forward(hidden, kernel, bias, *unwanted_logits):
@@ -83,21 +84,26 @@ def linear_cross_entropy(hidden, kernel, bias, labels, weights, *, label_smoothi
   return loss, nll[:rows]
 
 
-def _filled_up(rows, *tensors):
+def _filled_up(classes: int, *tensors):
   """Adds rows of zeros to tensors (or None), until all chunks have the same one of 16 numbers of rows.
 
   For 16-bit products a processor's library makes a kernel for each new number, which takes milliseconds and memory.
   """
-  (count, size), unit = _chunks_of(rows), max(ROWS // 16, 1)
+  rows = tf.shape(tensors[0])[0]
+  (count, size), unit = chunks_of(rows, classes), max(_most_rows(classes) // 16, 1)
   more = -(-size // unit) * unit * count - rows
   return [None if tensor is None else tf.pad(tensor, [[0, more], *[[0, 0]] * (len(tensor.shape) - 1)])
           for tensor in tensors]
 
 
-def _chunks_of(rows):
+def chunks_of(rows, classes: int):
   """Returns how many chunks there are of so many rows, and how many rows each has, the last perhaps fewer."""
-  count = tf.maximum(-(-rows // ROWS), 1)  # one without rows, too, as a replica may have
+  count = tf.maximum(-(-rows // _most_rows(classes)), 1)  # one without rows, too, as a replica may have
   return count, -(-rows // count)
+
+
+def _most_rows(classes: int) -> int:
+  return ROWS * max(LOGITS // (ROWS * classes), 1)
 
 
 def linear_nll(hidden, kernel, bias, labels):
@@ -114,7 +120,7 @@ def linear_nll(hidden, kernel, bias, labels):
 
 
 class _Chunks:
-  """An output layer and what it sees, at most `ROWS` rows of it at a time.
+  """An output layer and what it sees, some rows at a time.
 
   Attributes:
     operand, product: see `products`.
@@ -130,7 +136,7 @@ class _Chunks:
   def __init__(self, hidden, kernel, bias, labels, precision: str):
     self.operand, self.product = products(precision)
     n, self.classes = tf.shape(hidden)[0], tf.shape(bias)[0]
-    self.count, self._size = _chunks_of(n)
+    self.count, self._size = chunks_of(n, kernel.shape[1])
     self.extended_hidden = tf.concat([hidden, tf.ones((n, 1))], 1)
     self._extended_kernel = self.operand(tf.concat([kernel, bias[None]], 0))
     self.class_rows = self.operand(tf.transpose(kernel))

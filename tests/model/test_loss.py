@@ -38,6 +38,7 @@ def test_mask_and_average():
 @pytest.mark.parametrize('cell', CELLS)
 def test_fused_loss_and_gradients_equal_the_plain_ones(word2id, batch, cell, rows, monkeypatch):
   monkeypatch.setattr(cross_entropy, 'ROWS', rows)
+  monkeypatch.setattr(cross_entropy, 'LOGITS', 1)
   keras.utils.set_random_seed(0)
   model = myRNNModel(word2id, cell=cell, embedding_size=6, units=16)
   for variable in model.trainable_variables:
@@ -92,9 +93,10 @@ def test_products_of_16_bits_have_few_numbers_of_rows(precision, monkeypatch):
       return part
 
   monkeypatch.setattr(cross_entropy, '_Chunks', Chunks)
-  for rows in range(1, 1200, 7):
+  monkeypatch.setattr(cross_entropy, 'LOGITS', 5 * 1024)
+  for rows in range(1, 2400, 13):
     _value_and_gradients(precision, rows, classes=5, units=2)
-  assert seen <= set(range(32, 513, 32))
+  assert seen <= set(range(64, 1025, 64))
 
 
 @pytest.mark.parametrize('extra', [{}, {'label_smoothing': 0.3}, {'unlikelihood': 0.7},
@@ -103,6 +105,7 @@ def test_products_of_16_bits_have_few_numbers_of_rows(precision, monkeypatch):
 @pytest.mark.parametrize('options', [{}, {'tied': True}, {'projection': 5}], ids=str)
 def test_every_form_of_the_loss_equals_the_plain_one(word2id, batch, options, reduction, extra, monkeypatch):
   monkeypatch.setattr(cross_entropy, 'ROWS', 16)
+  monkeypatch.setattr(cross_entropy, 'LOGITS', 1)
   keras.utils.set_random_seed(0)
   model = myRNNModel(word2id, cell='gru', layers=2, embedding_size=6, units=16, **options)
   for variable in model.trainable_variables:
@@ -233,11 +236,21 @@ def _largest_tensor(profile_of, *arguments):
   return max(sizes)
 
 
+@pytest.mark.parametrize(('rows', 'classes', 'logits', 'count'), [
+    (0, 7835, 2**19, 1), (512, 7835, 2**19, 1), (513, 7835, 2**19, 2), (1024, 452, 2**19, 1), (1025, 452, 2**19, 2),
+    (5000, 2, 2**11, 5)])
+def test_chunks_have_many_logits(rows, classes, logits, count, monkeypatch):
+  monkeypatch.setattr(cross_entropy, 'LOGITS', logits)
+  found, size = cross_entropy.chunks_of(rows, classes)
+  assert found == count and size * count >= rows > size * count - count
+
+
 @pytest.mark.parametrize('native', [True, False])
 @pytest.mark.parametrize('precision', known(TrainingSettings)['precision'].choices)
 def test_logits_never_exist_for_more_rows_than_the_bound(precision, native, monkeypatch):
   monkeypatch.setattr(products.devices, 'gains', lambda _: native)
   monkeypatch.setattr(cross_entropy, 'ROWS', 16)
+  monkeypatch.setattr(cross_entropy, 'LOGITS', 1)
   units, classes = 4, 500
 
   def fused(batch, time):
