@@ -16,12 +16,17 @@ WRITES = "import tangshi_tf; print(tangshi_tf.load('gru').write('五绝', seed=1
 LOGS = re.compile(r'oneDNN|cuInit|InitializeLog|cpu_feature_guard')
 
 
+def kept_environment() -> dict[str, str]:
+  """Returns the environment without what it says to TensorFlow."""
+  return {name: value for name, value in os.environ.items()
+          if name not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS')}
+
+
 def python(program: str, *, arguments=(), **environment: str) -> subprocess.CompletedProcess:
   """Runs a program in a process that has not loaded TensorFlow."""
-  kept = {name: value for name, value in os.environ.items()
-          if name not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS')}
-  return subprocess.run([sys.executable, *arguments, '-c', program], cwd=ROOT, env={**kept, **environment},
-                        capture_output=True, text=True, encoding='utf-8', timeout=300, check=False)
+  return subprocess.run([sys.executable, *arguments, '-c', program], cwd=ROOT,
+                        env={**kept_environment(), **environment}, capture_output=True, text=True, encoding='utf-8',
+                        timeout=300, check=False)
 
 
 @pytest.mark.parametrize('program', [
@@ -125,8 +130,6 @@ def test_the_script_for_n_grams_is_silent(tmp_path):
   with open(ROOT / 'poems.txt', encoding='utf-8') as file:
     poems.write_text(''.join(line for line, _ in zip(file, range(300))), encoding='utf-8')
   script = pathlib.Path(ROOT, 'scripts', 'reports', 'evaluate_ngrams.py')
-  kept = {name: value for name, value in os.environ.items()
-          if name not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS')}
-  done = subprocess.run([sys.executable, script, f'--corpus={poems}', '--order=2'], env=kept, capture_output=True,
-                        text=True, encoding='utf-8', timeout=300, check=False)
+  done = subprocess.run([sys.executable, script, f'--corpus={poems}', '--order=2'], env=kept_environment(),
+                        capture_output=True, text=True, encoding='utf-8', timeout=300, check=False)
   assert done.returncode == 0 and done.stdout and not done.stderr, done.stderr

@@ -152,8 +152,8 @@ def _products_of(model, batch, precision: str):
 
   at_once = [three(rows * steps, width, gates), three(rows * steps, units, width)]
   for n, classes in parts:  # in the chunks of the loss
-    chunks = int(cross_entropy.chunks_of(n, classes)[0])
-    at_once += [three(-(-n // chunks), width, classes) for _ in range(chunks)]  # equal ones would be made once
+    count, size = map(int, cross_entropy.chunks_of(n, classes))
+    at_once += [three(size, width, classes) for _ in range(count)]  # equal ones would be made once
   h, d_gates, recurrent, back = made(rows, units), made(rows, gates), made(units, gates), made(gates, units)
   all_h, all_d_gates = made(rows * steps, units), made(rows * steps, gates)
 
