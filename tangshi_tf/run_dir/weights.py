@@ -72,15 +72,16 @@ def _layer_name(kind: str, index: int) -> str:
 def _fill(variable, key: str, archive: Archive):
   """Puts an array into a variable of its shape, a few rows at a time, so that there is no second copy of it."""
   from tangshi_tf.quiet import tf
-  first = 0
+  handle, first = variable.value.handle, 0
   for block in archive.blocks(key):
     values = block.astype(np.float32)
     if not (np.abs(values) <= _GREATEST).all():
       raise UserError(f'{archive.path}: {key} has values that are not finite or beyond {_GREATEST:g}')
     # Not variable[...].assign: that reads the variable, and so has to copy all of it each time.
-    tf.raw_ops.ResourceStridedSliceAssign(ref=variable.value.handle, begin=[first], end=[first + len(block)],
-                                          strides=[1], value=values)
+    tf.raw_ops.ResourceStridedSliceAssign(ref=handle, begin=[first], end=[first + len(block)], strides=[1],
+                                          value=values)
     first += len(block)
+  tf.raw_ops.DisableCopyOnRead(resource=handle)  # which the assignments of parts turned on
 
 
 def are_options(options) -> bool:
