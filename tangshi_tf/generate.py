@@ -47,7 +47,7 @@ def main() -> int:
   quiet.start_without_onednn()
   from tangshi_tf.decoding.writer import Writer
   from tangshi_tf.model import devices
-  devices.start(rewrites_graphs=False)
+  devices.start(to_write=True)
   writer = Writer(found.load(_WEIGHTS.value), xla=False, quick_start=True)
   if request.begins is None and request.form is None and not _INTERACTIVE.value:
     request = dataclasses.replace(request, begins=writer.sample_begins())

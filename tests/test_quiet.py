@@ -78,6 +78,16 @@ def test_generate_starts_without_onednn_unless_the_environment_says_otherwise(en
   assert poem.startswith('月') and found == expected, done.stderr
 
 
+@pytest.mark.parametrize(('environment', 'shared'), [({}, True), ({'TF_NUM_INTRAOP_THREADS': '3'}, False)], ids=str)
+def test_loops_side_by_side_share_the_cores_unless_the_environment_says_otherwise(environment, shared):
+  done = python('from tangshi_tf.model import devices; from tangshi_tf.quiet import tf\n'
+                'devices.start(to_write=True); devices.start(to_write=True)\n'
+                'print(devices.cores(), devices.loops(), tf.config.threading.get_intra_op_parallelism_threads())',
+                **environment)
+  cores, loops, threads = map(int, done.stdout.split())
+  assert 1 <= loops <= cores and threads == (cores // loops if shared else 0), done.stderr
+
+
 # One thread writes to standard error all the time while others start TensorFlow, one of them in a context of its own.
 THREADS = '''
 import sys, threading, os

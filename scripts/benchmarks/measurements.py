@@ -8,7 +8,6 @@ of a window that long; an empty line ends it after a closing report.
 """
 
 import contextlib
-import functools
 import pathlib
 import platform
 import statistics
@@ -16,9 +15,10 @@ import sys
 import time
 
 import steps
+import writing
 from reporting import UNITS, Windows, package_poems, peak_rss_mb, report
 
-from tangshi_tf import controls, corpus, quiet
+from tangshi_tf import corpus, quiet
 from tangshi_tf.errors import UserError
 
 VARIANTS = {'float32': {}, 'bfloat16': {'precision': 'bfloat16'}, 'adaptive': {'softmax': 'adaptive'},
@@ -144,61 +144,6 @@ def measure_ceiling():
   report(flops_a_token=flops_a_token)
 
 
-def measure_decoding(times: str):
-  """Times poems of exactly 30 characters, poems that end by themselves, and poems in a form, so many times each."""
-  import exercise
-
-  from tangshi_tf import decoding, model, prosody, run_dir
-  from tangshi_tf.model import devices
-  devices.start()
-  run = run_dir.load('rnn')
-  tables = {'word2id': run.word2id, 'id2word': run.id2word}
-  # The exercise's model, whose poems never end here.
-  plain = exercise.myRNNModel(run.word2id, 'rnn')
-  endless = model.myRNNModel(run.word2id)
-  bias = endless.dense.bias.numpy()
-  bias[run.word2id[corpus.end_token]] = -1e9
-  endless.dense.bias.assign(bias)
-  assert len(decoding.gen_poem('日', model=endless, max_len=29, **tables)) == 30
-
-  def several(writer, **options):
-    requests = [(corpus.SAMPLE_BEGINS[i % 7], i) for i in range(512)]
-    return sum(map(len, decoding.generate(requests, model=writer, init='random', **options, **tables)))
-
-  cases = {
-      'stepwise_ms': lambda: len(exercise.gen_poem('日', plain, run.word2id, 1)),
-      'single_ms': lambda: len(decoding.gen_poem('日', model=endless, max_len=29, **tables)),
-      'batch512_chars_per_s': lambda: several(endless, max_len=29),
-      'batch512_sampling_chars_per_s': lambda: several(endless, max_len=29, temperature=0.8),
-      'batch512_natural_chars_per_s': lambda: several(run.model, bos_first=True, temperature=0.8),
-  }
-
-  def in_form(shipped, plan, count, **options):
-    poems = decoding.generate((('', seed) for seed in range(count)), model=shipped.model, plan=plan, temperature=0.8,
-                              max_repeat=1, **options)
-    return sum(map(len, poems))
-
-  for name in ('gru', 'best'):
-    shipped = run_dir.load(name)
-    write = functools.partial(in_form, shipped, decoding.FormPlan(prosody.FORMS['七绝'], shipped.word2id))
-    cases |= {f'form_{name}_single_ms': functools.partial(write, 1),
-              f'form_{name}_batch512_chars_per_s': functools.partial(write, 512)}
-  told = controls.Direction(form='七绝', title='边塞').ids(shipped.word2id)
-  cases |= {'form_best_title_ms': functools.partial(write, 1, told=told),
-            'form_best_guided_ms': functools.partial(write, 1, told=told, guidance=1)}
-  figures = {}
-  for name, case in cases.items():
-    case()  # the first time is the warm-up
-    values = []
-    for _ in range(int(times)):
-      start = time.perf_counter()
-      characters = case()
-      seconds = time.perf_counter() - start
-      values.append(1e3 * seconds if name.endswith('_ms') else characters / seconds)
-    figures[name] = statistics.median(values)
-  report(**figures)
-
-
 def describe_machine():
   """Says where the figures come from."""
   from importlib import metadata
@@ -215,8 +160,9 @@ def describe_machine():
                  f'TensorFlow {metadata.version("tensorflow")}, Keras {metadata.version("keras")}')
 
 
-MEASUREMENTS = {'train': measure_training, 'ceiling': measure_ceiling, 'decode': measure_decoding,
-                'stages': steps.measure_stages, 'recipe': steps.measure_recipe, 'machine': describe_machine}
+MEASUREMENTS = {'train': measure_training, 'ceiling': measure_ceiling, 'write': writing.measure_single,
+                'write_many': writing.measure_many, 'stages': steps.measure_stages, 'recipe': steps.measure_recipe,
+                'machine': describe_machine}
 
 if __name__ == '__main__':
   try:

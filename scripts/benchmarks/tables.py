@@ -41,6 +41,8 @@ def writing_table(result: dict) -> list[str]:
           f'| the same, compiled loop | {decode["single_ms"]:.1f} ms |',
           f'| 512 poems of 30 characters at once, greedy | {decode["batch512_chars_per_s"]:,.0f} characters/s |',
           f'| the same, drawn | {decode["batch512_sampling_chars_per_s"]:,.0f} characters/s |',
+          f'| 512 poems of 30 characters by `gru`, greedy | {decode["batch512_gru_chars_per_s"]:,.0f} characters/s |',
+          f'| the same, drawn | {decode["batch512_gru_sampling_chars_per_s"]:,.0f} characters/s |',
           '| 512 poems that end by themselves, drawn '
           f'| {decode["batch512_natural_chars_per_s"]:,.0f} characters/s |',
           f'| a 七绝 that keeps tones and rhymes, `gru` | {decode["form_gru_single_ms"]:.1f} ms |',

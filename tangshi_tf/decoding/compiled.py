@@ -8,8 +8,6 @@ from tangshi_tf.model import devices
 from tangshi_tf.model.kept import kept_with_model
 from tangshi_tf.quiet import tf
 
-_MOST_LOOPS = 4  # side by side; products of fewer rows take longer
-
 
 @kept_with_model(8)
 def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, small_batch: bool, xla: bool,
@@ -41,7 +39,7 @@ def compiled_decoder(model, sampler: sampling.Sampling, options: RuleOptions, sm
   def decode(token, state, fixed, left, uniforms, temperature, length, rule_state, tables):
     rules = GraphRules(options, model, tables)
     choose_for = next_token.chooser(model, rules, sampler, temperature, small_batch, in_turn)
-    loops = 1 if small_batch or devices.has_gpu() else min(devices.cores(), _MOST_LOOPS)
+    loops = 1 if small_batch else devices.loops()
     rows = [token, state, fixed, left, uniforms, length, rule_state]
     written = [write_tokens(model, rules, choose_for, *part) for part in _parts(rows, tf.shape(token)[0], loops)]
     return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *written)

@@ -76,9 +76,9 @@ class Guided:
     halves = [tf.split(tensor, 2) for tensor in new]
     return tf.concat(tf.split(hidden, 2), 1), [half[i] for i in range(2) for half in halves]
 
-  def next_logits_of(self, words: int | None = None):
+  def next_logits_of(self):
     """See `Output.next_logits_of`."""
-    logits_of, never = self.plain.logits_of(words), self.plain.never_next[:words]
+    logits_of, never = self.plain.logits_of(), self.plain.never_next
 
     def logits(hidden):
       told, plain = tf.split(hidden, 2, axis=1)

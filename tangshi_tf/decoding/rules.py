@@ -78,7 +78,7 @@ RULE_STATE_SPEC = RuleState(tf.TensorSpec((None,), tf.int32), tf.TensorSpec((Non
 
 
 class FormTables(NamedTuple):
-  """The tables of a `FormPlan` as tensors, those over the vocabulary filled up to whole blocks of `sampling.BLOCK`."""
+  """The tables of a `FormPlan` as tensors; those over the vocabulary have columns for one more block of words."""
 
   tone_classes: tf.Tensor
   kept_patterns: tf.Tensor
@@ -96,7 +96,7 @@ _TABLES_SPEC = FormTables(*(tf.TensorSpec((None,) * rank, dtype) for rank, dtype
 @functools.lru_cache(maxsize=8)
 def form_tables(plan: FormPlan) -> FormTables:
   """Returns the tables of a plan as tensors."""
-  width = ((0, 0), (0, sampling.missing(plan.allowed.shape[1])))
+  width = ((0, 0), (0, sampling.BLOCK))
   masks = np.where(plan.allowed, np.float32(0), np.float32(NEVER))
   return FormTables(*map(tf.constant, (
       plan.tone_classes, plan.kept_patterns, plan.rhymes, np.pad(masks, width, constant_values=NEVER), plan.tone_of,
@@ -210,7 +210,8 @@ class GraphRules:
   """The rules in a graph.
 
   In all methods `state` is a `RuleState`, and `length`, int32 `[rows]`, says how
-  many tokens a poem has before the one in question.
+  many tokens a poem has before the one in question. Logits are those of the words
+  from `first` on, `[rows, n]`, of all by default.
 
   Attributes:
     masks: float32 `[classes, width]`, of which one is added to the logits of
@@ -237,25 +238,25 @@ class GraphRules:
     if options.shortest_line and model.marks.shape[0]:  # where there are no marks, no line ends
       self._exclusions['short line'] = self._without_short_lines
 
-  def restrict(self, logits, state, length):
-    """Returns the logits, `[rows, V]` or the first of them, with very low ones, or -inf, for what is forbidden."""
-    return self.exclude(self._without_wrong_tones(logits, state, length), state, length)
+  def restrict(self, logits, state, length, first=0):
+    """Returns the logits with very low ones, or -inf, for what is forbidden."""
+    return self.exclude(self._without_wrong_tones(logits, state, length, first), state, length, first)
 
   def mask_of(self, state, length):
     """Returns the row of `masks` that holds for each poem, int32 `[rows]`."""
     return _at(self._form.tone_classes, state.patterns, length - 1)
 
-  def exclude(self, logits, state, length):
+  def exclude(self, logits, state, length, first=0):
     """Does the rest of `restrict` where `masks` have been added to the logits."""
     for exclude in self._exclusions.values():
-      logits = exclude(logits, state, length)
+      logits = exclude(logits, state, length, first)
     return logits
 
   def forbidden(self, state, length) -> dict[str, tf.Tensor]:
     """Returns what each rule forbids by itself, bool `[rows, V]`."""
     rules = {'tone': self._without_wrong_tones, **self._exclusions}
     zeros = tf.zeros((tf.shape(length)[0], self._model.dense.units))
-    return {name: rule(zeros, state, length) < 0 for name, rule in rules.items()}
+    return {name: rule(zeros, state, length, 0) < 0 for name, rule in rules.items()}
 
   def advance(self, state, token, length, free):
     """Returns the state after a token.
@@ -280,21 +281,22 @@ class GraphRules:
       history = tf.where(tf.range(tf.shape(history)[1]) == length[:, None], token[:, None], history)
     return RuleState(patterns, group, history)
 
-  def _without_wrong_tones(self, logits, state, length):
+  def _without_wrong_tones(self, logits, state, length, first):
     if self.masks is None:
       return logits
-    return logits + tf.gather(self.masks, self.mask_of(state, length))[:, :last_size(logits)]
+    masks = self.masks[:, first:first + last_size(logits)]
+    return logits + tf.gather(masks, self.mask_of(state, length))
 
-  def _without_wrong_rhymes(self, logits, state, length):
+  def _without_wrong_rhymes(self, logits, state, length, first):
     rhyme = _at(self._form.rhymes, state.patterns, length - 1) != NO_RHYME
 
     def without():
-      wrong = tf.gather(self._form.not_rhyming, state.group)[:, :last_size(logits)]
+      wrong = tf.gather(self._form.not_rhyming[:, first:first + last_size(logits)], state.group)
       return tf.where(rhyme[:, None] & wrong, NEVER, logits)
 
     return tf.ensure_shape(tf.cond(tf.reduce_any(rhyme), without, lambda: logits), logits.shape)
 
-  def _without_repeats(self, logits, state, length):
+  def _without_repeats(self, logits, state, length, first):
     """A character after itself counts once with it, and may follow itself once."""
     history = state.history
     before = tf.concat([tf.fill((tf.shape(history)[0], 1), UNFIXED), history[:, :-1]], 1)
@@ -304,28 +306,34 @@ class GraphRules:
     last = tf.gather(history, end, batch_dims=1)
     once = last != tf.gather(before, end, batch_dims=1)
     counted &= ~(once[:, None] & (history == last[:, None]))
-    # Where nothing is counted it is PAD that is, which is never next anyway.
-    taken = tf.where(counted & (history < last_size(logits)), history, corpus.PAD_ID)
-    rows = tf.broadcast_to(tf.range(tf.shape(history)[0])[:, None], tf.shape(taken))
-    index = tf.reshape(tf.stack([rows, taken], -1), (-1, 2))
+    index, inside = _places(history - first, last_size(logits))
+    counted &= inside
     if self._options.max_repeat == 1:
-      return tf.tensor_scatter_nd_update(logits, index, tf.fill((tf.shape(index)[0],), -np.inf))
-    counts = tf.scatter_nd(index, tf.ones((tf.shape(index)[0],), tf.int32), tf.shape(logits))
+      return tf.tensor_scatter_nd_min(logits, index, tf.reshape(tf.where(counted, -np.inf, np.inf), (-1,)))
+    counts = tf.scatter_nd(index, tf.reshape(tf.cast(counted, tf.int32), (-1,)), tf.shape(logits))
     return tf.where(counts >= min(self._options.max_repeat, tf.int32.max), -np.inf, logits)
 
-  def _without_short_lines(self, logits, state, length):
+  def _without_short_lines(self, logits, state, length, first):
     history, model = state.history, self._model
     places = length[:, None] - 1 - tf.range(self._options.shortest_line)
     recent = tf.gather(history, tf.clip_by_value(places, 0, tf.shape(history)[1] - 1), batch_dims=1)
     in_line = (places >= 0) & (recent >= 0) & tf.gather(model.is_character, tf.maximum(recent, 0))
     rows, marks = tf.shape(history)[0], tf.size(model.marks)
     too_short = ~tf.reduce_all(in_line, axis=1, keepdims=True)
-    classes = tf.concat([model.marks, [self.eos]], 0)[None]
-    forbidden = tf.concat([tf.repeat(too_short, marks, axis=1), in_line[:, :1]], 1) & (classes < last_size(logits))
-    # PAD takes the place of what is not forbidden, which is never next anyway.
-    classes = tf.where(forbidden, classes, corpus.PAD_ID)
-    index = tf.stack([tf.broadcast_to(tf.range(rows)[:, None], tf.shape(classes)), classes], -1)
-    return tf.tensor_scatter_nd_update(logits, index, tf.where(forbidden, NEVER, -np.inf))
+    forbidden = tf.concat([tf.repeat(too_short, marks, axis=1), in_line[:, :1]], 1)
+    words = tf.broadcast_to(tf.concat([model.marks, [self.eos]], 0), (rows, marks + 1))
+    index, inside = _places(words - first, last_size(logits))
+    return tf.tensor_scatter_nd_min(logits, index, tf.reshape(tf.where(forbidden & inside, NEVER, np.inf), (-1,)))
+
+
+def _places(columns, width):
+  """Returns the places of columns int32 `[rows, k]` of a tensor of that width, `[rows * k, 2]`, and which it has.
+
+  The places of the others are those of the first column.
+  """
+  inside = (columns >= 0) & (columns < width)
+  rows = tf.broadcast_to(tf.range(tf.shape(columns)[0])[:, None], tf.shape(columns))
+  return tf.reshape(tf.stack([rows, tf.where(inside, columns, 0)], -1), (-1, 2)), inside
 
 
 def _at(table, patterns, place):

@@ -15,7 +15,6 @@ are worse than with a full softmax.
 
 import itertools
 
-from tangshi_tf.model import shapes
 from tangshi_tf.model.cross_entropy import linear_cross_entropy, linear_nll, safe_sums
 from tangshi_tf.quiet import keras, tf
 from tangshi_tf.settings import CLASS_UNITS
@@ -76,42 +75,25 @@ class Clusters(keras.layers.Layer):
     return self._over_parts(measure, measure, hidden, kernel, bias, labels, tf.ones(tf.shape(labels)))[1]
 
   def logits(self, hidden, logits):
-    """Returns logits `[…, V]` whose softmax is the distribution, or those of the head and the first tails.
+    """Returns logits `[…, V]` whose softmax is the distribution.
 
     Args:
       hidden: what the output layer sees, `[…, width]`.
-      logits: the output layer's own, `[…, V]`, or the first of them.
+      logits: the output layer's own, `[…, V]`.
     """
-    sizes = self._sizes(shapes.last_size(logits))
-    head, *tails = tf.split(logits, sizes, axis=-1, num=len(sizes))
-    if not tails:
-      return head
-    shifts = self(hidden)[..., :len(tails)] - tf.stack([_log_sum(tail) for tail in tails], -1)
+    head, *tails = tf.split(logits, self.sizes, axis=-1)
+    shifts = self(hidden) - tf.stack([log_sum(tail) for tail in tails], -1)
     return tf.concat([head, *(tail + shifts[..., i:i + 1] for i, tail in enumerate(tails))], -1)
 
-  def beyond(self, hidden, first):
-    """Returns the logits `[n, tails]` of the tails after the first ones, and how many words each has.
-
-    Args:
-      hidden: what the output layer sees, `[n, width]`.
-      first: how many tails are left out, a number or int32 `[]`.
-    """
-    return self(hidden)[:, first:], tf.constant(self._sizes()[1:])[first:]
-
-  def _sizes(self, words=None) -> list:
-    """Returns how many words the head and each tail have, of all words or of the first ones, a number or int32 `[]`.
-
-    Where that is no number, tails without words are among them.
-    """
-    between = list(itertools.pairwise([0, *self.bounds]))
-    if words is None or isinstance(words, int):
-      return [high - low for low, high in between if words is None or low < words]
-    return [tf.minimum(high, words) - tf.minimum(low, words) for low, high in between]
+  @property
+  def sizes(self) -> list[int]:
+    """How many words the head and each tail have."""
+    return [high - low for low, high in itertools.pairwise([0, *self.bounds])]
 
   def _over_parts(self, head, tail, hidden, kernel, bias, labels, weights, precision='float32'):
     """Returns the sum of the losses `[]` and of the likelihoods `[n]` of the head and the tails, each for its rows."""
     labels, first = tf.cast(labels, tf.int32), self.bounds[0]
-    kernels, biases = tf.split(kernel, self._sizes(), axis=1), tf.split(bias, self._sizes())
+    kernels, biases = tf.split(kernel, self.sizes, axis=1), tf.split(bias, self.sizes)
     tails_begun = tf.reduce_sum(tf.cast(labels[:, None] >= self.bounds[:-1], tf.int32), axis=1)
     classes = tf.where(tails_begun > 0, first - 1 + tails_begun, labels)
     made, kernel_below = self._made(hidden, precision)
@@ -138,7 +120,7 @@ class Clusters(keras.layers.Layer):
     return parts, tf.tile(tf.eye(logits.shape[1]), [len(parts), 1])
 
 
-def _log_sum(logits):
+def log_sum(logits):
   """Returns log(sum(exp(logits))) over the last dimension."""
   sums = tf.reduce_sum(tf.exp(logits), axis=-1)
   return tf.cond(safe_sums(sums), lambda: tf.math.log(sums), lambda: tf.reduce_logsumexp(logits, axis=-1))

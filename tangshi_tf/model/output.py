@@ -57,26 +57,29 @@ class Output:
     """Returns the output layer's bias `[V]`, minus infinity for words that are never next."""
     return self.dense.bias + self.never_next
 
-  def next_logits_of(self, words=None):
+  def next_logits_of(self):
     """Returns the function of `logits_of`, with minus infinity for words that are never next."""
-    logits_of, never = self.logits_of(words), self.never_next[:words]
-    return lambda hidden: logits_of(hidden) + never
+    logits_of = self.logits_of()
+    return lambda hidden: logits_of(hidden) + self.never_next
 
-  def logits_of(self, words=None):
-    """Returns a function from what the output layer sees, `[batch, width]`, to its logits.
+  def logits_of(self):
+    """Returns the function `logits`, of `[batch, width]`; it reads the weights once, here, so that a loop need not."""
+    clusters, own_logits = self.clusters, self.own_logits_of()
+    if clusters is None:
+      return own_logits
+    return lambda hidden: clusters.logits(hidden, own_logits(hidden))
 
-    It reads the weights once, here, so that a loop need not.
+  def own_logits_of(self, low=0, high=None):
+    """Returns a function from what the output layer sees, `[batch, width]`, to the logits of the layer itself.
+
+    These are the logits of the words, where the softmax is not adaptive. The weights are read once, here.
 
     Args:
-      words: of how many of the first words, a number or int32 `[]`; of all by default.
+      low, high: of which words, by id; numbers or int32 `[]`. All by default.
     """
-    dense, clusters = self.dense, self.clusters
-    bias = tf.convert_to_tensor(dense.bias)[:words]
-    if isinstance(dense, TiedDense):  # of its transpose XLA would make a copy
-      rows = tf.convert_to_tensor(dense.rows)[:words]
-      product = functools.partial(tf.matmul, b=rows, transpose_b=True)
+    bias = tf.convert_to_tensor(self.dense.bias)[low:high]
+    if isinstance(self.dense, TiedDense):  # of its transpose XLA would make a copy
+      product = functools.partial(tf.matmul, b=tf.convert_to_tensor(self.dense.rows)[low:high], transpose_b=True)
     else:
-      product = functools.partial(tf.matmul, b=tf.convert_to_tensor(dense.kernel)[:, :words])
-    if clusters is None:
-      return lambda hidden: product(hidden) + bias
-    return lambda hidden: clusters.logits(hidden, product(hidden) + bias)
+      product = functools.partial(tf.matmul, b=tf.convert_to_tensor(self.dense.kernel)[:, low:high])
+    return lambda hidden: product(hidden) + bias

@@ -25,11 +25,11 @@ class Forbids:
   def __init__(self, words):
     self._words = tf.pad(words, [[0, sampling.missing(40)]])
 
-  def restrict(self, logits, state, length):
-    return self.exclude(logits, state, length)
+  def restrict(self, logits, state, length, first=0):
+    return self.exclude(logits, state, length, first)
 
-  def exclude(self, logits, state, length):
-    return tf.where(self._words[:tf.shape(logits)[1]], NEVER, logits)
+  def exclude(self, logits, state, length, first=0):
+    return tf.where(self._words[first:first + tf.shape(logits)[1]], NEVER, logits)
 
 
 @pytest.fixture(scope='module', params=[{'tied': True}, {'tied': False}], ids=str)
@@ -123,24 +123,24 @@ def test_where_everything_is_forbidden_some_word_comes(model, hidden, options):
 
 def test_rows_that_need_no_token_are_not_looked_up_in_the_tails(model, hidden, monkeypatch):
   looked_up = []
-  few = next_token._few_logits
+  of_part = next_token._part_logits
 
-  def recorded(model, rules, temperature, words):
-    logits_of = few(model, rules, temperature, words)
+  def recorded(model, rules, temperature, part, bounds):
+    logits_of = of_part(model, rules, temperature, part, bounds)
 
     def logits(rows):
-      tf.py_function(lambda count: looked_up.append((words, int(count))), [tf.shape(rows.hidden)[0]], [])
+      tf.py_function(lambda count: looked_up.append((part, int(count))), [tf.shape(rows.hidden)[0]], [])
       return logits_of(rows)
 
     return logits
 
-  monkeypatch.setattr(next_token, '_few_logits', recorded)
+  monkeypatch.setattr(next_token, '_part_logits', recorded)
   monkeypatch.setitem(globals(), 'compiled', compiled.__wrapped__)
   head = list(range(8))  # forbidden, so that it never tells
   tokens(model, hidden, np.zeros(ROWS), forbidden=head, needed=[False] * ROWS)
   assert not looked_up
   tokens(model, hidden, np.zeros(ROWS), forbidden=head, needed=[True, False, True] + [False] * 5)
-  assert (21, 2) in looked_up and all(count <= 2 for _, count in looked_up)  # in the order in which they are told
+  assert (1, 2) in looked_up and all(count <= 2 for _, count in looked_up)  # in the order in which they are told
 
 
 @pytest.mark.parametrize('options', [{}, {'temperature': 0.8}, {'temperature': 1.2, 'min_p': 0.02, 'max_repeat': 1,

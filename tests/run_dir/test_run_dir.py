@@ -26,6 +26,12 @@ def test_round_trip(saved, word2id):
   np.testing.assert_array_equal(run.model(x), model(x))
 
 
+def test_reading_a_loaded_weight_copies_nothing(saved):
+  for variable in run_dir.load(saved[0]).model.variables:
+    first, second = variable.value.read_value(), variable.value.read_value()
+    assert np.shares_memory(memoryview(first), memoryview(second)), variable.path
+
+
 def test_half_precision_weights_load_as_float32(saved):
   path, model = saved
   with run_dir.claim(path, resume=True) as claimed:
