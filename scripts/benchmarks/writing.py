@@ -1,15 +1,11 @@
 """How long poems take, one and 512 at a time."""
 
-import functools
-import os
 import statistics
 import time
 
 from reporting import report
 
 from tangshi_tf import controls, corpus
-
-SHIPPED = ('gru', 'best')  # what poems in a form are written with
 
 
 def measure_single(times: str):
@@ -24,20 +20,20 @@ def measure_single(times: str):
   assert len(decoding.gen_poem('日', model=endless, max_len=29)) == 30
   cases = {'stepwise_ms': lambda: len(exercise.gen_poem('日', plain, run.word2id, 1)),
            'single_ms': lambda: len(decoding.gen_poem('日', model=endless, max_len=29))}
-  for name in SHIPPED:
-    in_form = _writer_in_form(shipped := run_dir.load(name))
-    cases[f'form_{name}_single_ms'] = functools.partial(in_form, 1)
-  told = controls.Direction(form='七绝', title='边塞').ids(shipped.word2id)
-  cases |= {'form_best_title_ms': functools.partial(in_form, 1, told=told),
-            'form_best_guided_ms': functools.partial(in_form, 1, told=told, guidance=1)}
+  best, gru = run_dir.load('best'), run_dir.load('gru')
+  by_best, by_gru = _writer_in_form(best), _writer_in_form(gru)
+  told = controls.Direction(form='七绝', title='边塞').ids(best.word2id)
+  cases |= {'form_gru_single_ms': lambda: by_gru(1), 'form_best_single_ms': lambda: by_best(1),
+            'form_best_title_ms': lambda: by_best(1, told=told),
+            'form_best_guided_ms': lambda: by_best(1, told=told, guidance=1)}
   _time(cases, int(times))
 
 
 def measure_many(times: str):
   """Times 512 poems at once, so many times each: of 30 characters, that end by themselves, and in a form."""
-  os.environ['TF_NUM_INTRAOP_THREADS'] = '1'  # as `generate` has it on machines with up to four cores
   from tangshi_tf import decoding, run_dir
   from tangshi_tf.model import devices
+  devices.share_cores()  # as `generate` does
   devices.start()
 
   def several(model, **options):
@@ -45,17 +41,17 @@ def measure_many(times: str):
     return sum(map(len, decoding.generate(requests, model=model, init='random', **options)))
 
   endless, gru = _untrained(), _without_eos(run_dir.load('gru').model)
-  cases = {
+  rnn = run_dir.load('rnn').model
+  by_best, by_gru = _writer_in_form(run_dir.load('best')), _writer_in_form(run_dir.load('gru'))
+  _time({
       'batch512_chars_per_s': lambda: several(endless, max_len=29),
       'batch512_sampling_chars_per_s': lambda: several(endless, max_len=29, temperature=0.8),
       'batch512_gru_chars_per_s': lambda: several(gru, max_len=29),
       'batch512_gru_sampling_chars_per_s': lambda: several(gru, max_len=29, temperature=0.8),
-      'batch512_natural_chars_per_s': functools.partial(several, run_dir.load('rnn').model, bos_first=True,
-                                                        temperature=0.8),
-  }
-  for name in SHIPPED:
-    cases[f'form_{name}_batch512_chars_per_s'] = functools.partial(_writer_in_form(run_dir.load(name)), 512)
-  _time(cases, int(times))
+      'batch512_natural_chars_per_s': lambda: several(rnn, bos_first=True, temperature=0.8),
+      'form_gru_batch512_chars_per_s': lambda: by_gru(512),
+      'form_best_batch512_chars_per_s': lambda: by_best(512),
+  }, int(times))
 
 
 def _untrained():
@@ -72,7 +68,7 @@ def _without_eos(model):
 
 
 def _writer_in_form(shipped):
-  """Returns a function that writes so many 七绝 with a shipped model and returns their characters."""
+  """Returns a function that writes so many 七绝 with a shipped model and returns how many characters they have."""
   from tangshi_tf import decoding, prosody
   plan = decoding.FormPlan(prosody.FORMS['七绝'], shipped.word2id)
 

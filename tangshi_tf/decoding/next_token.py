@@ -202,7 +202,7 @@ def _many_logits(model, rules: GraphRules, temperature, count: int):
   with classes that are never next.
   """
   more = sampling.missing(count)
-  kernel = [tf.pad(tf.convert_to_tensor(model.dense.kernel)[:, :count], [[0, 0], [0, more]]),
+  kernel = [tf.pad(model.own_kernel(count), [[0, 0], [0, more]]),
             tf.pad(model.next_bias()[:count], [[0, more]], constant_values=-np.inf)[None]]
   if rules.masks is not None:
     kernel.append(tf.ensure_shape(rules.masks[:, :count + more], (None, count + more)))

@@ -24,15 +24,12 @@ def start(to_write: bool = False) -> str:
 
   Args:
     to_write: whether the process does little else than write poems. Then TensorFlow does not look for faster graphs:
-      the decoding loop's would be no faster, and start 0.1 s later. And loops side by side share the cores, instead of
-      each of their operations taking all of them, unless the environment says how many an operation may take.
+      the decoding loop's would be no faster, and start 0.1 s later. And it does `share_cores`.
   """
   prepare()
   if to_write:
     tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
-    if _THREADS not in os.environ:
-      with contextlib.suppress(RuntimeError):  # TensorFlow has started before
-        tf.config.threading.set_intra_op_parallelism_threads(cores() // loops())
+    share_cores()
   with quiet_start():
     tf.config.list_logical_devices()
   gpus = tf.config.list_physical_devices('GPU')
@@ -47,6 +44,16 @@ def prepare():
   _tune_malloc()
   for gpu in tf.config.list_physical_devices('GPU'):
     tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def share_cores():
+  """Gives each of the loops that write many poems its share of the cores, where TensorFlow has not started yet.
+
+  Else each of their operations takes all cores and waits for the other loop's. The environment can say otherwise.
+  """
+  if _THREADS not in os.environ:
+    with contextlib.suppress(RuntimeError):  # it has started
+      tf.config.threading.set_intra_op_parallelism_threads(cores() // loops())
 
 
 def has_gpu() -> bool:

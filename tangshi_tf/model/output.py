@@ -69,6 +69,12 @@ class Output:
       return own_logits
     return lambda hidden: clusters.logits(hidden, own_logits(hidden))
 
+  def own_kernel(self, count: int):
+    """Returns the output layer's kernel for the first words, `[width, count]`."""
+    if isinstance(self.dense, TiedDense):
+      return tf.transpose(tf.convert_to_tensor(self.dense.rows)[:count])
+    return tf.convert_to_tensor(self.dense.kernel)[:, :count]
+
   def own_logits_of(self, low=0, high=None):
     """Returns a function from what the output layer sees, `[batch, width]`, to the logits of the layer itself.
 
