@@ -19,7 +19,7 @@ LOGS = re.compile(r'oneDNN|cuInit|InitializeLog|cpu_feature_guard')
 def kept_environment() -> dict[str, str]:
   """Returns the environment without what it says to TensorFlow."""
   return {name: value for name, value in os.environ.items()
-          if name not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS')}
+          if name not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_NUM_INTRAOP_THREADS')}
 
 
 def python(program: str, *, arguments=(), **environment: str) -> subprocess.CompletedProcess:

@@ -60,7 +60,10 @@ def chooser(model, rules: GraphRules, sampler: sampling.Sampling, temperature, s
     temperature = None
   if model.clusters is None or sampler.by_mass:
     return _from_all(model, rules, sampler, temperature, small_batch)
-  choose = (_in_turn if in_turn else _nested)(model, rules, sampler, temperature, small_batch)
+  if in_turn:
+    choose = _in_turn(model, rules, sampler, temperature)
+  else:
+    choose = _nested(model, rules, sampler, temperature, small_batch)
 
   def start(hidden, uniforms, state, length, needed):
     def chosen():
@@ -128,7 +131,7 @@ def _nested(model, rules: GraphRules, sampler: sampling.Sampling, temperature, s
   return choose
 
 
-def _in_turn(model, rules: GraphRules, sampler: sampling.Sampling, temperature, _):
+def _in_turn(model, rules: GraphRules, sampler: sampling.Sampling, temperature):
   """Returns what `_nested` returns for few rows, with one choice in a loop over the parts."""
   ends, sizes = tf.constant([0, *model.clusters.bounds]), tf.constant(model.clusters.sizes[1:])
 
